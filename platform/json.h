@@ -22,8 +22,9 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_json_read(struct cairn_slice text, struct c
                                                struct cairn_value *ret_value, size_t *ret_offset,
                                                struct cairn_err *err);
 
-/* Append value as compact JSON. BIN and EXT have no JSON form: EINVAL. NaN and infinities: EINVAL.
- * Also ETOOBIG, ENOMEM. On failure out is cut back to its old size. */
+/* Append value as compact JSON. BIN and EXT have no JSON form: EINVAL. NaN, infinities and more
+ * than CAIRN_VALUE_DEPTH_MAX levels: EINVAL. Also ETOOBIG, ENOMEM. On failure out is cut back to
+ * its old size. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_json_write(const struct cairn_value *value,
                                                 struct cairn_buf *out);
 

@@ -22,7 +22,8 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_msgpack_read(struct cairn_slice bytes,
                                                   struct cairn_arena *arena,
                                                   struct cairn_value *ret_value, size_t *ret_offset,
                                                   struct cairn_err *err);
-/* Append value in its shortest encoding. ETOOBIG, ENOMEM; on failure out is cut back. */
+/* Append value in its shortest encoding. ETOOBIG, ENOMEM; EINVAL when it is nested deeper than
+ * CAIRN_VALUE_DEPTH_MAX. On failure out is cut back. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_msgpack_write(const struct cairn_value *value,
                                                    struct cairn_buf *out);
 
