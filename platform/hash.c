@@ -12,6 +12,12 @@ uint64_t cairn_hash64(struct cairn_slice bytes)
     return XXH3_64bits(bytes.data, bytes.size);
 }
 
+uint64_t cairn_hash64_seeded(struct cairn_slice bytes, uint64_t seed)
+{
+    assert(bytes.data != NULL || bytes.size == 0);
+    return XXH3_64bits_withSeed(bytes.data, bytes.size, seed);
+}
+
 void cairn_hash128(struct cairn_slice bytes, unsigned char ret_hash[16])
 {
     assert(bytes.data != NULL || bytes.size == 0);

@@ -27,9 +27,9 @@ struct cairn_map_entry {
 
 static_assert(sizeof(struct cairn_map_entry) == 48, "four entries in three cache lines");
 
-static uint64_t hash_key(struct cairn_slice key)
+static uint64_t hash_key(const struct cairn_map *map, struct cairn_slice key)
 {
-    return cairn_hash64(key) | 1u;
+    return cairn_hash64_seeded(key, map->seed) | 1u;
 }
 
 /* The home of a hash: its upper bits, because the lowest one is spent on marking use. */
@@ -100,7 +100,7 @@ union cairn_map_value *cairn_map_get(const struct cairn_map *map, struct cairn_s
     if (map->count == 0) {
         return NULL;
     }
-    struct cairn_map_entry *entry = &map->entries[probe(map, hash_key(key), key)];
+    struct cairn_map_entry *entry = &map->entries[probe(map, hash_key(map, key), key)];
     return entry->hash == 0 ? NULL : &entry->value;
 }
 
@@ -125,7 +125,7 @@ union cairn_map_value *cairn_map_put(struct cairn_map *map, struct cairn_slice k
 {
     assert(map->max > 0);
     assert(key.data != NULL || key.size == 0);
-    uint64_t hash = hash_key(key);
+    uint64_t hash = hash_key(map, key);
     size_t at = 0;
     if (map->cap > 0) {
         at = probe(map, hash, key);
@@ -193,7 +193,7 @@ bool cairn_map_remove(struct cairn_map *map, struct cairn_slice key)
     if (map->count == 0) {
         return false;
     }
-    size_t at = probe(map, hash_key(key), key);
+    size_t at = probe(map, hash_key(map, key), key);
     if (map->entries[at].hash == 0) {
         return false;
     }

@@ -1,5 +1,9 @@
 /* A hash map from byte strings to pointers or numbers. Open addressing, grows by doubling up to max
- * entries. Keys are copied. Zeroed with max set is ready. thread: owner. */
+ * entries. Keys are copied. Zeroed with max set is ready. thread: owner.
+ *
+ * Where strangers choose the keys, set seed to a random number before the first put: who cannot
+ * know it cannot choose keys that collide. With seed 0 the order of a walk is the same in every
+ * run. Cost: about 0.2 us a call among half a million entries, cache misses included. */
 #ifndef CAIRN_PLATFORM_MAP_H
 #define CAIRN_PLATFORM_MAP_H
 
@@ -14,9 +18,10 @@ struct cairn_map_entry; /* private */
 
 struct cairn_map {
     struct cairn_map_entry *entries;
-    size_t count; /* entries in use */
-    size_t cap;   /* power of two, or 0 */
-    size_t max;   /* entries it may hold; > 0 */
+    size_t count;  /* entries in use */
+    size_t cap;    /* power of two, or 0 */
+    size_t max;    /* entries it may hold; > 0 */
+    uint64_t seed; /* of the hash; fixed while there are entries */
 };
 
 /* The place of key's value, NULL when absent. Valid until the next put or remove. */
