@@ -39,6 +39,10 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_lua_run(struct cairn_lua *lua, const char *
                                              struct cairn_slice source, struct cairn_err *err);
 /* From now on globals are read-only. */
 void cairn_lua_seal(struct cairn_lua *lua);
+/* Take a global away from scripts; cairn_lua_find and cairn_lua_register still find it. Before
+ * seal. ENOMEM. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_lua_hide(struct cairn_lua *lua, const char *name,
+                                              struct cairn_err *err);
 
 /* Follow keys from the globals: find(lua, &ref, 3, (const char *[]){"aggregates", "account",
  * "decide"}). ENOENT when any step is nil or not a table. The caller unrefs. */
@@ -49,6 +53,9 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_lua_keys(struct cairn_lua *lua, cairn_lua_r
                                               struct cairn_arena *arena,
                                               struct cairn_slice **ret_keys, size_t *ret_count);
 bool cairn_lua_is_function(struct cairn_lua *lua, cairn_lua_ref ref);
+/* How many parameters a script's function names: a caller need not build an argument that nobody
+ * takes. UINT_MAX for one with `...`. ref is a function. */
+unsigned cairn_lua_params(struct cairn_lua *lua, cairn_lua_ref ref);
 
 /* value -> Lua object, kept. EINVAL, ENOMEM. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_lua_make(struct cairn_lua *lua,

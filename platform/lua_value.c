@@ -1,0 +1,353 @@
+/* Values into Lua objects and back. */
+#include <assert.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <lauxlib.h>
+#include <lua.h>
+
+#include "platform/lua_int.h"
+#include "platform/utf8.h"
+
+/* Its address is the registry key of the metatable that marks arrays. */
+static const char array_mark;
+
+enum { SLOTS_PER_LEVEL = 6, SORT_SMALL = 16, PATH_STEP_MAX = 60 };
+
+void cairn_lua_value_open(lua_State *state)
+{
+    lua_createtable(state, 0, 0);
+    lua_rawsetp(state, LUA_REGISTRYINDEX, &array_mark);
+}
+
+void cairn_lua_mark_array(lua_State *state)
+{
+    assert(lua_istable(state, -1));
+    (void)lua_rawgetp(state, LUA_REGISTRYINDEX, &array_mark);
+    (void)lua_setmetatable(state, -2);
+}
+
+bool cairn_lua_is_marked_array(lua_State *state, int index)
+{
+    if (lua_getmetatable(state, index) == 0) {
+        return false;
+    }
+    (void)lua_rawgetp(state, LUA_REGISTRYINDEX, &array_mark);
+    bool marked = lua_rawequal(state, -1, -2) == 1;
+    lua_pop(state, 2);
+    return marked;
+}
+
+static bool fail(struct cairn_lua_crossing *crossing, enum cairn_rc rc, const char *why)
+{
+    crossing->rc = rc;
+    crossing->why = why;
+    crossing->path[0] = '\0';
+    return false;
+}
+
+/* Put a step in front of the path, as the failure travels outwards. Always false. */
+static bool step_out(struct cairn_lua_crossing *crossing, const char *step, size_t size)
+{
+    char whole[sizeof(crossing->path)];
+    bool inner = crossing->path[0] != '\0' && crossing->path[0] != '[';
+    int size_cut = (int)(size > PATH_STEP_MAX ? PATH_STEP_MAX : size);
+    int printed = snprintf(whole, sizeof(whole), "%.*s%s%s", size_cut, step, inner ? "." : "",
+                           crossing->path);
+    assert(printed >= 0); /* a path too long to print loses its inner end */
+    (void)printed;
+    memcpy(crossing->path, whole, sizeof(whole));
+    return false;
+}
+
+static bool step_out_index(struct cairn_lua_crossing *crossing, uint32_t index)
+{
+    char step[16];
+    int size = snprintf(step, sizeof(step), "[%u]", index);
+    return step_out(crossing, step, (size_t)size);
+}
+
+enum cairn_rc cairn_lua_crossing_fail(const struct cairn_lua_crossing *crossing, const char *what,
+                                      struct cairn_err *err)
+{
+    assert(crossing->why != NULL);
+    return CAIRN_FAIL(err, crossing->rc, "%s%s%s: %s", what, crossing->path[0] == '\0' ? "" : ": ",
+                      crossing->path, crossing->why);
+}
+
+/* ---- value -> Lua ---- */
+
+static bool push(lua_State *state, const struct cairn_value *value,
+                 struct cairn_lua_crossing *crossing, int depth);
+
+static bool push_array(lua_State *state, const struct cairn_value *value,
+                       struct cairn_lua_crossing *crossing, int depth)
+{
+    lua_createtable(state, (int)(value->count > INT32_MAX ? INT32_MAX : value->count), 0);
+    cairn_lua_mark_array(state);
+    for (uint32_t i = 0; i < value->count; i++) {
+        if (!push(state, &value->as.items[i], crossing, depth)) {
+            return step_out_index(crossing, i + 1);
+        }
+        lua_rawseti(state, -2, (lua_Integer)i + 1);
+    }
+    return true;
+}
+
+static bool push_map(lua_State *state, const struct cairn_value *value,
+                     struct cairn_lua_crossing *crossing, int depth)
+{
+    lua_createtable(state, 0, (int)(value->count > INT32_MAX ? INT32_MAX : value->count));
+    for (uint32_t i = 0; i < value->count; i++) {
+        const struct cairn_member *member = &value->as.members[i];
+        if (member->key.type != CAIRN_STRING) {
+            return fail(crossing, CAIRN_EINVAL, "a key is no string");
+        }
+        (void)lua_pushlstring(state, member->key.as.bytes, member->key.count);
+        if (!push(state, &member->value, crossing, depth)) {
+            return step_out(crossing, member->key.as.bytes, member->key.count);
+        }
+        lua_rawset(state, -3);
+    }
+    return true;
+}
+
+static bool push_container(lua_State *state, const struct cairn_value *value,
+                           struct cairn_lua_crossing *crossing, int depth)
+{
+    if (depth >= CAIRN_VALUE_DEPTH_MAX) {
+        return fail(crossing, CAIRN_EINVAL, "nested too deeply");
+    }
+    luaL_checkstack(state, SLOTS_PER_LEVEL, "value");
+    return value->type == CAIRN_ARRAY ? push_array(state, value, crossing, depth + 1)
+                                      : push_map(state, value, crossing, depth + 1);
+}
+
+static bool push(lua_State *state, const struct cairn_value *value,
+                 struct cairn_lua_crossing *crossing, int depth)
+{
+    switch (value->type) {
+    case CAIRN_STRING:
+        (void)lua_pushlstring(state, value->count == 0 ? "" : value->as.bytes, value->count);
+        return true;
+    case CAIRN_INT:
+        lua_pushinteger(state, value->as.integer);
+        return true;
+    case CAIRN_FLOAT:
+        lua_pushnumber(state, value->as.number);
+        return true;
+    case CAIRN_BOOL:
+        lua_pushboolean(state, value->as.boolean);
+        return true;
+    case CAIRN_NULL:
+        lua_pushlightuserdata(state, NULL);
+        return true;
+    case CAIRN_ARRAY:
+    case CAIRN_MAP:
+        return push_container(state, value, crossing, depth);
+    case CAIRN_UINT:
+        return fail(crossing, CAIRN_EINVAL, "an integer above 9223372036854775807");
+    case CAIRN_BIN:
+    case CAIRN_EXT:
+        return fail(crossing, CAIRN_EINVAL, "bytes have no form in Lua");
+    }
+    return fail(crossing, CAIRN_EINVAL, "of no known type");
+}
+
+bool cairn_lua_push_value(lua_State *state, const struct cairn_value *value,
+                          struct cairn_lua_crossing *crossing)
+{
+    assert(value != NULL);
+    return push(state, value, crossing, 0);
+}
+
+/* ---- Lua -> value ---- */
+
+static bool read(lua_State *state, int index, struct cairn_lua_crossing *crossing, int depth,
+                 struct cairn_value *ret_value);
+
+static bool read_text(lua_State *state, int index, struct cairn_lua_crossing *crossing,
+                      struct cairn_value *ret_value)
+{
+    struct cairn_slice text;
+    text.data = lua_tolstring(state, index, &text.size);
+    if (!cairn_utf8_is_valid(text)) {
+        return fail(crossing, CAIRN_EINVAL, "a string is not UTF-8");
+    }
+    struct cairn_slice copy;
+    if (cairn_arena_copy(crossing->arena, text, &copy) != CAIRN_OK) {
+        return fail(crossing, CAIRN_ENOMEM, "out of memory");
+    }
+    *ret_value = cairn_value_string(copy);
+    return true;
+}
+
+static bool read_number(lua_State *state, int index, struct cairn_lua_crossing *crossing,
+                        struct cairn_value *ret_value)
+{
+    if (lua_isinteger(state, index)) {
+        *ret_value = cairn_value_int(lua_tointeger(state, index));
+        return true;
+    }
+    double number = lua_tonumber(state, index);
+    if (!isfinite(number)) {
+        return fail(crossing, CAIRN_EINVAL, "a number that is not finite");
+    }
+    *ret_value = cairn_value_float(number);
+    return true;
+}
+
+static bool read_array(lua_State *state, int index, struct cairn_lua_crossing *crossing, int depth,
+                       struct cairn_value *ret_value)
+{
+    uint64_t length = lua_rawlen(state, index);
+    if (length > UINT32_MAX) {
+        return fail(crossing, CAIRN_EINVAL, "too many items");
+    }
+    uint32_t count = (uint32_t)length;
+    struct cairn_value *items = cairn_arena_zalloc(crossing->arena, count, sizeof(*items));
+    if (items == NULL && count > 0) {
+        return fail(crossing, CAIRN_ENOMEM, "out of memory");
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        (void)lua_rawgeti(state, index, (lua_Integer)i + 1);
+        if (!read(state, lua_gettop(state), crossing, depth, &items[i])) {
+            return step_out_index(crossing, i + 1);
+        }
+        lua_pop(state, 1);
+    }
+    *ret_value = (struct cairn_value){.type = CAIRN_ARRAY, .count = count, .as.items = items};
+    return true;
+}
+
+static int compare_members(const void *a, const void *b)
+{
+    const struct cairn_member *left = a;
+    const struct cairn_member *right = b;
+    return cairn_slice_compare(cairn_value_slice(&left->key), cairn_value_slice(&right->key));
+}
+
+/* The order of a Lua table differs from run to run; a value's must not. */
+static void sort_members(struct cairn_member *members, uint32_t count)
+{
+    if (count > SORT_SMALL) {
+        qsort(members, count, sizeof(*members), compare_members);
+        return;
+    }
+    for (uint32_t i = 1; i < count; i++) {
+        struct cairn_member moving = members[i];
+        uint32_t at = i;
+        while (at > 0 && compare_members(&members[at - 1], &moving) > 0) {
+            members[at] = members[at - 1];
+            at--;
+        }
+        members[at] = moving;
+    }
+}
+
+static bool read_map(lua_State *state, int index, uint32_t count,
+                     struct cairn_lua_crossing *crossing, int depth, struct cairn_value *ret_value)
+{
+    struct cairn_member *members = cairn_arena_zalloc(crossing->arena, count, sizeof(*members));
+    if (members == NULL && count > 0) {
+        return fail(crossing, CAIRN_ENOMEM, "out of memory");
+    }
+    uint32_t at = 0;
+    lua_pushnil(state);
+    while (lua_next(state, index) != 0) {
+        assert(at < count);
+        struct cairn_member *member = &members[at++];
+        int top = lua_gettop(state);
+        if (!read_text(state, top - 1, crossing, &member->key)) {
+            return false;
+        }
+        if (!read(state, top, crossing, depth, &member->value)) {
+            return step_out(crossing, member->key.as.bytes, member->key.count);
+        }
+        lua_pop(state, 1);
+    }
+    sort_members(members, count);
+    *ret_value = (struct cairn_value){.type = CAIRN_MAP, .count = count, .as.members = members};
+    return true;
+}
+
+/* Count the keys of a table by kind. False when there is one of no use. */
+static bool count_keys(lua_State *state, int index, uint64_t *ret_strings, uint64_t *ret_indexes)
+{
+    uint64_t length = lua_rawlen(state, index);
+    *ret_strings = 0;
+    *ret_indexes = 0;
+    lua_pushnil(state);
+    while (lua_next(state, index) != 0) {
+        lua_pop(state, 1);
+        if (lua_type(state, -1) == LUA_TSTRING) {
+            (*ret_strings)++;
+        } else if (lua_isinteger(state, -1) && lua_tointeger(state, -1) >= 1 &&
+                   (uint64_t)lua_tointeger(state, -1) <= length) {
+            (*ret_indexes)++;
+        } else {
+            lua_pop(state, 1);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool read_table(lua_State *state, int index, struct cairn_lua_crossing *crossing, int depth,
+                       struct cairn_value *ret_value)
+{
+    uint64_t strings;
+    uint64_t indexes;
+    if (depth >= CAIRN_VALUE_DEPTH_MAX) {
+        return fail(crossing, CAIRN_EINVAL, "nested too deeply, or within itself");
+    }
+    luaL_checkstack(state, SLOTS_PER_LEVEL, "value");
+    cairn_lua_unface(state, index);
+    if (!count_keys(state, index, &strings, &indexes)) {
+        return fail(crossing, CAIRN_EINVAL, "a table's keys are neither strings nor 1..n");
+    }
+    if (strings > 0 && indexes > 0) {
+        return fail(crossing, CAIRN_EINVAL, "a table mixes string keys and 1..n");
+    }
+    if (indexes != lua_rawlen(state, index)) {
+        return fail(crossing, CAIRN_EINVAL, "a list has holes");
+    }
+    if (strings > UINT32_MAX) {
+        return fail(crossing, CAIRN_EINVAL, "too many members");
+    }
+    bool array = indexes > 0 || (strings == 0 && cairn_lua_is_marked_array(state, index));
+    return array ? read_array(state, index, crossing, depth + 1, ret_value)
+                 : read_map(state, index, (uint32_t)strings, crossing, depth + 1, ret_value);
+}
+
+static bool read(lua_State *state, int index, struct cairn_lua_crossing *crossing, int depth,
+                 struct cairn_value *ret_value)
+{
+    assert(index > 0);
+    switch (lua_type(state, index)) {
+    case LUA_TSTRING:
+        return read_text(state, index, crossing, ret_value);
+    case LUA_TNUMBER:
+        return read_number(state, index, crossing, ret_value);
+    case LUA_TBOOLEAN:
+        *ret_value = cairn_value_bool(lua_toboolean(state, index) == 1);
+        return true;
+    case LUA_TNIL:
+        *ret_value = cairn_value_null();
+        return true;
+    case LUA_TLIGHTUSERDATA:
+        *ret_value = cairn_value_null();
+        return true;
+    case LUA_TTABLE:
+        return read_table(state, index, crossing, depth, ret_value);
+    default:
+        return fail(crossing, CAIRN_EINVAL, "a function is no data");
+    }
+}
+
+bool cairn_lua_read_value(lua_State *state, int index, struct cairn_lua_crossing *crossing,
+                          struct cairn_value *ret_value)
+{
+    return read(state, lua_absindex(state, index), crossing, 0, ret_value);
+}
