@@ -1,0 +1,37 @@
+/* A page's cursor: the place of its last row in the order of the query, as base64url text.
+ *
+ *   offset  size   what
+ *   0       8      check: XXH3 of view, order, direction and all that follows, little-endian
+ *   8       1      size of the form, 0 when the order is the key
+ *   9       0..107 the form of the ordering value (projector/view_key.h)
+ *   ..      1..400 the row's key
+ *
+ * The check ties a cursor to its query and catches damage; a forged one shows nothing that the
+ * query itself would not. thread: any. */
+#ifndef CAIRN_PROJECTOR_VIEW_CURSOR_H
+#define CAIRN_PROJECTOR_VIEW_CURSOR_H
+
+#include "projector/view_key.h"
+#include "projector/view_read.h"
+
+#define CAIRN_VIEW_CURSOR_BYTES_MAX (9 + CAIRN_VIEW_FORM_MAX + CAIRN_VIEW_KEY_BYTES_MAX)
+#define CAIRN_VIEW_CURSOR_TEXT_MAX  ((CAIRN_VIEW_CURSOR_BYTES_MAX * 4 + 2) / 3)
+
+/* A place in an order: the form of the ordering value (empty when it is the key) and the key. */
+struct cairn_view_place {
+    struct cairn_slice form;
+    struct cairn_slice key;
+};
+
+/* Text in arena. ENOMEM. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_view_cursor_write(const struct cairn_view_query *query,
+                                                       const struct cairn_view_place *place,
+                                                       struct cairn_arena *arena,
+                                                       struct cairn_slice *ret_text);
+/* The place of query->cursor, in arena. errors: EQUERY (not a cursor of this query), ENOMEM. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_view_cursor_read(const struct cairn_view_query *query,
+                                                      struct cairn_arena *arena,
+                                                      struct cairn_view_place *ret_place,
+                                                      struct cairn_err *err);
+
+#endif

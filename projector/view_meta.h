@@ -1,0 +1,110 @@
+/* The rows of the view store's `meta` table: what is known of a view beside its rows.
+ *
+ * Of every view there is a live generation (head/, code/), perhaps one that is being built beside
+ * it (next/, next-code/), and a stop/ row while a projection has failed. docs/architecture/
+ * projector.md draws the layouts. Every function works inside a transaction of the caller.
+ * thread: owner of the transaction. */
+#ifndef CAIRN_PROJECTOR_VIEW_META_H
+#define CAIRN_PROJECTOR_VIEW_META_H
+
+#include "platform/kv.h"
+#include "projector/view_read.h"
+
+#define CAIRN_VIEW_FORMAT         1u
+#define CAIRN_VIEW_NAME_BYTES_MAX 128
+#define CAIRN_VIEW_COLUMN_MAX     128 /* bytes of an index's name */
+#define CAIRN_VIEW_CODE_BYTES_MAX                                                                  \
+    (2u * 1024u * 1024u) /* of a packed definition, script included                                \
+                          */
+
+/* Which of a view's two generations a row speaks of. */
+enum cairn_view_side { CAIRN_SIDE_LIVE, CAIRN_SIDE_NEXT };
+
+/* head/ and next/: where a generation lies and how far it is. */
+struct cairn_view_head {
+    enum cairn_view_state state;
+    unsigned slot;       /* 0 or 1: which pair of tables */
+    uint64_t generation; /* from 1 */
+    uint64_t events;     /* applied to it since it was begun */
+    uint64_t all;        /* events the log held when its build began; 0: not a build */
+    struct cairn_position position;
+};
+
+/* code/ and next-code/: the definition that a generation was made by. */
+struct cairn_view_code {
+    struct cairn_slice hash; /* hex, 32 bytes */
+    uint64_t version;        /* view.version of the script */
+    struct cairn_slice script_name;
+    struct cairn_slice
+        script; /* kept, so that an older generation can go on while a newer builds */
+    struct cairn_view_column columns[CAIRN_VIEW_INDEXES_MAX];
+    size_t column_count;
+};
+
+/* stop/: why a projection stopped, and where. */
+struct cairn_view_stop {
+    struct cairn_slice error;
+    struct cairn_slice event; /* id */
+    uint16_t partition;
+    uint64_t offset;
+    bool of_build; /* the next generation's build failed; the live one goes on */
+};
+
+CAIRN_MUST_CHECK enum cairn_rc cairn_view_head_put(struct cairn_kv_txn *txn, cairn_kv_table_id meta,
+                                                   enum cairn_view_side side,
+                                                   struct cairn_slice view,
+                                                   const struct cairn_view_head *head,
+                                                   struct cairn_err *err);
+/* ENOENT (err untouched), ECORRUPT. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_view_head_get(struct cairn_kv_txn *txn, cairn_kv_table_id meta,
+                                                   enum cairn_view_side side,
+                                                   struct cairn_slice view,
+                                                   struct cairn_view_head *ret_head,
+                                                   struct cairn_err *err);
+CAIRN_MUST_CHECK enum cairn_rc cairn_view_code_put(struct cairn_kv_txn *txn, cairn_kv_table_id meta,
+                                                   enum cairn_view_side side,
+                                                   struct cairn_slice view,
+                                                   const struct cairn_view_code *code,
+                                                   struct cairn_err *err);
+/* Everything copied into arena. ENOENT (err untouched), ECORRUPT, ENOMEM. */
+CAIRN_MUST_CHECK enum cairn_rc
+cairn_view_code_get(struct cairn_kv_txn *txn, cairn_kv_table_id meta, enum cairn_view_side side,
+                    struct cairn_slice view, struct cairn_arena *arena,
+                    struct cairn_view_code *ret_code, struct cairn_err *err);
+CAIRN_MUST_CHECK enum cairn_rc cairn_view_stop_put(struct cairn_kv_txn *txn, cairn_kv_table_id meta,
+                                                   struct cairn_slice view,
+                                                   const struct cairn_view_stop *stop,
+                                                   struct cairn_err *err);
+CAIRN_MUST_CHECK enum cairn_rc cairn_view_stop_get(struct cairn_kv_txn *txn, cairn_kv_table_id meta,
+                                                   struct cairn_slice view,
+                                                   struct cairn_arena *arena,
+                                                   struct cairn_view_stop *ret_stop,
+                                                   struct cairn_err *err);
+CAIRN_MUST_CHECK enum cairn_rc cairn_view_stop_delete(struct cairn_kv_txn *txn,
+                                                      cairn_kv_table_id meta,
+                                                      struct cairn_slice view,
+                                                      struct cairn_err *err);
+/* Forget the generation being built: next/ and next-code/. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_view_next_delete(struct cairn_kv_txn *txn,
+                                                      cairn_kv_table_id meta,
+                                                      struct cairn_slice view,
+                                                      struct cairn_err *err);
+/* Forget a view altogether, but for its rows. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_view_meta_delete(struct cairn_kv_txn *txn,
+                                                      cairn_kv_table_id meta,
+                                                      struct cairn_slice view,
+                                                      struct cairn_err *err);
+/* Names of all views that have a head, sorted, in arena. */
+CAIRN_MUST_CHECK enum cairn_rc
+cairn_view_meta_names(struct cairn_kv_txn *txn, cairn_kv_table_id meta, struct cairn_arena *arena,
+                      struct cairn_slice **ret_names, size_t *ret_count, struct cairn_err *err);
+/* The store's format: written by the first writer, compared by everybody. EUNSUPPORTED. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_view_format_put(struct cairn_kv_txn *txn,
+                                                     cairn_kv_table_id meta, struct cairn_err *err);
+CAIRN_MUST_CHECK enum cairn_rc
+cairn_view_format_check(struct cairn_kv_txn *txn, cairn_kv_table_id meta, struct cairn_err *err);
+
+/* Sixteen bytes as 32 lower-case hex digits, in out, NUL-ended. */
+void cairn_view_hash_text(const unsigned char hash[16], char out[33]);
+
+#endif

@@ -1,0 +1,57 @@
+/* The view store as the projector's own files see it: the environment and the tables of a view.
+ *
+ * Every view has two pairs of tables for good, `rows.<view>.0` `index.<view>.0` and the same with
+ * 1. One pair holds the live generation, the other is empty or holds the one being built; a switch
+ * swaps them. So a table id once opened stays good in every process, and nothing is ever dropped
+ * under a reader. */
+#ifndef CAIRN_PROJECTOR_VIEWS_INT_H
+#define CAIRN_PROJECTOR_VIEWS_INT_H
+
+#include "platform/beacon.h"
+#include "projector/view_meta.h"
+
+#define CAIRN_VIEWS_FOLDER "views"
+
+/* Tables of one view, by slot. */
+struct cairn_view_tables {
+    cairn_kv_table_id rows[2];
+    cairn_kv_table_id index[2];
+};
+
+/* Open for writing, making what is missing. sync: commits survive a power cut. errors: EIO, EFULL,
+ * ECORRUPT, EUNSUPPORTED, EEXIST (this process has it open). Close with cairn_views_close. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_views_open_writer(const char *folder, bool sync,
+                                                       struct cairn_views **ret_views,
+                                                       struct cairn_err *err);
+struct cairn_kv *cairn_views_kv(struct cairn_views *views);
+cairn_kv_table_id cairn_views_meta(const struct cairn_views *views);
+/* The view's tables, remembered after the first time; a writer makes them. No transaction of this
+ * thread may be open. ENOENT: a reader, and there is no such view. thread: any. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_views_tables(struct cairn_views *views,
+                                                  struct cairn_slice view,
+                                                  struct cairn_view_tables *ret_tables,
+                                                  struct cairn_err *err);
+/* Tell every process that something was committed. */
+void cairn_views_ring(struct cairn_views *views);
+
+/* A stored row as a document in arena: packed is copied there first, since it dies with its
+ * transaction. errors: ECORRUPT, ENOMEM. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_view_document(struct cairn_slice packed,
+                                                   struct cairn_arena *arena,
+                                                   struct cairn_value *ret_document,
+                                                   struct cairn_err *err);
+
+/* A read of one view: a snapshot, its head and tables. */
+struct cairn_view_snapshot {
+    struct cairn_kv_txn *txn;
+    struct cairn_view_tables tables;
+    struct cairn_view_head head;
+};
+/* errors: ENOENT (no such view), EBEHIND (its first build has not ended), EIO, ECORRUPT. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_view_snapshot_begin(struct cairn_views *views,
+                                                         struct cairn_slice view,
+                                                         struct cairn_view_snapshot *ret_snapshot,
+                                                         struct cairn_err *err);
+void cairn_view_snapshot_end(struct cairn_view_snapshot *snapshot);
+
+#endif
