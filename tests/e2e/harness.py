@@ -1,0 +1,131 @@
+"""Starts the real binary and talks to it, for the tests of this folder. Standard library only."""
+import contextlib
+import http.client
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BINARY = os.environ.get("CAIRN_BINARY", str(ROOT / "build/release/cairn"))
+SHARED_DATA = ROOT.parent / "shared" / "data"
+START_S = 120
+
+
+class Answer:
+    """A response, read whole."""
+
+    def __init__(self, response):
+        self.status = response.status
+        self.headers = {name.lower(): value for name, value in response.getheaders()}
+        self.body = response.read()
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+
+class Node:
+    """A serving process on a free port. Use as a context manager; kill() is kill -9."""
+
+    def __init__(self, domain, data, verb="serve", flags=()):
+        self.arguments = [BINARY, verb, str(domain), "--data", str(data), "--listen", "127.0.0.1:0", *flags]
+        self.process = None
+        self.port = None
+        self.log = None
+
+    def start(self):
+        self.log = tempfile.TemporaryFile()
+        self.process = subprocess.Popen(self.arguments, stdout=subprocess.PIPE, stderr=self.log, text=True)
+        timer = threading.Timer(START_S, self.process.kill)
+        timer.start()
+        line = self.process.stdout.readline()
+        timer.cancel()
+        if not line.startswith("ready http://"):
+            self.process.wait()
+            raise AssertionError(f"no ready line but {line!r}, exit {self.process.returncode}: {self.log_text()}")
+        self.port = int(line.rsplit(":", 1)[1])
+        return self
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    def log_text(self):
+        self.log.seek(0)
+        return self.log.read().decode("utf-8", "replace")[-4000:]
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self):
+        """SIGTERM; returns the exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.stop()
+        self.process.stdout.close()
+        self.log.close()
+
+    def request(self, method, path, body=None, headers=None, timeout=60):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        try:
+            sent = dict(headers or {})
+            if isinstance(body, (dict, list)):
+                body = json.dumps(body)
+                sent.setdefault("Content-Type", "application/json")
+            connection.request(method, path, body, sent)
+            return Answer(connection.getresponse())
+        finally:
+            connection.close()
+
+    def get(self, path, **headers):
+        return self.request("GET", path, headers={k.replace("_", "-"): v for k, v in headers.items()})
+
+    def command(self, aggregate, id, command, data, **headers):
+        return self.request("POST", f"/commands/{aggregate}/{id}/{command}", data,
+                            {k.replace("_", "-"): v for k, v in headers.items()})
+
+
+def run(*arguments, timeout=600, **options):
+    """Runs the binary to its end; returns the finished process with its output as text."""
+    return subprocess.run([BINARY, *map(str, arguments)], capture_output=True, text=True, timeout=timeout, **options)
+
+
+@contextlib.contextmanager
+def folder():
+    path = tempfile.mkdtemp(prefix="cairn-e2e-")
+    try:
+        yield pathlib.Path(path)
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def skip_loudly(reason):
+    print(f"SKIPPED: {reason}", file=sys.stderr)
+    raise unittest.SkipTest(reason)
+
+
+def main():
+    """unittest's main with a closing line that says how many passed."""
+    result = unittest.main(module="__main__", exit=False, verbosity=2).result
+    failed = len(result.failures) + len(result.errors)
+    print(f"{result.testsRun - failed - len(result.skipped)} passed, {failed} failed, {len(result.skipped)} skipped")
+    sys.exit(1 if failed or result.testsRun == 0 else 0)

@@ -1,0 +1,133 @@
+#!/usr/bin/env python3
+"""The main job: half a million real order lines in as commands, out as views with totals right to the last digit.
+
+The same after kill -9 in the middle and a second send of the whole file, and after deleting index and views. Without
+the data set the test says so and uses generated lines.
+"""
+import json
+import os
+import subprocess
+import sys
+import threading
+import unittest
+
+import harness
+from harness import ROOT, SHARED_DATA
+
+SHOP = ROOT / "examples/shop"
+CSV = SHARED_DATA / "online-retail/online_retail.csv.gz"
+VIEWS = ("invoices", "customers", "products", "countries")
+MEASURES = ("lines", "quantity", "amount_mills")
+
+
+def prepare(folder):
+    """The commands as NDJSON, and the totals that an independent program finds in the same input."""
+    commands = folder / "commands.ndjson"
+    if CSV.exists():
+        source = [str(SHOP / "convert"), str(CSV)]
+        totals = [str(SHOP / "totals"), str(CSV)]
+    else:
+        print(f"SKIPPED the real data: {CSV} is not there; using generated lines", file=sys.stderr)
+        source = [str(SHOP / "generate"), "--lines", "20000"]
+        totals = [str(SHOP / "totals"), "--ndjson", str(commands)]
+    with open(commands, "wb") as out:
+        subprocess.run(source, stdout=out, check=True)
+    found = subprocess.run(totals, stdout=subprocess.PIPE, check=True).stdout
+    return commands, json.loads(found)
+
+
+def send(node, commands, *flags):
+    done = harness.run("send", commands, "--to", node.url, "--json", *flags)
+    return done, json.loads(done.stdout) if done.stdout.strip() else None
+
+
+def read_view(node, view, position):
+    """Every row of a view, by key, walked with cursors."""
+    rows, cursor = {}, ""
+    while True:
+        page = node.get(f"/views/{view}?limit=1000{cursor}", Cairn_Position=position, Prefer="wait=60")
+        assert page.status == 200, page.body
+        for row in page.json["items"]:
+            rows[row["key"]] = {measure: row[measure] for measure in MEASURES}
+        if "next" not in page.json:
+            return rows
+        cursor = f"&cursor={page.json['next']}"
+
+
+def end_of_log(node):
+    return node.get("/events?after=end&limit=1").headers["cairn-position"]
+
+
+class Retail(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.stack = harness.contextlib.ExitStack()
+        cls.folder = cls.stack.enter_context(harness.folder())
+        cls.commands, cls.totals = prepare(cls.folder)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.stack.close()
+
+    def compare(self, node):
+        position = end_of_log(node)
+        for view in VIEWS:
+            rows = read_view(node, view, position)
+            expected = {key: {m: row[m] for m in MEASURES} for key, row in self.totals[view].items()}
+            self.assertEqual(len(rows), len(expected), view)
+            self.assertEqual(rows, expected, view)
+        top = node.get("/views/countries?order=amount_mills.desc&limit=5").json["items"]
+        amounts = sorted((row["amount_mills"] for row in self.totals["countries"].values()), reverse=True)[:5]
+        self.assertEqual([row["amount_mills"] for row in top], amounts)
+
+    def check_summary(self, summary):
+        kinds = dict(summary["kinds"])
+        self.assertEqual(kinds.pop("accepted", 0), self.totals["accepted"])
+        rejected = {f"rejected {code}": count for code, count in self.totals["rejected"].items() if count}
+        self.assertEqual(kinds, rejected)
+
+    def test_1_all_at_once_then_from_nothing_but_the_log(self):
+        data = self.folder / "data"
+        with harness.Node(SHOP, data) as node:
+            done, summary = send(node, self.commands)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.check_summary(summary)
+            self.compare(node)
+            self.assertEqual(node.stop(), 0)
+        harness.shutil.rmtree(data / "index")
+        harness.shutil.rmtree(data / "views")
+        with harness.Node(SHOP, data) as node:
+            self.compare(node)
+            replayed = harness.run("replay", "countries", SHOP, "--data", data)
+            self.assertEqual(replayed.returncode, 0, replayed.stderr)
+            self.compare(node)
+        verified = harness.run("verify", SHOP, "--data", data)
+        self.assertEqual(verified.returncode, 0, verified.stdout + verified.stderr)
+
+    def test_2_a_kill_in_the_middle_and_the_whole_file_again(self):
+        data = self.folder / "killed"
+        node = harness.Node(SHOP, data).start()
+        killer = threading.Thread(target=self.kill_in_the_middle, args=(node,))
+        killer.start()
+        done, _ = send(node, self.commands, "--retry-for", "0s")
+        killer.join()
+        self.assertNotEqual(done.returncode, 0, "the send was over before the kill")
+        with harness.Node(SHOP, data) as node:
+            done, summary = send(node, self.commands)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.check_summary(summary)
+            self.compare(node)
+
+    @staticmethod
+    def kill_in_the_middle(node):
+        """kill -9 once the log holds some of the events."""
+        feed = node.request("GET", "/health/live")
+        assert feed.status == 200
+        path = "/events?limit=1&after=0:" + os.environ.get("CAIRN_TEST_KILL_AT", "5000")
+        while not node.get(path).json["items"]:
+            pass
+        node.kill()
+
+
+if __name__ == "__main__":
+    harness.main()
