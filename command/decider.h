@@ -8,6 +8,9 @@
 
 #include "schemas/domain.h"
 
+/* Bytes that all hosts of a Lua decider may take together, where the limits do not say. */
+#define CAIRN_DECIDER_MEMORY_DEFAULT (256u * 1024u * 1024u)
+
 /* A state as the decider keeps it; 0 is none. */
 typedef int cairn_state;
 

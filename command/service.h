@@ -12,6 +12,12 @@
 
 struct cairn_service;
 
+/* Beside CAIRN_EXPECT_ANY and _NONE: the stream must exist, at whatever version. */
+#define CAIRN_EXPECT_SOME (-2)
+
+#define CAIRN_CACHE_AGGREGATES_DEFAULT 10000
+#define CAIRN_QUEUE_COMMANDS_DEFAULT   10000
+
 /* One command, borrowed until its answer. data has passed the command's schema. */
 struct cairn_command {
     const struct cairn_domain_command *command; /* of the catalogue */
@@ -19,7 +25,7 @@ struct cairn_command {
     const struct cairn_value *data;
     struct cairn_slice key;        /* Idempotency-Key, empty for none */
     unsigned char fingerprint[16]; /* of aggregate, id, command and data; used with a key */
-    int64_t expected;              /* CAIRN_EXPECT_ANY, _NONE, or a version */
+    int64_t expected;              /* CAIRN_EXPECT_ANY, _NONE, _SOME, or a version */
     struct cairn_slice request_id;
     struct cairn_slice correlation;
     struct cairn_slice principal;

@@ -1,0 +1,29 @@
+/* What the routes share; for this folder. */
+#ifndef CAIRN_COMMAND_API_INT_H
+#define CAIRN_COMMAND_API_INT_H
+
+#include "command/api.h"
+#include "command/reply.h"
+
+#define CAIRN_COMMAND_BODY_DEFAULT (1024u * 1024u)
+#define CAIRN_BATCH_BODY_DEFAULT   (32u * 1024u * 1024u)
+
+enum { CAIRN_COMMAND_ROUTE_COUNT = 2 };
+
+struct cairn_command_api {
+    struct cairn_service *service;
+    const struct cairn_domain *domain;
+    size_t body_max;
+    struct cairn_http_route routes[CAIRN_COMMAND_ROUTE_COUNT];
+};
+
+/* Make response the problem that a report tells of. */
+void cairn_command_problem(struct cairn_http_response *response,
+                           const struct cairn_fault_report *report,
+                           struct cairn_http_request *request);
+
+/* POST /commands */
+void cairn_batch_handle(void *self, struct cairn_http_request *request,
+                        struct cairn_http_response *response);
+
+#endif
