@@ -19,15 +19,22 @@ struct cairn_arena_chunk {
 
 static_assert(sizeof(struct cairn_arena_chunk) % ALIGNMENT == 0, "data starts aligned");
 
+/* Bytes of data in the first chunk, and where the doubling of later ones ends. */
+#define FIRST_CAP  (CAIRN_ARENA_CHUNK_BYTES - sizeof(struct cairn_arena_chunk))
+#define GROWTH_MAX ((size_t)1 << 20)
+
 static struct cairn_arena_chunk *add_chunk(struct cairn_arena *arena, size_t size)
 {
-    size_t cap = CAIRN_ARENA_CHUNK_BYTES - sizeof(struct cairn_arena_chunk);
+    size_t cap = FIRST_CAP;
     /* Chunks double with what was used, so a large batch costs few of them. */
-    while (cap < arena->used && cap < (1u << 20)) {
+    while (cap < arena->used && cap < GROWTH_MAX) {
         cap *= 2;
     }
     if (cap < size) {
         cap = size;
+    }
+    if (cap > SIZE_MAX - sizeof(struct cairn_arena_chunk)) {
+        return NULL;
     }
     struct cairn_arena_chunk *chunk = cairn_mem_alloc(sizeof(*chunk) + cap);
     if (chunk == NULL) {
@@ -118,13 +125,18 @@ void cairn_arena_reset(struct cairn_arena *arena)
     if (chunk == NULL) {
         return;
     }
-    /* The oldest chunk has the standard size: keep it and give the others back. */
     while (chunk->older != NULL) {
         struct cairn_arena_chunk *older = chunk->older;
         cairn_mem_free(chunk);
         chunk = older;
     }
-    chunk->used = 0;
+    /* One large first request must not pin its memory for the life of a reused arena. */
+    if (chunk->cap > FIRST_CAP) {
+        cairn_mem_free(chunk);
+        chunk = NULL;
+    } else {
+        chunk->used = 0;
+    }
     arena->first = chunk;
 }
 

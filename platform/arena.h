@@ -1,8 +1,8 @@
 /* An arena: many small allocations that die together. One request or one batch is one arena.
  *
- * Memory comes in chunks; cairn_arena_reset keeps the first chunk, so a reused arena stops touching
- * the heap. A zeroed arena with max set is ready. Everything handed out is aligned to 16 bytes.
- * thread: owner. */
+ * Memory comes in chunks; cairn_arena_reset keeps the first chunk (of the usual size), so a reused
+ * arena stops touching the heap. A zeroed arena with max set is ready. Everything handed out is
+ * aligned to 16 bytes. thread: owner. */
 #ifndef CAIRN_PLATFORM_ARENA_H
 #define CAIRN_PLATFORM_ARENA_H
 
@@ -30,7 +30,7 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_arena_copy(struct cairn_arena *arena, struc
 /* A NUL-ended formatted string, or NULL. */
 CAIRN_MUST_CHECK char *cairn_arena_printf(struct cairn_arena *arena, const char *format, ...)
     CAIRN_PRINTF(2, 3);
-/* Forget everything; keeps one chunk for the next round. */
+/* Forget everything; keeps at most CAIRN_ARENA_CHUNK_BYTES for the next round. */
 void cairn_arena_reset(struct cairn_arena *arena);
 void cairn_arena_fini(struct cairn_arena *arena);
 

@@ -2,20 +2,19 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "platform/file.h"
 #include "platform/mem.h"
 
-enum { FILE_BYTES = 4096, FORMAT_VERSION = 1, FILE_MODE = 0640 };
+enum { FILE_BYTES = 4096, FORMAT_VERSION = 1 };
 
 #define MAGIC "CAIRNBCN"
 
@@ -39,59 +38,79 @@ struct cairn_beacon {
     bool writer;
 };
 
-/* Make the file whole: a new one gets its size and its head. Two writers that race write the same
- * bytes. */
-static enum cairn_rc prepare(int fd, const char *path, struct cairn_err *err)
+/* Whether the first 12 bytes of a file are a beacon's, or those that a power cut or a full disk
+ * left of one: the file's name can be on disk before its content. */
+enum head { HEAD_GOOD, HEAD_BLANK, HEAD_FOREIGN };
+
+static const unsigned char good_head[12] = MAGIC "\1";
+
+/* Whether the bytes are the beginning of a good head, none of it or all of it, and zeros. */
+static bool is_begun(const unsigned char bytes[12])
 {
-    struct stat status;
-    if (fstat(fd, &status) != 0) {
-        return CAIRN_FAIL_OS(err, errno, "stat %s", path);
+    size_t same = 0;
+    while (same < sizeof(good_head) && bytes[same] == good_head[same]) {
+        same++;
     }
-    if (status.st_size != 0) {
-        return CAIRN_OK;
+    while (same < sizeof(good_head) && bytes[same] == 0) {
+        same++;
     }
-    struct {
-        char magic[8];
-        uint32_t version;
-    } head = {.version = FORMAT_VERSION};
-    memcpy(head.magic, MAGIC, sizeof(head.magic));
-    if (ftruncate(fd, FILE_BYTES) != 0) {
-        return CAIRN_FAIL_OS(err, errno, "size %s", path);
+    return same == sizeof(good_head);
+}
+
+static enum cairn_rc read_head(int fd, const char *path, enum head *ret_head, struct cairn_err *err)
+{
+    const struct cairn_disk *disk = cairn_disk_system();
+    unsigned char bytes[12] = {0};
+    uint64_t size = 0;
+    size_t got = 0;
+    int os = disk->size(disk->self, fd, &size);
+    if (os == 0) {
+        os = disk->read(disk->self, fd, bytes, sizeof(bytes), 0, &got);
     }
-    ssize_t put = pwrite(fd, &head, 12, 0);
-    if (put != 12) {
-        return CAIRN_FAIL_OS(err, put < 0 ? errno : ENOSPC, "write %s", path);
+    if (os != 0) {
+        return CAIRN_FAIL_OS(err, os, "read %s", path);
     }
+    bool good = size == FILE_BYTES && memcmp(bytes, good_head, sizeof(bytes)) == 0;
+    bool blank = size <= FILE_BYTES && is_begun(bytes);
+    *ret_head = good ? HEAD_GOOD : blank ? HEAD_BLANK : HEAD_FOREIGN;
     return CAIRN_OK;
 }
 
-static enum cairn_rc check(int fd, const char *path, struct cairn_err *err)
+/* Write the whole page and not its head alone: a store to a mapped hole is SIGBUS on a full disk.
+ * The head goes last, so that a reader that comes between waits for a good one. */
+static enum cairn_rc write_page(int fd, const char *path, struct cairn_err *err)
 {
-    struct stat status;
-    char head[12];
-    uint32_t version;
-    if (fstat(fd, &status) != 0) {
-        return CAIRN_FAIL_OS(err, errno, "stat %s", path);
+    static const char zeros[FILE_BYTES - sizeof(good_head)];
+    const struct cairn_disk *disk = cairn_disk_system();
+    int os = disk->write(disk->self, fd, zeros, sizeof(zeros), sizeof(good_head));
+    if (os == 0) {
+        os = disk->write(disk->self, fd, good_head, sizeof(good_head), 0);
     }
-    if (status.st_size != FILE_BYTES || pread(fd, head, sizeof(head), 0) != sizeof(head)) {
-        return CAIRN_FAIL(err, CAIRN_ECORRUPT, "%s is not a beacon: it has %lld bytes", path,
-                          (long long)status.st_size);
+    return os == 0 ? CAIRN_OK : CAIRN_FAIL_OS(err, os, "write %s", path);
+}
+
+/* A reader takes a blank file for one that is not there yet. */
+static enum cairn_rc prepare(int fd, const char *path, bool writer, struct cairn_err *err)
+{
+    enum head head = HEAD_FOREIGN;
+    enum cairn_rc rc = read_head(fd, path, &head, err);
+    if (rc != CAIRN_OK || head == HEAD_GOOD) {
+        return rc;
     }
-    memcpy(&version, head + 8, sizeof(version));
-    if (memcmp(head, MAGIC, 8) != 0 || version != FORMAT_VERSION) {
+    if (head == HEAD_FOREIGN) {
         return CAIRN_FAIL(err, CAIRN_ECORRUPT, "%s is not a beacon of version %d", path,
                           FORMAT_VERSION);
     }
-    return CAIRN_OK;
+    if (!writer) {
+        return CAIRN_FAIL(err, CAIRN_ENOENT, "%s holds nothing yet", path);
+    }
+    return write_page(fd, path, err);
 }
 
 static enum cairn_rc map_page(int fd, const char *path, bool writer, struct page **ret_page,
                               struct cairn_err *err)
 {
-    enum cairn_rc rc = writer ? prepare(fd, path, err) : CAIRN_OK;
-    if (rc == CAIRN_OK) {
-        rc = check(fd, path, err);
-    }
+    enum cairn_rc rc = prepare(fd, path, writer, err);
     if (rc != CAIRN_OK) {
         return rc;
     }
@@ -112,14 +131,16 @@ enum cairn_rc cairn_beacon_open(const char *path, bool writer, struct cairn_beac
     if (beacon == NULL) {
         return CAIRN_FAIL(err, CAIRN_ENOMEM, "open %s", path);
     }
-    int fd = open(path, (writer ? O_RDWR | O_CREAT : O_RDONLY) | O_CLOEXEC, FILE_MODE);
-    if (fd < 0) {
-        enum cairn_rc rc = CAIRN_FAIL_OS(err, errno, "open %s", path);
-        cairn_mem_free(beacon);
-        return rc;
+    const struct cairn_disk *disk = cairn_disk_system();
+    enum cairn_rc rc = CAIRN_OK;
+    int fd = -1;
+    int os = disk->open(disk->self, path, writer, writer, &fd);
+    if (os != 0) {
+        rc = CAIRN_FAIL_OS(err, os, "open %s", path);
+    } else {
+        rc = map_page(fd, path, writer, &beacon->page, err);
+        disk->close(disk->self, fd);
     }
-    enum cairn_rc rc = map_page(fd, path, writer, &beacon->page, err);
-    (void)close(fd);
     if (rc != CAIRN_OK) {
         cairn_mem_free(beacon);
         return rc;

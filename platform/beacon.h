@@ -19,8 +19,10 @@
 
 struct cairn_beacon;
 
-/* Open path; a writer creates it (zeroed) where it is missing.
- * errors: ENOENT (reader, no file), ECORRUPT (not a beacon), EIO, ENOMEM. Caller closes. */
+/* Open path; a writer creates it (zeroed) where it is missing or blank. A reader maps it read-only
+ * and must not store or ring (asserted).
+ * errors: ENOENT (reader: no file, or a blank one), EFULL, ECORRUPT (not a beacon), EIO, ENOMEM.
+ * Caller closes. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_beacon_open(const char *path, bool writer,
                                                  struct cairn_beacon **ret_beacon,
                                                  struct cairn_err *err);

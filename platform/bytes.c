@@ -113,17 +113,19 @@ enum cairn_rc cairn_buf_reserve(struct cairn_buf *buf, size_t more)
 {
     assert(buf->max > 0);
     assert(buf->size <= buf->cap);
-    if (more <= buf->cap - buf->size) {
-        return CAIRN_OK;
-    }
     if (buf->size > buf->max || more > buf->max - buf->size) {
         return CAIRN_ETOOBIG;
+    }
+    if (more <= buf->cap - buf->size) {
+        return CAIRN_OK;
     }
     size_t wanted = buf->size + more;
     size_t cap = buf->cap < BUF_FIRST_CAP ? BUF_FIRST_CAP : buf->cap;
     while (cap < wanted) {
         cap = cap > buf->max / 2 ? buf->max : cap * 2;
     }
+    cap = cap > buf->max ? buf->max : cap;
+    assert(cap >= wanted);
     char *data = cairn_mem_realloc(buf->data, cap);
     if (data == NULL) {
         return CAIRN_ENOMEM;
@@ -179,28 +181,30 @@ enum cairn_rc cairn_buf_printf(struct cairn_buf *buf, const char *format, ...)
     return rc;
 }
 
-enum cairn_rc cairn_buf_append_u64(struct cairn_buf *buf, uint64_t number)
+static enum cairn_rc append_decimal(struct cairn_buf *buf, bool negative, uint64_t number)
 {
-    char digits[DECIMAL_MAX];
+    char digits[DECIMAL_MAX + 1];
     size_t at = sizeof(digits);
     do {
+        assert(at > 1);
         digits[--at] = (char)('0' + number % 10);
         number /= 10;
     } while (number > 0);
+    if (negative) {
+        digits[--at] = '-';
+    }
     return cairn_buf_append(buf, cairn_slice_of(digits + at, sizeof(digits) - at));
+}
+
+enum cairn_rc cairn_buf_append_u64(struct cairn_buf *buf, uint64_t number)
+{
+    return append_decimal(buf, false, number);
 }
 
 enum cairn_rc cairn_buf_append_i64(struct cairn_buf *buf, int64_t number)
 {
-    if (number >= 0) {
-        return cairn_buf_append_u64(buf, (uint64_t)number);
-    }
-    enum cairn_rc rc = cairn_buf_reserve(buf, DECIMAL_MAX + 1);
-    if (rc != CAIRN_OK) {
-        return rc;
-    }
-    buf->data[buf->size++] = '-';
-    return cairn_buf_append_u64(buf, 0 - (uint64_t)number);
+    bool negative = number < 0;
+    return append_decimal(buf, negative, negative ? 0 - (uint64_t)number : (uint64_t)number);
 }
 
 void cairn_buf_truncate(struct cairn_buf *buf, size_t to)

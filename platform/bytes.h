@@ -74,10 +74,12 @@ static inline struct cairn_slice cairn_buf_slice(const struct cairn_buf *buf)
 
 /* Room for `more` bytes behind size. ETOOBIG, ENOMEM; the content is untouched. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_buf_reserve(struct cairn_buf *buf, size_t more);
-/* Copy bytes to the end; all or nothing. ETOOBIG, ENOMEM. */
+/* Copy bytes, which must not lie in buf itself, to the end; all or nothing. ETOOBIG, ENOMEM. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_buf_append(struct cairn_buf *buf, struct cairn_slice bytes);
 CAIRN_MUST_CHECK enum cairn_rc cairn_buf_append_byte(struct cairn_buf *buf, char byte);
 CAIRN_MUST_CHECK enum cairn_rc cairn_buf_append_str(struct cairn_buf *buf, const char *text);
+/* All or nothing. Takes one byte of room more than it appends, for printf's NUL: a text that would
+ * fill buf to the last byte is CAIRN_ETOOBIG. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_buf_printf(struct cairn_buf *buf, const char *format, ...)
     CAIRN_PRINTF(2, 3);
 /* Decimal, without printf's cost. */

@@ -14,6 +14,8 @@
 #define PLACE_MAX 200
 
 #define ENV_PREFIX "CAIRN_"
+/* The row that names the file, where the table has one. */
+#define FILE_ROW "config"
 
 static size_t index_of(const struct cairn_config *config, const char *name)
 {
@@ -34,8 +36,11 @@ static enum cairn_rc put(struct cairn_config *config, const struct cairn_config_
         cairn_arena_copy(&config->arena, cairn_slice_str(place), &origin) != CAIRN_OK) {
         return CAIRN_FAIL(err, CAIRN_ENOMEM, "%s: the configuration is too large", place);
     }
-    if (memchr(text.data == NULL ? "" : text.data, '\0', text.size) != NULL) {
-        return CAIRN_FAIL(err, CAIRN_EINVAL, "%s holds a NUL byte", place);
+    for (size_t i = 0; i < text.size; i++) {
+        unsigned char byte = (unsigned char)text.data[i];
+        if (byte < 0x20 || byte == 0x7f) {
+            return CAIRN_FAIL(err, CAIRN_EINVAL, "%s holds a control character", place);
+        }
     }
     uint64_t number = 0;
     enum cairn_rc rc = cairn_config_read_value(row, place, copy.data, &number, err);
@@ -277,6 +282,9 @@ static enum cairn_rc read_line(struct cairn_config *config, const char *path, si
         (void)snprintf(place, sizeof(place), "%.120s:%zu: unknown name", path, number);
         return refuse_name(place, "", name, near, err);
     }
+    if (strcmp(row->name, FILE_ROW) == 0) {
+        return CAIRN_FAIL(err, CAIRN_EINVAL, "%sa file cannot name another one", place);
+    }
     const struct cairn_config_value *known = &config->values[row - config->rows];
     if (known->source == CAIRN_FROM_FILE) {
         return CAIRN_FAIL(err, CAIRN_EINVAL, "%s%s is said twice, first at %s", place, row->name,
@@ -325,7 +333,7 @@ static enum cairn_rc apply_file(struct cairn_config *config, const char *path,
 static const char *file_of(const struct cairn_config *config)
 {
     const struct cairn_config_row *row =
-        cairn_config_find(config->rows, config->row_count, CAIRN_SLICE_LIT("config"));
+        cairn_config_find(config->rows, config->row_count, CAIRN_SLICE_LIT(FILE_ROW));
     return row == NULL ? NULL : config->values[row - config->rows].text;
 }
 

@@ -2,8 +2,10 @@
  * reference page.
  *
  * Order of trust: flag > environment (CAIRN_ + upper-case name, '-' as '_') > file > default. The
- * file (--config) holds `name = value` lines, '#' comments, blank lines. Every value remembers
- * where it came from. */
+ * file (--config, where the table has a row of that name) holds `name = value` lines, blank lines,
+ * and comments from a '#' at the start of a line or behind a space. The environment and the file
+ * may name every row of the table, whatever the verb. A flag said twice: the last counts. No value
+ * holds control characters. Every value remembers where it came from. thread: any, once made. */
 #ifndef CAIRN_PLATFORM_CONFIG_H
 #define CAIRN_PLATFORM_CONFIG_H
 
@@ -62,14 +64,14 @@ uint64_t cairn_config_uint(const struct cairn_config *config, const char *name);
 bool cairn_config_bool(const struct cairn_config *config, const char *name);
 enum cairn_config_source cairn_config_source_of(const struct cairn_config *config,
                                                 const char *name);
-/* Arguments that are not flags, in order. */
+/* Arguments that are not flags, in order; borrowed from argv. "--" ends the flags. */
 size_t cairn_config_operand_count(const struct cairn_config *config);
 const char *cairn_config_operand(const struct cairn_config *config, size_t index);
 /* --help was given. */
 bool cairn_config_wants_help(const struct cairn_config *config);
 
-/* `cairn config`: "name = value   # from ..." lines; secrets (rows named *-secret, *-password) are
- * starred. */
+/* `cairn config`: "name = value   # from ..." lines of the rows that the verb knows. Secrets are
+ * starred: rows named *-secret or *-password, and passwords inside URIs and connection strings. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_config_print(const struct cairn_config *config,
                                                   struct cairn_buf *out);
 /* The flags of a verb as --help shows them, wrapped at 80 columns. */

@@ -28,8 +28,7 @@ struct cairn_config {
 /* Read text as a value of row. EINVAL with "<place>: <what is wrong and what is allowed>". */
 CAIRN_MUST_CHECK enum cairn_rc cairn_config_read_value(const struct cairn_config_row *row,
                                                        const char *place, const char *text,
-                                                       uint64_t *ret_number,
-                                                       struct cairn_err *err);
+                                                       uint64_t *ret_number, struct cairn_err *err);
 /* The row called name, NULL when there is none. */
 const struct cairn_config_row *cairn_config_find(const struct cairn_config_row *rows, size_t count,
                                                  struct cairn_slice name);

@@ -246,33 +246,48 @@ static bool ends(const char *name, const char *suffix)
     return size >= suffix_size && strcmp(name + size - suffix_size, suffix) == 0;
 }
 
-/* Bytes of a URI in front of the password of its user part, and behind it; 0 where it has none:
- * postgresql://user:PASSWORD@host. */
-static size_t find_password(struct cairn_slice uri, size_t *ret_end)
+/* Part of a value: bytes start..end, empty where there is none. */
+struct span {
+    size_t start, end;
+};
+
+/* Where needle begins in text, or text.size. */
+static size_t find_text(struct cairn_slice text, const char *needle)
 {
-    size_t start = 0;
-    while (start + 3 <= uri.size && memcmp(uri.data + start, "://", 3) != 0) {
-        start++;
+    size_t size = strlen(needle);
+    size_t at = 0;
+    while (at < text.size && !cairn_slice_starts(cairn_slice_of(text.data + at, text.size - at),
+                                                 cairn_slice_of(needle, size))) {
+        at++;
     }
-    if (start + 3 > uri.size) {
-        return 0;
-    }
-    start += 3;
-    struct cairn_slice authority = cairn_slice_of(uri.data + start, uri.size - start);
-    authority.size = cairn_slice_find(authority, '/');
-    size_t at = authority.size;
-    while (at > 0 && authority.data[at - 1] != '@') {
+    return at;
+}
+
+/* The password in the user part of a URI: postgresql://user:PASSWORD@host. The last '@' counts,
+ * because people forget to encode it. */
+static struct span uri_password(struct cairn_slice uri)
+{
+    size_t scheme = find_text(uri, "://");
+    size_t start = scheme < uri.size ? scheme + 3 : uri.size;
+    size_t at = uri.size;
+    while (at > start && uri.data[at - 1] != '@') {
         at--;
     }
-    if (at == 0) {
-        return 0;
+    if (at == start) {
+        return (struct span){0, 0};
     }
-    size_t colon = cairn_slice_find(cairn_slice_of(authority.data, at - 1), ':');
-    if (colon == at - 1) {
-        return 0;
-    }
-    *ret_end = start + at - 1;
-    return start + colon + 1;
+    struct cairn_slice user = cairn_slice_of(uri.data + start, at - 1 - start);
+    size_t colon = cairn_slice_find(user, ':');
+    return colon == user.size ? (struct span){0, 0} : (struct span){start + colon + 1, at - 1};
+}
+
+/* The password of a parameter: "?password=PASSWORD" or "host=db password=PASSWORD". All that is
+ * behind it goes too: where it ends is a matter of quoting. */
+static struct span named_password(struct cairn_slice text)
+{
+    static const char name[] = "password=";
+    size_t at = find_text(text, name);
+    return at == text.size ? (struct span){0, 0} : (struct span){at + sizeof(name) - 1, text.size};
 }
 
 static void put_value(struct writer *writer, const struct cairn_config_row *row, const char *text)
@@ -283,15 +298,20 @@ static void put_value(struct writer *writer, const struct cairn_config_row *row,
         return;
     }
     struct cairn_slice value = cairn_slice_str(text);
-    size_t end = 0;
-    size_t start = find_password(value, &end);
-    if (start == 0) {
-        put(writer, value);
-        return;
+    struct span uri = uri_password(value);
+    struct span named = named_password(value);
+    size_t at = 0;
+    if (uri.end > 0) {
+        put(writer, cairn_slice_of(value.data, uri.start));
+        put_str(writer, stars);
+        at = uri.end;
     }
-    put(writer, cairn_slice_of(value.data, start));
-    put_str(writer, stars);
-    put(writer, cairn_slice_of(value.data + end, value.size - end));
+    if (named.end > 0 && named.start >= at) {
+        put(writer, cairn_slice_of(value.data + at, named.start - at));
+        put_str(writer, stars);
+        at = named.end;
+    }
+    put(writer, cairn_slice_of(value.data + at, value.size - at));
 }
 
 static void put_setting(struct writer *writer, const struct cairn_config_row *row,

@@ -40,6 +40,24 @@ enum cairn_rc cairn_err_from_os(int os)
     }
 }
 
+/* A text that was cut may end inside a UTF-8 sequence: what is begun and not whole goes, so that
+ * the text stays valid where its parts were. */
+static void mend_end(char *text, size_t size)
+{
+    size_t tails = 0;
+    while (tails < 3 && tails < size && ((unsigned char)text[size - 1 - tails] & 0xC0) == 0x80) {
+        tails++;
+    }
+    if (tails == size) {
+        return;
+    }
+    unsigned char lead = (unsigned char)text[size - 1 - tails];
+    size_t wanted = lead >= 0xF0 ? 3 : lead >= 0xE0 ? 2 : lead >= 0xC0 ? 1 : 0;
+    if (tails < wanted) {
+        text[size - 1 - tails] = '\0';
+    }
+}
+
 /* Appends ": <text of os>" where there is room. */
 static void append_os(struct cairn_err *err, int os)
 {
@@ -67,6 +85,7 @@ enum cairn_rc cairn_err_set_at(struct cairn_err *err, enum cairn_rc rc, int os, 
     if (os != 0) {
         append_os(err, os);
     }
+    mend_end(err->text, strlen(err->text));
     return rc;
 }
 
@@ -91,6 +110,7 @@ enum cairn_rc cairn_err_wrap(struct cairn_err *err, enum cairn_rc rc, const char
     memmove(err->text + used, err->text, kept);
     memcpy(err->text, front, used);
     err->text[used + kept] = '\0';
+    mend_end(err->text, used + kept);
     err->rc = rc;
     return rc;
 }

@@ -95,8 +95,8 @@ enum cairn_rc cairn_err_set_at(struct cairn_err *err, enum cairn_rc rc, int os, 
 enum cairn_rc cairn_err_wrap(struct cairn_err *err, enum cairn_rc rc, const char *format, ...)
     CAIRN_PRINTF(3, 4);
 
-/* The code for an errno: ENOSPC and EDQUOT are EFULL, ENOENT is ENOENT, ENOMEM is ENOMEM, else EIO.
- */
+/* The code for an errno: ENOSPC and EDQUOT are EFULL; ENOENT, EEXIST and ENOMEM are their
+ * namesakes; all else is EIO. */
 enum cairn_rc cairn_err_from_os(int os);
 
 #define CAIRN_FAIL(err, rc, ...) cairn_err_set_at((err), (rc), 0, __FILE__, __LINE__, __VA_ARGS__)

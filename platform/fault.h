@@ -39,8 +39,9 @@ bool cairn_fault_hit(enum cairn_fault fault);
 #define cairn_fault_hit(fault) (false)
 #endif
 
-/* Let `after` calls pass, then fail one (persist=false) or all that follow (persist=true). */
+/* Let `after` (>= 0) calls pass, then fail one. */
 void cairn_fault_arm(enum cairn_fault fault, int after);
+/* The same, and fail all that follow until disarmed, as a disk that stays full. */
 void cairn_fault_arm_persistent(enum cairn_fault fault, int after);
 /* Did the armed fault fire since it was armed? */
 bool cairn_fault_fired(enum cairn_fault fault);

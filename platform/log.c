@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,14 +21,19 @@ static const char *const level_names[] = {"debug", "info", "warn", "error"};
 
 #define LEVEL_COUNT ((int)(sizeof(level_names) / sizeof(level_names[0])))
 
-/* Every line ends with this much room in hand, so that a cut line is still one JSON object. */
+/* Every line keeps this much room in hand, so that a cut line is still one JSON object. */
 #define CUT_MARK ",\"cut\":true}\n"
 
-/* A line in the making. A field that does not fit is left out whole and the line says "cut". */
+/* The kernel keeps writes up to PIPE_BUF whole: lines of several processes never mix in a pipe. */
+static_assert(CAIRN_LOG_LINE_MAX <= PIPE_BUF, "a line is written whole");
+
+/* A line in the making. A text that does not fit is cut, a field that does not fit is left out
+ * whole, and the line then says "cut". */
 struct line {
     char text[CAIRN_LOG_LINE_MAX];
     size_t size;
-    bool cut;
+    bool dropped; /* a part of the field at hand did not fit */
+    bool cut;     /* anything did not fit */
 };
 
 struct cairn_log *cairn_log_new(int fd, enum cairn_log_level level, const struct cairn_clock *clock)
@@ -62,10 +68,16 @@ enum cairn_rc cairn_log_level_parse(struct cairn_slice text, enum cairn_log_leve
     return CAIRN_EINVAL;
 }
 
+static size_t room_of(const struct line *line)
+{
+    assert(line->size <= sizeof(line->text) - sizeof(CUT_MARK));
+    return sizeof(line->text) - sizeof(CUT_MARK) - line->size;
+}
+
 static void put(struct line *line, const char *bytes, size_t size)
 {
-    if (line->cut || size > sizeof(line->text) - sizeof(CUT_MARK) - line->size) {
-        line->cut = true;
+    if (line->dropped || size > room_of(line)) {
+        line->dropped = true;
         return;
     }
     memcpy(line->text + line->size, bytes, size);
@@ -75,16 +87,6 @@ static void put(struct line *line, const char *bytes, size_t size)
 static void put_str(struct line *line, const char *text)
 {
     put(line, text, strlen(text));
-}
-
-/* A control character, '"' or '\' as JSON escapes it. */
-static void put_escaped(struct line *line, unsigned char byte)
-{
-    char text[8];
-    int size = byte == '"' || byte == '\\' ? snprintf(text, sizeof(text), "\\%c", byte)
-                                           : snprintf(text, sizeof(text), "\\u%04x", byte);
-    assert(size > 0 && (size_t)size < sizeof(text));
-    put(line, text, (size_t)size);
 }
 
 /* Bytes of text[0..) that stand in a JSON string as they are. */
@@ -98,23 +100,55 @@ static size_t plain_size(struct cairn_slice text)
     return at;
 }
 
+/* The next piece of a string's content: a run that stands as it is, borrowed from text, or one
+ * byte escaped or replaced, in scratch. *ret_used is how much of text it covers. */
+static struct cairn_slice next_piece(struct cairn_slice text, char scratch[8], size_t *ret_used)
+{
+    assert(text.size > 0);
+    size_t plain = cairn_utf8_valid_prefix(cairn_slice_of(text.data, plain_size(text)));
+    *ret_used = plain > 0 ? plain : 1;
+    if (plain > 0) {
+        return cairn_slice_of(text.data, plain);
+    }
+    unsigned char byte = (unsigned char)text.data[0];
+    if (byte >= 0x80) {
+        return CAIRN_SLICE_LIT("\xEF\xBF\xBD");
+    }
+    int size = byte == '"' || byte == '\\' ? snprintf(scratch, 8, "\\%c", byte)
+                                           : snprintf(scratch, 8, "\\u%04x", byte);
+    assert(size > 0 && size < 8);
+    return cairn_slice_of(scratch, (size_t)size);
+}
+
+/* Bytes of piece, at most room, that do not end inside a code point or an escape. */
+static size_t whole_size(struct cairn_slice piece, size_t room)
+{
+    if (piece.size <= room) {
+        return piece.size;
+    }
+    while (room > 0 && ((unsigned char)piece.data[room] & 0xC0) == 0x80) {
+        room--;
+    }
+    return piece.data[0] == '\\' ? 0 : room;
+}
+
 static void put_string(struct line *line, struct cairn_slice text)
 {
+    if (room_of(line) < 2) {
+        line->dropped = true;
+    }
     put(line, "\"", 1);
-    size_t at = 0;
-    while (at < text.size && !line->cut) {
-        struct cairn_slice rest = cairn_slice_of(text.data + at, text.size - at);
-        rest.size = plain_size(rest);
-        size_t valid = cairn_utf8_valid_prefix(rest);
-        put(line, rest.data, valid);
-        at += valid;
-        if (valid < rest.size) {
-            put_str(line, "\xEF\xBF\xBD");
-            at++;
-        } else if (at < text.size) {
-            put_escaped(line, (unsigned char)text.data[at]);
-            at++;
+    while (text.size > 0 && !line->dropped) {
+        char scratch[8];
+        size_t used;
+        struct cairn_slice piece = next_piece(text, scratch, &used);
+        size_t size = whole_size(piece, room_of(line) - 1);
+        put(line, piece.data, size);
+        if (size < piece.size) {
+            line->cut = true;
+            break;
         }
+        text = cairn_slice_of(text.data + used, text.size - used);
     }
     put(line, "\"", 1);
 }
@@ -177,12 +211,14 @@ static void put_value(struct line *line, const struct cairn_log_field *field)
 static void put_field(struct line *line, const struct cairn_log_field *field)
 {
     size_t before = line->size;
-    put_str(line, line->size == 1 ? "" : ",");
-    put_string(line, cairn_slice_str(field->name));
-    put(line, ":", 1);
+    line->dropped = false;
+    put_str(line, line->size == 1 ? "\"" : ",\"");
+    put_str(line, field->name);
+    put_str(line, "\":");
     put_value(line, field);
-    if (line->cut) {
+    if (line->dropped) {
         line->size = before;
+        line->cut = true;
     }
 }
 
@@ -199,6 +235,7 @@ void cairn_log_write(struct cairn_log *log, enum cairn_log_level level, const ch
                      const char *event, const struct cairn_log_field *fields, size_t count)
 {
     assert((int)level >= 0 && (int)level < LEVEL_COUNT);
+    assert(component != NULL && event != NULL);
     if (!cairn_log_on(log, level)) {
         return;
     }

@@ -2,8 +2,9 @@
  *
  * {"time":"...","level":"info","component":"command","event":"started","request_id":"...",
  * ...fields} Values are typed by the macro used for them. Never pass secrets or payloads. Libraries
- * return errors; main and request handlers log, once. A line is one write(2), cut at
- * CAIRN_LOG_LINE_MAX. thread: any. */
+ * return errors; main and request handlers log, once. A line is one write(2) of at most
+ * CAIRN_LOG_LINE_MAX bytes: a text that does not fit is cut, a field that does not fit left out,
+ * and the line then ends with "cut":true. A line that cannot be written is lost. thread: any. */
 #ifndef CAIRN_PLATFORM_LOG_H
 #define CAIRN_PLATFORM_LOG_H
 
@@ -14,7 +15,7 @@
 enum cairn_log_level { CAIRN_LOG_DEBUG, CAIRN_LOG_INFO, CAIRN_LOG_WARN, CAIRN_LOG_ERROR };
 
 struct cairn_log_field {
-    const char *name;
+    const char *name; /* lower case and '_': written as it is */
     enum { CAIRN_LOG_TEXT, CAIRN_LOG_INT, CAIRN_LOG_UINT, CAIRN_LOG_FLOAT, CAIRN_LOG_BOOL } kind;
     struct cairn_slice text; /* need not be valid UTF-8: bad bytes become U+FFFD */
     int64_t integer;

@@ -1,6 +1,7 @@
 #include "platform/mem.h"
 
 #include <assert.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,7 +34,7 @@ void *cairn_mem_realloc(void *memory, size_t size)
 
 char *cairn_mem_strndup(const char *text, size_t size)
 {
-    char *copy = cairn_mem_alloc(size + 1);
+    char *copy = size == SIZE_MAX ? NULL : cairn_mem_alloc(size + 1);
     if (copy != NULL) {
         if (size > 0) {
             memcpy(copy, text, size);

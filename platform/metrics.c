@@ -112,6 +112,18 @@ static struct cairn_metric *find_metric(const struct family *family, const char 
     return metric;
 }
 
+static bool is_name(const char *name)
+{
+    for (const char *at = name; *at != '\0'; at++) {
+        bool letter = (*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z');
+        bool digit = *at >= '0' && *at <= '9';
+        if (!letter && *at != '_' && *at != ':' && !(digit && at > name)) {
+            return false;
+        }
+    }
+    return name[0] != '\0';
+}
+
 static struct cairn_metric *make_metric(enum cairn_metric_kind kind, const char *labels)
 {
     size_t hits = kind == CAIRN_HISTOGRAM ? BUCKET_COUNT + 1 : 0;
@@ -165,7 +177,8 @@ struct cairn_metric *cairn_metrics_add(struct cairn_metrics *metrics, enum cairn
                                        const char *name, const char *labels, const char *help)
 {
     assert(metrics != NULL);
-    assert(name != NULL && help != NULL);
+    assert(name != NULL && is_name(name));
+    assert(help != NULL && strchr(help, '\n') == NULL);
     (void)pthread_mutex_lock(&metrics->lock);
     struct cairn_metric *metric =
         add_locked(metrics, kind, name, labels == NULL ? "" : labels, help);
@@ -178,6 +191,11 @@ void cairn_metric_inc(struct cairn_metric *metric, uint64_t by)
     if (metric != NULL) {
         (void)atomic_fetch_add_explicit(&metric->value, by, memory_order_relaxed);
     }
+}
+
+void cairn_metric_dec(struct cairn_metric *metric, uint64_t by)
+{
+    cairn_metric_inc(metric, 0 - by);
 }
 
 void cairn_metric_set(struct cairn_metric *metric, int64_t value)

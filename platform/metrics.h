@@ -20,14 +20,18 @@ CAIRN_MUST_CHECK struct cairn_metrics *cairn_metrics_new(void);
 void cairn_metrics_free(struct cairn_metrics *metrics);
 
 /* Add a metric, or find the one with the same name and labels.
- * name, help: static strings or living as long as the registry. labels: "view=\"balances\"" or
- * NULL; copied. NULL when memory or CAIRN_METRICS_MAX is out. thread: any (locked). */
+ * name: [a-zA-Z_:][a-zA-Z0-9_:]* (asserted), always of the same kind. name, help: static strings or
+ * living as long as the registry; help is one line. labels: "view=\"balances\"" with '\' and '"' in
+ * values escaped, or NULL; copied. NULL when memory or CAIRN_METRICS_MAX is out. thread: any
+ * (locked). */
 CAIRN_MUST_CHECK struct cairn_metric *cairn_metrics_add(struct cairn_metrics *metrics,
                                                         enum cairn_metric_kind kind,
                                                         const char *name, const char *labels,
                                                         const char *help);
 /* A metric may be NULL in all of these: nothing is counted. thread: any. */
 void cairn_metric_inc(struct cairn_metric *metric, uint64_t by);
+/* Of a gauge alone: a counter never goes down. */
+void cairn_metric_dec(struct cairn_metric *metric, uint64_t by);
 void cairn_metric_set(struct cairn_metric *metric, int64_t value);
 void cairn_metric_observe_ns(struct cairn_metric *metric, int64_t elapsed_ns);
 uint64_t cairn_metric_value(const struct cairn_metric *metric);
