@@ -48,6 +48,9 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_lua_hide(struct cairn_lua *lua, const char 
  * "decide"}). ENOENT when any step is nil or not a table. The caller unrefs. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_lua_find(struct cairn_lua *lua, size_t count,
                                               const char *const *keys, cairn_lua_ref *ret_ref);
+/* list[index], kept; index from 1. ENOENT when it is nil or list is no table. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_lua_item(struct cairn_lua *lua, cairn_lua_ref list,
+                                              uint64_t index, cairn_lua_ref *ret_ref);
 /* The string keys of a table, sorted bytewise, in arena. EINVAL when ref is no table. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_lua_keys(struct cairn_lua *lua, cairn_lua_ref ref,
                                               struct cairn_arena *arena,

@@ -125,7 +125,7 @@ static int box_array(lua_State *state)
     return 1;
 }
 
-/* freeze(t): for the host's own scripts, which hide it from others. */
+/* freeze(t), guard(t): for the host's own scripts, which hide them from others. */
 static int box_freeze(lua_State *state)
 {
     luaL_checktype(state, 1, LUA_TTABLE);
@@ -134,9 +134,17 @@ static int box_freeze(lua_State *state)
     return 1;
 }
 
+static int box_guard(lua_State *state)
+{
+    luaL_checktype(state, 1, LUA_TTABLE);
+    lua_settop(state, 1);
+    cairn_lua_guard(state);
+    return 1;
+}
+
 static const luaL_Reg own_functions[] = {
     {"tostring", box_tostring}, {"pcall", box_pcall}, {"array", box_array},
-    {"freeze", box_freeze},     {NULL, NULL},
+    {"freeze", box_freeze},     {"guard", box_guard}, {NULL, NULL},
 };
 
 /* ---- opening ---- */

@@ -13,27 +13,29 @@
 static const char face_mark;
 static const char behind_key;
 
-/* Replace the face at index by the table behind it; false when it is no face. */
-static bool look_behind(lua_State *state, int index)
+/* Replace the face or front at index by the table behind it. */
+static void look_behind(lua_State *state, int index)
 {
     if (lua_getmetatable(state, index) == 0) {
-        return false;
+        return;
     }
     (void)lua_rawgetp(state, LUA_REGISTRYINDEX, &face_mark);
     bool face = lua_rawequal(state, -1, -2) == 1;
-    lua_pop(state, 2);
-    if (face) {
-        (void)lua_rawgetp(state, index, &behind_key);
+    /* A face has the table behind it itself, a front in its own metatable. */
+    int type = lua_rawgetp(state, face ? index : -2, &behind_key);
+    if (type == LUA_TTABLE) {
         lua_replace(state, index);
+        lua_pop(state, 2);
+    } else {
+        lua_pop(state, 3);
     }
-    return face;
 }
 
 void cairn_lua_unface(lua_State *state, int index)
 {
     assert(index > 0);
     if (lua_istable(state, index)) {
-        (void)look_behind(state, index);
+        look_behind(state, index);
         assert(lua_istable(state, index));
     }
 }
@@ -96,15 +98,41 @@ void cairn_lua_face_open(lua_State *state)
     lua_rawsetp(state, LUA_REGISTRYINDEX, &face_mark);
 }
 
-void cairn_lua_freeze(lua_State *state)
+/* Replace the table on top by an empty front of it, whose writes go to `write` (upvalue: the
+ * table). */
+static void put_front(lua_State *state, lua_CFunction write)
 {
     assert(lua_istable(state, -1));
-    lua_createtable(state, 0, 0); /* the front */
-    lua_createtable(state, 0, 2); /* its metatable */
+    lua_createtable(state, 0, 0);
+    lua_createtable(state, 0, 3);
     lua_pushvalue(state, -3);
     lua_setfield(state, -2, "__index");
-    lua_pushcfunction(state, refuse_write);
+    lua_pushvalue(state, -3);
+    lua_pushcclosure(state, write, 1);
     lua_setfield(state, -2, "__newindex");
+    lua_pushvalue(state, -3);
+    lua_rawsetp(state, -2, &behind_key);
     (void)lua_setmetatable(state, -2);
     lua_remove(state, -2);
+}
+
+void cairn_lua_freeze(lua_State *state)
+{
+    put_front(state, refuse_write);
+}
+
+/* Upvalue: the table behind. */
+static int write_until_sealed(lua_State *state)
+{
+    if (cairn_lua_host_of(state)->sealed) {
+        return refuse_write(state);
+    }
+    lua_settop(state, 3);
+    lua_rawset(state, lua_upvalueindex(1));
+    return 0;
+}
+
+void cairn_lua_guard(lua_State *state)
+{
+    put_front(state, write_until_sealed);
 }

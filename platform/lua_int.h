@@ -112,5 +112,7 @@ void cairn_lua_push_face(struct lua_State *state, int index);
 /* Replace the table on top by a read-only front of it that is as fast to read, but whose inner
  * tables can be written. */
 void cairn_lua_freeze(struct lua_State *state);
+/* The same, writable until the host is sealed. */
+void cairn_lua_guard(struct lua_State *state);
 
 #endif

@@ -212,3 +212,34 @@ enum cairn_rc cairn_lua_readonly(struct cairn_lua *lua, cairn_lua_ref table,
     }
     return rc;
 }
+
+struct item_op {
+    cairn_lua_ref list;
+    uint64_t index;
+    cairn_lua_ref found; /* 0: not there */
+};
+
+static int item_body(lua_State *state)
+{
+    struct item_op *op = lua_touserdata(state, 1);
+    if (lua_rawgeti(state, LUA_REGISTRYINDEX, op->list) == LUA_TTABLE &&
+        lua_geti(state, -1, (lua_Integer)op->index) != LUA_TNIL) {
+        op->found = luaL_ref(state, LUA_REGISTRYINDEX);
+    }
+    return 0;
+}
+
+enum cairn_rc cairn_lua_item(struct cairn_lua *lua, cairn_lua_ref list, uint64_t index,
+                             cairn_lua_ref *ret_ref)
+{
+    assert(list != 0);
+    struct item_op op = {.list = list, .index = index};
+    enum cairn_rc rc = cairn_lua_attempt(lua, item_body, &op, NULL);
+    if (rc == CAIRN_OK && op.found == 0) {
+        return CAIRN_ENOENT;
+    }
+    if (rc == CAIRN_OK) {
+        *ret_ref = op.found;
+    }
+    return rc;
+}

@@ -3,12 +3,14 @@
  *
  * Loaded once at start, read-only after. The folder:
  *
- *   domain.json           {"name": "bank", "aggregates": {"account": {"snapshot_every": 100}}}
- *   account.lua           decide, evolve, upcast of the aggregate
- *   schemas/commands/     Deposit.json: JSON Schema 2020-12 of the command's data
- *   schemas/events/       Deposited.json: current; Deposited.v1.json, .v2.json ...: older ones,
- * current is the next number views/                balances.lua -> LMDB, daily_turnover.sql ->
- * PostgreSQL queries/              top_accounts.sql specs/                account.json
+ *   domain.json         {"name": "bank", "aggregates": {"account": {"snapshot_every": 100}}}
+ *   account.lua         decide, evolve, upcast of the aggregate
+ *   schemas/commands/   Deposit.json: JSON Schema 2020-12 of the command's data
+ *   schemas/events/     Deposited.json: current; Deposited.v1.json, .v2.json ...: older ones, so
+ *                       the current version is the next number
+ *   views/              balances.lua -> LMDB, daily_turnover.sql -> PostgreSQL
+ *   queries/            top_accounts.sql
+ *   specs/              account.json
  *
  * Which commands an aggregate takes is what its script decides: every function of `account.decide`
  * needs a schema of its name, and every event a schema and an `evolve`. */
@@ -54,6 +56,12 @@ struct cairn_domain_view {
     unsigned char code_hash[16]; /* of the script, the prelude and the event schemas */
 };
 
+/* A named SQL query, queries/NAME.sql. */
+struct cairn_domain_query {
+    struct cairn_slice name;
+    struct cairn_slice text;
+};
+
 /* Load folder. errors: EINVAL, ESCRIPT, EMALFORMED, ENOENT..., each naming the file and, where
  * there is one, the line. Loading runs each aggregate's script once in a host of its own to learn
  * what it defines. Caller frees. */
@@ -68,6 +76,8 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_domain_lint(const char *folder, struct cair
                                                  struct cairn_err *err);
 
 struct cairn_slice cairn_domain_name(const struct cairn_domain *domain);
+/* For people; the name where domain.json has no title. */
+struct cairn_slice cairn_domain_title(const struct cairn_domain *domain);
 const char *cairn_domain_folder(const struct cairn_domain *domain);
 size_t cairn_domain_aggregate_count(const struct cairn_domain *domain);
 const struct cairn_domain_aggregate *cairn_domain_aggregate_at(const struct cairn_domain *domain,
@@ -91,6 +101,10 @@ const struct cairn_domain_view *cairn_domain_view_at(const struct cairn_domain *
                                                      size_t index);
 const struct cairn_domain_view *cairn_domain_view(const struct cairn_domain *domain,
                                                   struct cairn_slice name);
+
+size_t cairn_domain_query_count(const struct cairn_domain *domain);
+const struct cairn_domain_query *cairn_domain_query_at(const struct cairn_domain *domain,
+                                                       size_t index);
 
 /* A Lua host with the prelude (aggregate, event, reject, view, array, null) and one script run and
  * sealed in it. Every thread that runs domain code makes its own. kind of script: an aggregate's or

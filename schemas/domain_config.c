@@ -1,0 +1,162 @@
+/* domain.json: the domain's name and its aggregates. Strict: a member that nobody knows is a typing
+ * mistake that would otherwise be found in production. */
+#include <assert.h>
+
+#include "platform/json.h"
+#include "schemas/domain_int.h"
+
+enum { SNAPSHOT_EVERY_DEFAULT = 100, SNAPSHOT_EVERY_MAX = 1000000 };
+
+#define CONFIG_FILE "domain.json"
+
+/* A member of a JSON object and who takes it. */
+struct member_rule {
+    const char *name;
+    enum cairn_rc (*take)(struct cairn_domain_load *load, const struct cairn_value *value,
+                          void *into);
+};
+
+static enum cairn_rc take_members(struct cairn_domain_load *load, const char *where,
+                                  const struct cairn_value *map, const struct member_rule *rules,
+                                  size_t rule_count, void *into)
+{
+    enum cairn_rc rc = CAIRN_OK;
+    if (map->type != CAIRN_MAP) {
+        return cairn_domain_fault(load, CAIRN_EINVAL, CONFIG_FILE ": %s: must be an object", where);
+    }
+    for (uint32_t i = 0; i < map->count && rc == CAIRN_OK; i++) {
+        struct cairn_slice key = cairn_value_slice(&map->as.members[i].key);
+        size_t at = 0;
+        while (at < rule_count && !cairn_slice_is(key, rules[at].name)) {
+            at++;
+        }
+        rc = at < rule_count
+                 ? rules[at].take(load, &map->as.members[i].value, into)
+                 : cairn_domain_fault(load, CAIRN_EINVAL, CONFIG_FILE ": %s/%.*s: unknown member",
+                                      where, CAIRN_SLICE_ARG(key));
+    }
+    return rc;
+}
+
+static enum cairn_rc take_name(struct cairn_domain_load *load, const struct cairn_value *value,
+                               void *into)
+{
+    (void)into;
+    if (value->type != CAIRN_STRING || !cairn_aggregate_is_valid(cairn_value_slice(value))) {
+        return cairn_domain_fault(load, CAIRN_EINVAL,
+                                  CONFIG_FILE
+                                  ": /name: must be lower case letters, digits and '_', "
+                                  "and begin with a letter");
+    }
+    load->domain->name = cairn_value_slice(value);
+    return CAIRN_OK;
+}
+
+static enum cairn_rc take_title(struct cairn_domain_load *load, const struct cairn_value *value,
+                                void *into)
+{
+    (void)into;
+    if (value->type != CAIRN_STRING) {
+        return cairn_domain_fault(load, CAIRN_EINVAL, CONFIG_FILE ": /title: must be a string");
+    }
+    load->domain->title = cairn_value_slice(value);
+    return CAIRN_OK;
+}
+
+static enum cairn_rc take_snapshot_every(struct cairn_domain_load *load,
+                                         const struct cairn_value *value, void *into)
+{
+    struct cairn_domain_aggregate *aggregate = into;
+    if (value->type != CAIRN_INT || value->as.integer < 1 ||
+        value->as.integer > SNAPSHOT_EVERY_MAX) {
+        return cairn_domain_fault(
+            load, CAIRN_EINVAL,
+            CONFIG_FILE ": /aggregates/%.*s/snapshot_every: must be an integer from 1 to %d",
+            CAIRN_SLICE_ARG(aggregate->name), SNAPSHOT_EVERY_MAX);
+    }
+    aggregate->snapshot_every = (uint32_t)value->as.integer;
+    return CAIRN_OK;
+}
+
+static const struct member_rule aggregate_rules[] = {{"snapshot_every", take_snapshot_every}};
+
+static enum cairn_rc take_aggregate(struct cairn_domain_load *load,
+                                    const struct cairn_member *member)
+{
+    struct cairn_domain *domain = load->domain;
+    struct cairn_slice name = cairn_value_slice(&member->key);
+    if (!cairn_aggregate_is_valid(name)) {
+        return cairn_domain_fault(load, CAIRN_EINVAL,
+                                  CONFIG_FILE ": /aggregates/%.*s: a name is lower case letters, "
+                                              "digits and '_', and begins with a letter",
+                                  CAIRN_SLICE_ARG(name));
+    }
+    struct cairn_domain_aggregate *aggregate =
+        cairn_domain_grow(domain, &domain->aggregates, domain->aggregate_count, sizeof(*aggregate));
+    const char *script = cairn_arena_printf(&domain->arena, "%.*s.lua", CAIRN_SLICE_ARG(name));
+    const char *where =
+        cairn_arena_printf(&domain->arena, "/aggregates/%.*s", CAIRN_SLICE_ARG(name));
+    if (aggregate == NULL || script == NULL || where == NULL) {
+        return CAIRN_FAIL(load->err, CAIRN_ENOMEM, CONFIG_FILE);
+    }
+    domain->aggregate_count++;
+    aggregate->name = name;
+    aggregate->script_name = cairn_slice_str(script);
+    aggregate->snapshot_every = SNAPSHOT_EVERY_DEFAULT;
+    return take_members(load, where, &member->value, aggregate_rules,
+                        sizeof(aggregate_rules) / sizeof(aggregate_rules[0]), aggregate);
+}
+
+static enum cairn_rc take_aggregates(struct cairn_domain_load *load,
+                                     const struct cairn_value *value, void *into)
+{
+    (void)into;
+    enum cairn_rc rc = CAIRN_OK;
+    if (value->type != CAIRN_MAP || value->count == 0) {
+        return cairn_domain_fault(load, CAIRN_EINVAL,
+                                  CONFIG_FILE ": /aggregates: must be an object with members");
+    }
+    for (uint32_t i = 0; i < value->count && rc == CAIRN_OK; i++) {
+        rc = take_aggregate(load, &value->as.members[i]);
+    }
+    return rc;
+}
+
+static const struct member_rule domain_rules[] = {
+    {"name", take_name},
+    {"title", take_title},
+    {"aggregates", take_aggregates},
+};
+
+enum cairn_rc cairn_domain_load_config(struct cairn_domain_load *load)
+{
+    struct cairn_domain *domain = load->domain;
+    struct cairn_slice text;
+    struct cairn_value config;
+    struct cairn_err why;
+    size_t offset = 0;
+    enum cairn_rc rc = cairn_domain_read(load, CONFIG_FILE, &text);
+    if (rc != CAIRN_OK || text.data == NULL) {
+        return rc;
+    }
+    rc = cairn_json_read(text, &domain->arena, &config, &offset, &why);
+    if (rc == CAIRN_EMALFORMED) {
+        return cairn_domain_fault(load, rc, CONFIG_FILE ":%zu: %s", cairn_domain_line(text, offset),
+                                  why.text);
+    }
+    if (rc != CAIRN_OK) {
+        return CAIRN_FAIL(load->err, rc, CONFIG_FILE ": %s", why.text);
+    }
+    rc = take_members(load, "", &config, domain_rules,
+                      sizeof(domain_rules) / sizeof(domain_rules[0]), NULL);
+    if (rc == CAIRN_OK && load->fault_count == 0 && domain->name.size == 0) {
+        rc = cairn_domain_fault(load, CAIRN_EINVAL, CONFIG_FILE ": /name: is missing");
+    }
+    if (rc == CAIRN_OK && load->fault_count == 0 && domain->aggregate_count == 0) {
+        rc = cairn_domain_fault(load, CAIRN_EINVAL, CONFIG_FILE ": /aggregates: is missing");
+    }
+    if (domain->title.size == 0) {
+        domain->title = domain->name;
+    }
+    return rc;
+}
