@@ -40,7 +40,7 @@ struct cairn_http_request {
     struct cairn_slice traceparent; /* valid W3C traceparent, or empty */
     struct cairn_arena *arena;      /* dies with the request */
     int64_t begin_ns;               /* monotonic */
-    void *connection;               /* private */
+    void *connection;               /* private; NULL in a request that a test made by hand */
 };
 
 /* A response under construction. status 0 is 200. */
@@ -51,6 +51,7 @@ struct cairn_http_response {
     struct cairn_buf body;    /* owned; max is the server's response_max */
     bool close;               /* close the connection behind this answer */
     bool streamed;            /* private: the answer has gone out by a stream */
+    bool failed;              /* private: a part of it did not fit; a 500 goes out instead */
 };
 
 typedef void (*cairn_http_handler_fn)(void *self, struct cairn_http_request *request,
