@@ -17,7 +17,8 @@ void *cairn_mem_alloc(size_t size)
 
 void *cairn_mem_zalloc(size_t count, size_t size)
 {
-    if (cairn_fault_hit(CAIRN_FAULT_MEM)) {
+    /* calloc checks the product too, but a sanitizer's stops the process over it. */
+    if (cairn_fault_hit(CAIRN_FAULT_MEM) || (size != 0 && count > SIZE_MAX / size)) {
         return NULL;
     }
     return calloc(count == 0 ? 1 : count, size == 0 ? 1 : size);
