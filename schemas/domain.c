@@ -62,12 +62,12 @@ enum cairn_rc cairn_domain_read(struct cairn_domain_load *load, const char *name
     struct cairn_err why;
     struct cairn_buf content = {.max = CAIRN_DOMAIN_FILE_BYTES_MAX};
     *ret_text = CAIRN_SLICE_NONE;
-    if (cairn_file_join(path, load->domain->folder, name) != CAIRN_OK) {
+    if (cairn_file_join(path, load->folder, name) != CAIRN_OK) {
         return cairn_domain_fault(load, CAIRN_ETOOBIG, "%s: the path is too long", name);
     }
     enum cairn_rc rc = cairn_file_read(path, &content, &why);
     if (rc == CAIRN_OK) {
-        rc = cairn_arena_copy(&load->domain->arena, cairn_buf_slice(&content), ret_text);
+        rc = cairn_arena_copy(load->arena, cairn_buf_slice(&content), ret_text);
         rc = rc == CAIRN_OK ? rc : CAIRN_FAIL(load->err, rc, "%s", name);
     } else if (rc == CAIRN_ENOMEM) {
         rc = CAIRN_FAIL(load->err, rc, "%s", name);
@@ -96,13 +96,13 @@ enum cairn_rc cairn_domain_list(struct cairn_domain_load *load, const char *fold
     size_t count = 0;
     *ret_names = NULL;
     *ret_count = 0;
-    if (cairn_file_join(path, load->domain->folder, folder) != CAIRN_OK) {
+    if (cairn_file_join(path, load->folder, folder) != CAIRN_OK) {
         return cairn_domain_fault(load, CAIRN_ETOOBIG, "%s: the path is too long", folder);
     }
     if (!cairn_file_is_folder(path)) {
         return CAIRN_OK;
     }
-    enum cairn_rc rc = cairn_file_list(path, &load->domain->arena, &names, &count, load->err);
+    enum cairn_rc rc = cairn_file_list(path, load->arena, &names, &count, load->err);
     if (rc != CAIRN_OK) {
         return rc;
     }
@@ -165,6 +165,8 @@ static enum cairn_rc load_all(struct cairn_domain_load *load, const char *folder
     if (domain->folder == NULL) {
         return CAIRN_FAIL(load->err, CAIRN_ENOMEM, "a domain");
     }
+    load->folder = domain->folder;
+    load->arena = &domain->arena;
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
         enum cairn_rc rc = steps[i](load);
         if (rc != CAIRN_OK) {

@@ -9,39 +9,38 @@ enum { SNAPSHOT_EVERY_DEFAULT = 100, SNAPSHOT_EVERY_MAX = 1000000 };
 
 #define CONFIG_FILE "domain.json"
 
-/* A member of a JSON object and who takes it. */
-struct member_rule {
-    const char *name;
-    enum cairn_rc (*take)(struct cairn_domain_load *load, const struct cairn_value *value,
-                          void *into);
-};
-
-static enum cairn_rc take_members(struct cairn_domain_load *load, const char *where,
-                                  const struct cairn_value *map, const struct member_rule *rules,
-                                  size_t rule_count, void *into)
+enum cairn_rc cairn_domain_take_members(struct cairn_domain_load *load, const char *where,
+                                        const struct cairn_value *map,
+                                        const struct cairn_member_rule *rules, size_t count,
+                                        void *into)
 {
     enum cairn_rc rc = CAIRN_OK;
     if (map->type != CAIRN_MAP) {
-        return cairn_domain_fault(load, CAIRN_EINVAL, CONFIG_FILE ": %s: must be an object", where);
+        return cairn_domain_fault(load, CAIRN_EINVAL, "%s: must be an object", where);
     }
     for (uint32_t i = 0; i < map->count && rc == CAIRN_OK; i++) {
         struct cairn_slice key = cairn_value_slice(&map->as.members[i].key);
         size_t at = 0;
-        while (at < rule_count && !cairn_slice_is(key, rules[at].name)) {
+        while (at < count && !cairn_slice_is(key, rules[at].name)) {
             at++;
         }
-        rc = at < rule_count
-                 ? rules[at].take(load, &map->as.members[i].value, into)
-                 : cairn_domain_fault(load, CAIRN_EINVAL, CONFIG_FILE ": %s/%.*s: unknown member",
-                                      where, CAIRN_SLICE_ARG(key));
+        rc = at < count ? rules[at].take(load, where, &map->as.members[i].value, into)
+                        : cairn_domain_fault(load, CAIRN_EINVAL, "%s/%.*s: unknown member", where,
+                                             CAIRN_SLICE_ARG(key));
+    }
+    for (size_t i = 0; i < count && rc == CAIRN_OK; i++) {
+        if (rules[i].required && cairn_value_at(map, rules[i].name) == NULL) {
+            rc = cairn_domain_fault(load, CAIRN_EINVAL, "%s/%s: is missing", where, rules[i].name);
+        }
     }
     return rc;
 }
 
-static enum cairn_rc take_name(struct cairn_domain_load *load, const struct cairn_value *value,
-                               void *into)
+static enum cairn_rc take_name(struct cairn_domain_load *load, const char *where,
+                               const struct cairn_value *value, void *into)
 {
     (void)into;
+    (void)where;
     if (value->type != CAIRN_STRING || !cairn_aggregate_is_valid(cairn_value_slice(value))) {
         return cairn_domain_fault(load, CAIRN_EINVAL,
                                   CONFIG_FILE
@@ -52,10 +51,11 @@ static enum cairn_rc take_name(struct cairn_domain_load *load, const struct cair
     return CAIRN_OK;
 }
 
-static enum cairn_rc take_title(struct cairn_domain_load *load, const struct cairn_value *value,
-                                void *into)
+static enum cairn_rc take_title(struct cairn_domain_load *load, const char *where,
+                                const struct cairn_value *value, void *into)
 {
     (void)into;
+    (void)where;
     if (value->type != CAIRN_STRING) {
         return cairn_domain_fault(load, CAIRN_EINVAL, CONFIG_FILE ": /title: must be a string");
     }
@@ -63,10 +63,11 @@ static enum cairn_rc take_title(struct cairn_domain_load *load, const struct cai
     return CAIRN_OK;
 }
 
-static enum cairn_rc take_snapshot_every(struct cairn_domain_load *load,
+static enum cairn_rc take_snapshot_every(struct cairn_domain_load *load, const char *where,
                                          const struct cairn_value *value, void *into)
 {
     struct cairn_domain_aggregate *aggregate = into;
+    (void)where;
     if (value->type != CAIRN_INT || value->as.integer < 1 ||
         value->as.integer > SNAPSHOT_EVERY_MAX) {
         return cairn_domain_fault(
@@ -78,7 +79,8 @@ static enum cairn_rc take_snapshot_every(struct cairn_domain_load *load,
     return CAIRN_OK;
 }
 
-static const struct member_rule aggregate_rules[] = {{"snapshot_every", take_snapshot_every}};
+static const struct cairn_member_rule aggregate_rules[] = {
+    {"snapshot_every", take_snapshot_every, false}};
 
 static enum cairn_rc take_aggregate(struct cairn_domain_load *load,
                                     const struct cairn_member *member)
@@ -95,7 +97,7 @@ static enum cairn_rc take_aggregate(struct cairn_domain_load *load,
         cairn_domain_grow(domain, &domain->aggregates, domain->aggregate_count, sizeof(*aggregate));
     const char *script = cairn_arena_printf(&domain->arena, "%.*s.lua", CAIRN_SLICE_ARG(name));
     const char *where =
-        cairn_arena_printf(&domain->arena, "/aggregates/%.*s", CAIRN_SLICE_ARG(name));
+        cairn_arena_printf(&domain->arena, CONFIG_FILE ": /aggregates/%.*s", CAIRN_SLICE_ARG(name));
     if (aggregate == NULL || script == NULL || where == NULL) {
         return CAIRN_FAIL(load->err, CAIRN_ENOMEM, CONFIG_FILE);
     }
@@ -103,14 +105,16 @@ static enum cairn_rc take_aggregate(struct cairn_domain_load *load,
     aggregate->name = name;
     aggregate->script_name = cairn_slice_str(script);
     aggregate->snapshot_every = SNAPSHOT_EVERY_DEFAULT;
-    return take_members(load, where, &member->value, aggregate_rules,
-                        sizeof(aggregate_rules) / sizeof(aggregate_rules[0]), aggregate);
+    return cairn_domain_take_members(load, where, &member->value, aggregate_rules,
+                                     sizeof(aggregate_rules) / sizeof(aggregate_rules[0]),
+                                     aggregate);
 }
 
-static enum cairn_rc take_aggregates(struct cairn_domain_load *load,
+static enum cairn_rc take_aggregates(struct cairn_domain_load *load, const char *where,
                                      const struct cairn_value *value, void *into)
 {
     (void)into;
+    (void)where;
     enum cairn_rc rc = CAIRN_OK;
     if (value->type != CAIRN_MAP || value->count == 0) {
         return cairn_domain_fault(load, CAIRN_EINVAL,
@@ -122,10 +126,10 @@ static enum cairn_rc take_aggregates(struct cairn_domain_load *load,
     return rc;
 }
 
-static const struct member_rule domain_rules[] = {
-    {"name", take_name},
-    {"title", take_title},
-    {"aggregates", take_aggregates},
+static const struct cairn_member_rule domain_rules[] = {
+    {"name", take_name, true},
+    {"title", take_title, false},
+    {"aggregates", take_aggregates, true},
 };
 
 enum cairn_rc cairn_domain_load_config(struct cairn_domain_load *load)
@@ -147,14 +151,8 @@ enum cairn_rc cairn_domain_load_config(struct cairn_domain_load *load)
     if (rc != CAIRN_OK) {
         return CAIRN_FAIL(load->err, rc, CONFIG_FILE ": %s", why.text);
     }
-    rc = take_members(load, "", &config, domain_rules,
-                      sizeof(domain_rules) / sizeof(domain_rules[0]), NULL);
-    if (rc == CAIRN_OK && load->fault_count == 0 && domain->name.size == 0) {
-        rc = cairn_domain_fault(load, CAIRN_EINVAL, CONFIG_FILE ": /name: is missing");
-    }
-    if (rc == CAIRN_OK && load->fault_count == 0 && domain->aggregate_count == 0) {
-        rc = cairn_domain_fault(load, CAIRN_EINVAL, CONFIG_FILE ": /aggregates: is missing");
-    }
+    rc = cairn_domain_take_members(load, CONFIG_FILE ": ", &config, domain_rules,
+                                   sizeof(domain_rules) / sizeof(domain_rules[0]), NULL);
     if (domain->title.size == 0) {
         domain->title = domain->name;
     }

@@ -49,13 +49,32 @@ struct cairn_domain {
 /* A domain being loaded. Faults in the folder are collected; only the machine's own failures
  * (memory, disk) end the loading. */
 struct cairn_domain_load {
-    struct cairn_domain *domain;
+    struct cairn_domain *domain; /* NULL while specs are read */
+    const char *folder;
+    struct cairn_arena *arena;       /* of what is read */
     struct cairn_arena *fault_arena; /* the caller's */
     struct cairn_slice faults[CAIRN_DOMAIN_FAULTS_MAX];
     size_t fault_count; /* may exceed the array: those are only counted */
     enum cairn_rc first;
     struct cairn_err *err;
 };
+
+/* A member that an object may have, and who takes it. where: the object, for faults, e.g.
+ * "domain.json: /aggregates". */
+struct cairn_member_rule {
+    const char *name;
+    enum cairn_rc (*take)(struct cairn_domain_load *load, const char *where,
+                          const struct cairn_value *value, void *into);
+    bool required;
+};
+
+/* Give each member of map to its rule; one without a rule is a fault, and so is a required one that
+ * is missing. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_domain_take_members(struct cairn_domain_load *load,
+                                                         const char *where,
+                                                         const struct cairn_value *map,
+                                                         const struct cairn_member_rule *rules,
+                                                         size_t count, void *into);
 
 /* Note a fault; the text names the file first. OK, so that loading goes on; ENOMEM. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_domain_fault(struct cairn_domain_load *load, enum cairn_rc rc,
@@ -64,7 +83,7 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_domain_fault(struct cairn_domain_load *load
  * items: the address of the array pointer, which may move. NULL: out of memory. */
 CAIRN_MUST_CHECK void *cairn_domain_grow(struct cairn_domain *domain, void *items, size_t count,
                                          size_t size);
-/* Folder/name (below the domain's folder) into the domain's arena. A file that is too big, absent
+/* A file of the folder into load->arena. A file that is too big, absent
  * or unreadable is a fault, and *ret_text.data is NULL then. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_domain_read(struct cairn_domain_load *load, const char *name,
                                                  struct cairn_slice *ret_text);
