@@ -1,6 +1,7 @@
 #include <assert.h>
 
 #include "command/decider.h"
+#include "command/decision.h"
 #include "platform/map.h"
 #include "platform/mem.h"
 
@@ -11,12 +12,18 @@
 /* Bytes of names and initial states of one script. */
 #define CAIRN_SCRIPT_ARENA_MAX (16u * 1024u * 1024u)
 
+/* A function of a script. What is not taken need not be built. */
+struct function {
+    cairn_lua_ref ref;
+    bool takes_last; /* names its last parameter: the context, or the event */
+};
+
 /* One aggregate's script, running in a host of its own. */
 struct script {
     const struct cairn_domain_aggregate *aggregate;
     struct cairn_lua *lua;
     struct cairn_value initial; /* what a fresh state is made from; in arena */
-    struct cairn_map decide;    /* command -> function, a cairn_lua_ref */
+    struct cairn_map decide;    /* command -> function: the reference, and takes_last above it */
     struct cairn_map evolve;    /* event type -> function */
     struct cairn_arena arena;
 };
@@ -83,7 +90,8 @@ static enum cairn_rc take_functions(struct script *script, const char *name, con
         if (place == NULL) {
             rc = CAIRN_ENOMEM;
         } else {
-            place->number = (uint64_t)function;
+            uint64_t takes_last = cairn_lua_params(script->lua, function) > 2 ? 1 : 0;
+            place->number = (uint32_t)function | takes_last << 32;
         }
     }
     return rc == CAIRN_OK ? rc
@@ -97,8 +105,8 @@ static enum cairn_rc take_initial(struct script *script, const char *name, struc
     enum cairn_rc rc = cairn_lua_find(
         script->lua, 4, (const char *const[]){"cairn", "aggregates", name, "initial"}, &ref);
     if (rc == CAIRN_ENOENT) {
-        return CAIRN_FAIL(err, CAIRN_ESCRIPT, "%.*s: the aggregate %s has no initial state",
-                          CAIRN_SLICE_ARG(script->aggregate->script_name), name);
+        script->initial = (struct cairn_value){.type = CAIRN_MAP};
+        return CAIRN_OK;
     }
     if (rc == CAIRN_OK) {
         rc = cairn_lua_value(script->lua, ref, &script->arena, &script->initial, err);
@@ -146,10 +154,16 @@ static void close_script(struct script *script)
     cairn_arena_fini(&script->arena);
 }
 
-static cairn_lua_ref find_function(const struct cairn_map *map, struct cairn_slice name)
+/* ref 0: there is none. */
+static struct function find_function(const struct cairn_map *map, struct cairn_slice name)
 {
     const union cairn_map_value *place = cairn_map_get(map, name);
-    return place == NULL ? 0 : (cairn_lua_ref)place->number;
+    struct function function = {0};
+    if (place != NULL) {
+        function.ref = (cairn_lua_ref)(place->number & UINT32_MAX);
+        function.takes_last = place->number >> 32 != 0;
+    }
+    return function;
 }
 
 /* ---- states ---- */
@@ -251,99 +265,6 @@ static enum cairn_rc blame(const struct script *script, enum cairn_rc rc, struct
                           CAIRN_SLICE_ARG(script->aggregate->script_name));
 }
 
-/* One thing that decide returned, as an event. False: it is none. */
-static bool read_event(const struct cairn_value *value, struct cairn_decided *ret_event)
-{
-    const struct cairn_value *type = cairn_value_at(value, "type");
-    const struct cairn_value *data = cairn_value_at(value, "data");
-    if (type == NULL || type->type != CAIRN_STRING || data == NULL || data->type != CAIRN_MAP ||
-        value->count != 2) {
-        return false;
-    }
-    ret_event->type = cairn_value_slice(type);
-    ret_event->data = *data;
-    return true;
-}
-
-/* null and an empty table say nothing: decide had a list and put nothing in. */
-static bool says_nothing(const struct cairn_value *value)
-{
-    return value->type == CAIRN_NULL ||
-           ((value->type == CAIRN_MAP || value->type == CAIRN_ARRAY) && value->count == 0);
-}
-
-/* The events in `count` values, each an event or a list of events. *ret_odd is the first value that
- * is neither. With events NULL only counts. */
-static size_t read_events(const struct cairn_value *values, size_t count,
-                          struct cairn_decided *events, const struct cairn_value **ret_odd)
-{
-    struct cairn_decided event;
-    size_t found = 0;
-    for (size_t i = 0; i < count && *ret_odd == NULL; i++) {
-        const struct cairn_value *value = &values[i];
-        const struct cairn_value *items = value->type == CAIRN_ARRAY ? value->as.items : value;
-        size_t item_count = value->type == CAIRN_ARRAY ? value->count : 1;
-        for (size_t k = 0; k < item_count && !says_nothing(value); k++) {
-            if (!read_event(&items[k], &event)) {
-                *ret_odd = &items[k];
-                break;
-            }
-            if (events != NULL) {
-                events[found] = event;
-            }
-            found++;
-        }
-    }
-    return found;
-}
-
-static enum cairn_rc read_answer(const struct script *script,
-                                 const struct cairn_domain_command *command,
-                                 const struct cairn_lua_result *result, struct cairn_arena *arena,
-                                 struct cairn_decision *decision, struct cairn_err *err)
-{
-    const struct cairn_value *odd = NULL;
-    size_t count = read_events(result->values, result->count, NULL, &odd);
-    if (odd != NULL) {
-        return CAIRN_FAIL(err, CAIRN_ESCRIPT,
-                          "%.*s: decide.%.*s returned %s %s that is no event; return "
-                          "event(TYPE, DATA), several of them, or a list",
-                          CAIRN_SLICE_ARG(script->aggregate->script_name),
-                          CAIRN_SLICE_ARG(command->name),
-                          odd->type == CAIRN_ARRAY || odd->type == CAIRN_INT ? "an" : "a",
-                          cairn_value_type_name(odd));
-    }
-    if (count > CAIRN_EVENTS_PER_COMMAND_MAX) {
-        return CAIRN_FAIL(err, CAIRN_ESCRIPT, "%.*s: decide.%.*s returned %zu events, more than %d",
-                          CAIRN_SLICE_ARG(script->aggregate->script_name),
-                          CAIRN_SLICE_ARG(command->name), count, CAIRN_EVENTS_PER_COMMAND_MAX);
-    }
-    decision->events = cairn_arena_zalloc(arena, count, sizeof(*decision->events));
-    if (decision->events == NULL) {
-        return CAIRN_FAIL(err, CAIRN_ENOMEM, "no memory for %zu events", count);
-    }
-    decision->count = read_events(result->values, result->count, decision->events, &odd);
-    assert(decision->count == count);
-    return CAIRN_OK;
-}
-
-/* Did the script throw a rejection? */
-static bool read_rejection(const struct cairn_lua_result *result, struct cairn_decision *decision)
-{
-    if (!result->thrown) {
-        return false;
-    }
-    const struct cairn_value *reject = cairn_value_at(&result->values[0], "reject");
-    struct cairn_slice code = cairn_value_get_string(reject, "code");
-    if (code.size == 0) {
-        return false;
-    }
-    decision->rejected = true;
-    decision->code = code;
-    decision->detail = cairn_value_get_string(reject, "detail");
-    return true;
-}
-
 static struct cairn_member member(const char *key, struct cairn_value value)
 {
     return (struct cairn_member){cairn_value_string(cairn_slice_str(key)), value};
@@ -354,6 +275,38 @@ static struct cairn_value map_of(const struct cairn_member *members, uint32_t co
     return (struct cairn_value){.type = CAIRN_MAP, .count = count, .as = {.members = members}};
 }
 
+static enum cairn_rc call_decide(struct script *script, struct function function,
+                                 cairn_lua_ref face, const struct cairn_value *data,
+                                 const struct cairn_decide_context *context,
+                                 struct cairn_arena *arena, struct cairn_lua_result *result,
+                                 struct cairn_err *err)
+{
+    char time[CAIRN_TIME_TEXT_MAX];
+    struct cairn_member members[7];
+    struct cairn_value ctx;
+    uint32_t count = 0;
+    if (function.takes_last) {
+        size_t time_size = cairn_clock_format(context->time_us, time);
+        members[count++] = member("id", cairn_value_string(context->id));
+        members[count++] = member("stream", cairn_value_string(context->stream));
+        members[count++] = member("version", cairn_value_uint(context->version));
+        members[count++] = member("time", cairn_value_string(cairn_slice_of(time, time_size)));
+        members[count++] = member("time_us", cairn_value_int(context->time_us));
+        members[count++] = member("request_id", cairn_value_string(context->request_id));
+        if (context->principal.size > 0) {
+            members[count++] = member("principal", cairn_value_string(context->principal));
+        }
+        ctx = map_of(members, count);
+    }
+    const struct cairn_lua_arg args[] = {
+        {.kind = CAIRN_LUA_ARG_REF, .ref = face},
+        {.kind = CAIRN_LUA_ARG_VALUE, .value = data},
+        {.kind = CAIRN_LUA_ARG_VALUE, .value = &ctx},
+    };
+    return cairn_lua_call(script->lua, function.ref, args, function.takes_last ? 3 : 2, arena,
+                          result, err);
+}
+
 static enum cairn_rc decide(void *self, const struct cairn_domain_command *command,
                             cairn_state state, const struct cairn_value *data,
                             const struct cairn_decide_context *context, struct cairn_arena *arena,
@@ -361,44 +314,61 @@ static enum cairn_rc decide(void *self, const struct cairn_domain_command *comma
 {
     const struct state *place = state_at(self, state);
     struct script *script = place->script;
-    cairn_lua_ref function = find_function(&script->decide, command->name);
-    assert(function != 0); /* the catalogue has only commands that the script decides */
-    char time[CAIRN_TIME_TEXT_MAX];
-    size_t time_size = cairn_clock_format(context->time_us, time);
-    const struct cairn_member members[] = {
-        member("time", cairn_value_string(cairn_slice_of(time, time_size))),
-        member("time_us", cairn_value_int(context->time_us)),
-        member("stream", cairn_value_string(context->stream)),
-        member("id", cairn_value_string(context->id)),
-        member("version", cairn_value_uint(context->version)),
-        member("principal", cairn_value_string(context->principal)),
-        member("request_id", cairn_value_string(context->request_id)),
-    };
-    const struct cairn_value ctx = map_of(members, sizeof(members) / sizeof(members[0]));
-    const struct cairn_lua_arg args[] = {
-        {.kind = CAIRN_LUA_ARG_REF, .ref = place->face},
-        {.kind = CAIRN_LUA_ARG_VALUE, .value = data},
-        {.kind = CAIRN_LUA_ARG_VALUE, .value = &ctx},
-    };
+    struct function function = find_function(&script->decide, command->name);
+    assert(function.ref != 0); /* the catalogue has only commands that the script decides */
     struct cairn_lua_result result;
-    enum cairn_rc rc = cairn_lua_call(script->lua, function, args, 3, arena, &result, err);
-    if (rc != CAIRN_OK && read_rejection(&result, ret_decision)) {
+    enum cairn_rc rc =
+        call_decide(script, function, place->face, data, context, arena, &result, err);
+    if (rc != CAIRN_OK && cairn_decision_rejects(&result, ret_decision)) {
         return CAIRN_OK;
     }
     if (rc == CAIRN_OK) {
-        rc = read_answer(script, command, &result, arena, ret_decision, err);
+        rc = cairn_decision_read(&result, command, arena, ret_decision, err);
     }
     if (rc != CAIRN_OK && rc != CAIRN_ENOMEM) {
-        ret_decision->place =
-            result.place != NULL
-                ? result.place
-                : cairn_arena_printf(arena, "%.*s",
-                                     CAIRN_SLICE_ARG(script->aggregate->script_name));
+        const char *name =
+            cairn_arena_printf(arena, "%.*s", CAIRN_SLICE_ARG(script->aggregate->script_name));
+        ret_decision->place = result.place != NULL ? result.place : name;
     }
     return blame(script, rc, err);
 }
 
 /* ---- evolve ---- */
+
+static enum cairn_rc call_evolve(struct script *script, struct function function,
+                                 cairn_lua_ref table, const struct cairn_value *data,
+                                 const struct cairn_event *event, struct cairn_arena *arena,
+                                 struct cairn_err *err)
+{
+    char id[CAIRN_UUID_TEXT_SIZE];
+    char time[CAIRN_TIME_TEXT_MAX];
+    struct cairn_member members[8];
+    struct cairn_value envelope;
+    uint32_t count = 0;
+    if (function.takes_last) {
+        size_t time_size = cairn_clock_format(event->time_us, time);
+        cairn_uuid_format(&event->id, id);
+        members[count++] = member("id", cairn_value_string(cairn_slice_of(id, sizeof(id))));
+        members[count++] = member("type", cairn_value_string(event->type));
+        members[count++] = member("stream", cairn_value_string(event->stream));
+        members[count++] =
+            member("aggregate", cairn_value_string(cairn_stream_aggregate(event->stream)));
+        members[count++] =
+            member("aggregate_id", cairn_value_string(cairn_stream_id(event->stream)));
+        members[count++] = member("version", cairn_value_uint(event->version));
+        members[count++] = member("time", cairn_value_string(cairn_slice_of(time, time_size)));
+        members[count++] = member("time_us", cairn_value_int(event->time_us));
+        envelope = map_of(members, count);
+    }
+    const struct cairn_lua_arg args[] = {
+        {.kind = CAIRN_LUA_ARG_REF, .ref = table},
+        {.kind = CAIRN_LUA_ARG_VALUE, .value = data},
+        {.kind = CAIRN_LUA_ARG_VALUE, .value = &envelope},
+    };
+    struct cairn_lua_result result;
+    return cairn_lua_call(script->lua, function.ref, args, function.takes_last ? 3 : 2, arena,
+                          &result, err);
+}
 
 static enum cairn_rc evolve(void *self, struct cairn_slice aggregate, cairn_state state,
                             struct cairn_slice type, const struct cairn_value *data,
@@ -408,28 +378,12 @@ static enum cairn_rc evolve(void *self, struct cairn_slice aggregate, cairn_stat
     const struct state *place = state_at(self, state);
     struct script *script = place->script;
     assert(cairn_slice_equal(script->aggregate->name, aggregate));
-    cairn_lua_ref function = find_function(&script->evolve, type);
-    if (function == 0) {
-        return CAIRN_FAIL(err, CAIRN_ESCRIPT, "%.*s: there is no evolve.%.*s",
-                          CAIRN_SLICE_ARG(script->aggregate->script_name), CAIRN_SLICE_ARG(type));
+    assert(cairn_slice_equal(event->type, type));
+    struct function function = find_function(&script->evolve, type);
+    if (function.ref == 0) {
+        return CAIRN_OK; /* an event that this state does not care about */
     }
-    char time[CAIRN_TIME_TEXT_MAX];
-    size_t time_size = cairn_clock_format(event->time_us, time);
-    const struct cairn_member members[] = {
-        member("type", cairn_value_string(type)),
-        member("stream", cairn_value_string(event->stream)),
-        member("version", cairn_value_uint(event->version)),
-        member("time", cairn_value_string(cairn_slice_of(time, time_size))),
-        member("time_us", cairn_value_int(event->time_us)),
-    };
-    const struct cairn_value envelope = map_of(members, sizeof(members) / sizeof(members[0]));
-    const struct cairn_lua_arg args[] = {
-        {.kind = CAIRN_LUA_ARG_REF, .ref = place->table},
-        {.kind = CAIRN_LUA_ARG_VALUE, .value = data},
-        {.kind = CAIRN_LUA_ARG_VALUE, .value = &envelope},
-    };
-    struct cairn_lua_result result;
-    enum cairn_rc rc = cairn_lua_call(script->lua, function, args, 3, arena, &result, err);
+    enum cairn_rc rc = call_evolve(script, function, place->table, data, event, arena, err);
     return blame(script, rc, err);
 }
 
