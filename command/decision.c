@@ -56,15 +56,15 @@ enum cairn_rc cairn_decision_read(const struct cairn_lua_result *result,
     const struct cairn_value *odd = NULL;
     size_t count = read_events(result->values, result->count, NULL, &odd);
     if (odd != NULL) {
+        const char *kind = cairn_value_type_name(odd);
         return CAIRN_FAIL(err, CAIRN_ESCRIPT,
                           "decide.%.*s returned %s %s that is no event; return "
                           "event(TYPE, DATA), several of them, or a list",
                           CAIRN_SLICE_ARG(command->name),
-                          odd->type == CAIRN_ARRAY || odd->type == CAIRN_INT ? "an" : "a",
-                          cairn_value_type_name(odd));
+                          strchr("aio", kind[0]) != NULL ? "an" : "a", kind);
     }
     if (count > CAIRN_EVENTS_PER_COMMAND_MAX) {
-        return CAIRN_FAIL(err, CAIRN_ESCRIPT, "%.*s: decide.%.*s returned %zu events, more than %d",
+        return CAIRN_FAIL(err, CAIRN_ESCRIPT, "decide.%.*s returned %zu events, more than %d",
                           CAIRN_SLICE_ARG(command->name), count, CAIRN_EVENTS_PER_COMMAND_MAX);
     }
     decision->events = cairn_arena_zalloc(arena, count, sizeof(*decision->events));
