@@ -10,7 +10,7 @@
 
 #include "platform/bytes.h"
 
-#define CAIRN_ARENA_CHUNK_BYTES (16u * 1024u)
+#define CAIRN_ARENA_CHUNK_BYTES ((size_t)16 * 1024)
 
 struct cairn_arena_chunk;
 

@@ -26,7 +26,7 @@ bool cairn_slice_starts(struct cairn_slice text, struct cairn_slice prefix)
 
 static char lower(char c)
 {
-    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+    return (char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
 }
 
 bool cairn_slice_equal_nocase(struct cairn_slice a, struct cairn_slice b)

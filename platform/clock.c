@@ -222,7 +222,8 @@ enum cairn_rc cairn_clock_parse(struct cairn_slice text, int64_t *ret_time_us)
     if (reader.failed || reader.rest.size > 0 || date.day > days_in_month(date.year, date.month)) {
         return CAIRN_EINVAL;
     }
-    int64_t seconds = days_of(date) * S_PER_DAY + hour * 3600 + minute * 60 + second - offset;
+    int second_of_day = hour * 3600 + minute * 60 + second;
+    int64_t seconds = days_of(date) * S_PER_DAY + second_of_day - offset;
     /* A leap second ends a UTC day; POSIX time has none, so it counts as the second after it. */
     if (second == 60 && seconds % S_PER_DAY != 0) {
         return CAIRN_EINVAL;

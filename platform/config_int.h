@@ -36,6 +36,11 @@ const struct cairn_config_row *cairn_config_find(const struct cairn_config_row *
  * near. */
 const char *cairn_config_near(const struct cairn_config_row *rows, size_t count, unsigned verb,
                               struct cairn_slice name);
+/* Fill the values of a fresh configuration from the defaults, the file, the environment and the
+ * flags; later ones overwrite earlier ones. EINVAL, ENOMEM, EIO. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_config_apply(struct cairn_config *config,
+                                                  const struct cairn_config_input *input,
+                                                  struct cairn_err *err);
 /* "idle-timeout" -> "CAIRN_IDLE_TIMEOUT". */
 #define CAIRN_CONFIG_ENV_MAX (CAIRN_CONFIG_NAME_MAX + 8)
 void cairn_config_env_name(const char *name, char out[CAIRN_CONFIG_ENV_MAX]);

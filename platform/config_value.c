@@ -48,6 +48,7 @@ static bool read_bool(struct cairn_slice text, uint64_t *ret_number)
 /* The index of text in "a|b|c". */
 static bool read_choice(const char *choices, struct cairn_slice text, uint64_t *ret_number)
 {
+    assert(choices != NULL);
     struct cairn_slice rest = cairn_slice_str(choices);
     for (uint64_t index = 0;; index++) {
         size_t size = cairn_slice_find(rest, '|');
@@ -204,7 +205,7 @@ void cairn_config_env_name(const char *name, char out[CAIRN_CONFIG_ENV_MAX])
     char *at = out + sizeof(prefix) - 1;
     for (size_t i = 0; i < size; i++) {
         char c = name[i];
-        at[i] = c == '-' ? '_' : c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
+        at[i] = (char)(c == '-' ? '_' : c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
     }
     at[size] = '\0';
 }

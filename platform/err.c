@@ -101,8 +101,8 @@ enum cairn_rc cairn_err_wrap(struct cairn_err *err, enum cairn_rc rc, const char
     int printed = vsnprintf(front, sizeof(front) - 2, format, args);
     va_end(args);
     size_t used = printed < 0 ? 0 : strnlen(front, sizeof(front) - 3);
-    memcpy(front + used, ": ", 2);
-    used += 2;
+    front[used++] = ':';
+    front[used++] = ' ';
     size_t kept = strnlen(err->text, sizeof(err->text) - 1);
     if (kept > sizeof(err->text) - 1 - used) {
         kept = sizeof(err->text) - 1 - used;

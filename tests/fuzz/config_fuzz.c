@@ -107,6 +107,7 @@ static void parse_time(const char *data, size_t size)
     assert(rc == CAIRN_OK && again_us == time_us);
 }
 
+/* The name is libFuzzer's. NOLINTBEGIN(readability-identifier-naming) */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -135,3 +136,4 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     return 0;
 }
+/* NOLINTEND(readability-identifier-naming) */

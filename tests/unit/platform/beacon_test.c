@@ -183,7 +183,7 @@ static void a_wait_ends_at_its_timeout_when_nothing_rings(void **state)
     uint32_t seen = cairn_beacon_bell(reader);
     int64_t before_ns = cairn_clock_monotonic_ns(cairn_clock_system());
     int64_t took_ns = 0;
-    while (took_ns < 20 * 1000000) { /* a wait may return spuriously */
+    while (took_ns < INT64_C(20) * 1000000) { /* a wait may return spuriously */
         cairn_beacon_wait(reader, seen, 20);
         took_ns = cairn_clock_monotonic_ns(cairn_clock_system()) - before_ns;
     }
