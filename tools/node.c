@@ -1,0 +1,301 @@
+#include "tools/node.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "command/api.h"
+#include "command/state_read.h"
+#include "platform/mem.h"
+#include "projector/projector.h"
+#include "query/api.h"
+#include "tools/ops.h"
+
+#define ROUTES_MAX      64
+#define WAIT_FOR_LOG_MS 200
+#define NS_PER_MS       1000000L
+#define READY_BYTES_MAX 256
+
+/* Everything a process holds; parts that its roles do not need stay NULL. Stopped in reverse order.
+ */
+struct node {
+    const struct cairn_config *config;
+    unsigned roles;
+    sigset_t signals; /* the ones that stop it */
+    struct cairn_log *log;
+    struct cairn_metrics *metrics;
+    struct cairn_domain *domain;
+    struct cairn_store *store;
+    struct cairn_service *service;
+    struct cairn_command_api *command_api;
+    struct cairn_projector *projector;
+    struct cairn_views *views; /* only where no projector runs in this process */
+    struct cairn_state_pool *states;
+    struct cairn_query_api *query_api;
+    struct cairn_ops ops;
+    struct cairn_http_route routes[ROUTES_MAX];
+    size_t route_count;
+    struct cairn_http *http;
+};
+
+struct cairn_lua_limits cairn_node_lua_limits(const struct cairn_config *config)
+{
+    return (struct cairn_lua_limits){
+        .call_memory_bytes = (size_t)cairn_config_uint(config, "script-memory"),
+        .call_instructions = cairn_config_uint(config, "script-instructions"),
+    };
+}
+
+static bool has_role(const struct node *node, unsigned role)
+{
+    return (node->roles & role) != 0;
+}
+
+static enum cairn_rc open_base(struct node *node, const char *domain_folder, struct cairn_err *err)
+{
+    enum cairn_log_level level = CAIRN_LOG_INFO;
+    enum cairn_rc rc = cairn_log_level_parse(
+        cairn_slice_str(cairn_config_text(node->config, "log-level")), &level);
+    assert(rc == CAIRN_OK); /* the option table allows no other */
+    (void)rc;
+    node->log = cairn_log_new(STDERR_FILENO, level, cairn_clock_system());
+    node->metrics = cairn_metrics_new();
+    if (node->log == NULL || node->metrics == NULL) {
+        return CAIRN_FAIL(err, CAIRN_ENOMEM, "out of memory at start");
+    }
+    return cairn_domain_load(domain_folder, &node->domain, err);
+}
+
+/* Waits a moment for a stop signal. True when one came. */
+static bool stop_came(const struct node *node, int wait_ms)
+{
+    struct timespec wait = {.tv_sec = wait_ms / 1000, .tv_nsec = (wait_ms % 1000) * NS_PER_MS};
+    return sigtimedwait(&node->signals, NULL, &wait) > 0;
+}
+
+static enum cairn_rc open_store(struct node *node, struct cairn_err *err)
+{
+    struct cairn_store_options options = {
+        .data_folder = cairn_config_text(node->config, "data"),
+        .log = cairn_config_text(node->config, "log"),
+        .writer = has_role(node, CAIRN_ROLE_COMMAND),
+        .domain = cairn_domain_name(node->domain),
+        .clock = cairn_clock_system(),
+        .log_lines = node->log,
+        .metrics = node->metrics,
+    };
+    if (options.writer) {
+        options.partitions = (uint16_t)cairn_config_uint(node->config, "partitions");
+        options.segment_bytes = cairn_config_uint(node->config, "segment-size");
+    }
+    enum cairn_rc rc = cairn_store_open(&options, &node->store, err);
+    if (rc == CAIRN_ENOENT && !options.writer) {
+        cairn_log_event(node->log, CAIRN_LOG_INFO, "node", "waiting-for-log",
+                        CAIRN_F_STR("data", options.data_folder));
+    }
+    /* A reader may start before the writer has made the log. */
+    while (rc == CAIRN_ENOENT && !options.writer) {
+        if (stop_came(node, WAIT_FOR_LOG_MS)) {
+            return CAIRN_FAIL(err, CAIRN_ESTOPPED, "stopped while waiting for a log in %s",
+                              options.data_folder);
+        }
+        rc = cairn_store_open(&options, &node->store, err);
+    }
+    return rc;
+}
+
+static void add_routes(struct node *node, const struct cairn_http_route *routes, size_t count)
+{
+    assert(count <= ROUTES_MAX - node->route_count);
+    for (size_t i = 0; i < count; i++) {
+        node->routes[node->route_count++] = routes[i];
+    }
+}
+
+static enum cairn_rc start_command(struct node *node, struct cairn_err *err)
+{
+    struct cairn_service_options options = {
+        .domain = node->domain,
+        .store = node->store,
+        .clock = cairn_clock_system(),
+        .random = cairn_random_system(),
+        .lua = cairn_node_lua_limits(node->config),
+        .cache_aggregates = (size_t)cairn_config_uint(node->config, "cache"),
+        .queue_max = (size_t)cairn_config_uint(node->config, "queue"),
+        .log = node->log,
+        .metrics = node->metrics,
+    };
+    enum cairn_rc rc = cairn_service_new(&options, &node->service, err);
+    if (rc != CAIRN_OK) {
+        return rc;
+    }
+    struct cairn_command_api_options api = {
+        .service = node->service,
+        .domain = node->domain,
+        .body_max = (size_t)cairn_config_uint(node->config, "body-max"),
+        .batch_body_max = (size_t)cairn_config_uint(node->config, "batch-body-max"),
+    };
+    rc = cairn_command_api_new(&api, &node->command_api, err);
+    if (rc == CAIRN_OK) {
+        size_t count = 0;
+        const struct cairn_http_route *routes = cairn_command_api_routes(node->command_api, &count);
+        add_routes(node, routes, count);
+    }
+    return rc;
+}
+
+static enum cairn_rc start_projector(struct node *node, struct cairn_err *err)
+{
+    struct cairn_projector_options options = {
+        .domain = node->domain,
+        .store = node->store,
+        .data_folder = cairn_config_text(node->config, "data"),
+        .lua = cairn_node_lua_limits(node->config),
+        .clock = cairn_clock_system(),
+        .log = node->log,
+        .metrics = node->metrics,
+    };
+    return cairn_projector_start(&options, &node->projector, err);
+}
+
+static enum cairn_rc start_query(struct node *node, struct cairn_err *err)
+{
+    struct cairn_state_pool_options states = {
+        .domain = node->domain,
+        .store = node->store,
+        .lua = cairn_node_lua_limits(node->config),
+    };
+    enum cairn_rc rc = cairn_state_pool_new(&states, &node->states, err);
+    if (rc != CAIRN_OK) {
+        return rc;
+    }
+    struct cairn_query_api_options options = {
+        .domain = node->domain,
+        .store = node->store,
+        .views = node->projector == NULL ? NULL : cairn_projector_views(node->projector),
+        .data_folder = cairn_config_text(node->config, "data"),
+        .state = {cairn_state_read, node->states},
+        .clock = cairn_clock_system(),
+        .feeds_max = (unsigned)cairn_config_uint(node->config, "feeds"),
+        .heartbeat_ms = (int)cairn_config_uint(node->config, "heartbeat"),
+        .metrics = node->metrics,
+        .log = node->log,
+    };
+    rc = cairn_query_api_new(&options, &node->query_api, err);
+    if (rc == CAIRN_OK) {
+        size_t count = 0;
+        const struct cairn_http_route *routes = cairn_query_api_routes(node->query_api, &count);
+        add_routes(node, routes, count);
+    }
+    return rc;
+}
+
+static enum cairn_rc start_http(struct node *node, struct cairn_err *err)
+{
+    struct cairn_http_options options = {
+        .listen = cairn_config_text(node->config, "listen"),
+        .routes = node->routes,
+        .route_count = node->route_count,
+        .connections_max = (unsigned)cairn_config_uint(node->config, "max-connections"),
+        .header_timeout_ms = (int)cairn_config_uint(node->config, "request-timeout"),
+        .idle_timeout_ms = (int)cairn_config_uint(node->config, "idle-timeout"),
+        .drain_timeout_ms = (int)cairn_config_uint(node->config, "drain-timeout"),
+        .log = node->log,
+        .metrics = node->metrics,
+        .clock = cairn_clock_system(),
+        .random = cairn_random_system(),
+    };
+    return cairn_http_start(&options, &node->http, err);
+}
+
+/* The parts in the order they stand on one another. */
+static enum cairn_rc start(struct node *node, const char *domain_folder, struct cairn_err *err)
+{
+    enum cairn_rc rc = open_base(node, domain_folder, err);
+    rc = rc == CAIRN_OK ? open_store(node, err) : rc;
+    if (rc == CAIRN_OK) {
+        rc = cairn_ops_init(&node->ops, node->metrics, node->domain, node->store, node->roles, err);
+    }
+    if (rc == CAIRN_OK && has_role(node, CAIRN_ROLE_COMMAND)) {
+        rc = start_command(node, err);
+    }
+    if (rc == CAIRN_OK && has_role(node, CAIRN_ROLE_PROJECTOR)) {
+        rc = start_projector(node, err);
+    }
+    if (rc == CAIRN_OK && has_role(node, CAIRN_ROLE_QUERY)) {
+        rc = start_query(node, err);
+    }
+    if (rc == CAIRN_OK) {
+        add_routes(node, node->ops.routes, node->ops.route_count);
+        rc = start_http(node, err);
+    }
+    return rc;
+}
+
+static void stop(struct node *node)
+{
+    /* Live feeds and waits end first, or they would hold the stop for as long as they may. */
+    if (node->query_api != NULL) {
+        cairn_query_api_wake(node->query_api);
+    }
+    cairn_http_stop(node->http);
+    cairn_query_api_free(node->query_api);
+    cairn_state_pool_free(node->states);
+    cairn_projector_stop(node->projector);
+    cairn_command_api_free(node->command_api);
+    cairn_service_free(node->service);
+    cairn_ops_fini(&node->ops);
+    cairn_store_close(node->store);
+    cairn_domain_free(node->domain);
+    cairn_metrics_free(node->metrics);
+    cairn_log_free(node->log);
+}
+
+/* "ready http://127.0.0.1:8080": the host as it was asked for, the port as it came. */
+static void print_ready(const struct node *node)
+{
+    const char *listen = cairn_config_text(node->config, "listen");
+    struct cairn_slice host = cairn_slice_str(listen);
+    while (host.size > 0 && host.data[host.size - 1] != ':') {
+        host.size--;
+    }
+    host.size -= host.size > 0;
+    (void)printf("ready http://%.*s:%d\n", CAIRN_SLICE_ARG(host), cairn_http_port(node->http));
+    (void)fflush(stdout);
+}
+
+static enum cairn_rc block_signals(sigset_t *ret_signals, struct cairn_err *err)
+{
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    (void)sigaction(SIGPIPE, &ignore, NULL);
+    (void)sigemptyset(ret_signals);
+    (void)sigaddset(ret_signals, SIGTERM);
+    (void)sigaddset(ret_signals, SIGINT);
+    int os = pthread_sigmask(SIG_BLOCK, ret_signals, NULL);
+    return os == 0 ? CAIRN_OK : CAIRN_FAIL_OS(err, os, "cannot block signals");
+}
+
+enum cairn_rc cairn_node_run(const struct cairn_config *config, unsigned roles,
+                             const char *domain_folder, struct cairn_err *err)
+{
+    assert(roles != 0);
+    struct node node = {.config = config, .roles = roles};
+    enum cairn_rc rc = block_signals(&node.signals, err);
+    rc = rc == CAIRN_OK ? start(&node, domain_folder, err) : rc;
+    if (rc == CAIRN_OK) {
+        print_ready(&node);
+        cairn_log_event(node.log, CAIRN_LOG_INFO, "node", "ready",
+                        CAIRN_F_INT("port", cairn_http_port(node.http)),
+                        CAIRN_F_SLICE("domain", cairn_domain_name(node.domain)));
+        int signal = 0;
+        (void)sigwait(&node.signals, &signal);
+        cairn_log_event(node.log, CAIRN_LOG_INFO, "node", "stopping",
+                        CAIRN_F_INT("signal", signal));
+    }
+    stop(&node);
+    return rc;
+}

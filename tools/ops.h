@@ -1,0 +1,27 @@
+/* What every process answers, whatever its role: health, metrics, OpenAPI, the page that renders
+ * it. */
+#ifndef CAIRN_TOOLS_OPS_H
+#define CAIRN_TOOLS_OPS_H
+
+#include "eventstore/store.h"
+#include "platform/http.h"
+#include "schemas/domain.h"
+
+struct cairn_ops {
+    struct cairn_metrics *metrics;
+    const struct cairn_domain *domain;
+    struct cairn_store *store;
+    unsigned roles;           /* CAIRN_ROLE_... */
+    struct cairn_buf openapi; /* rendered once at start */
+    struct cairn_http_route routes[8];
+    size_t route_count;
+};
+
+/* Fill the routes; ops stays where it is while they serve. ENOMEM. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_ops_init(struct cairn_ops *ops, struct cairn_metrics *metrics,
+                                              const struct cairn_domain *domain,
+                                              struct cairn_store *store, unsigned roles,
+                                              struct cairn_err *err);
+void cairn_ops_fini(struct cairn_ops *ops);
+
+#endif

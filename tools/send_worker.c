@@ -1,0 +1,260 @@
+#include "tools/send_worker.h"
+
+#include <assert.h>
+#include <curl/curl.h>
+#include <errno.h>
+#include <time.h>
+
+#include "platform/json.h"
+
+#define ANSWER_BYTES_MAX   (64u * 1024u * 1024u)
+#define ARENA_BYTES_MAX    (64u * 1024u * 1024u)
+#define PAUSE_FIRST_MS     20
+#define PAUSE_MAX_MS       2000
+#define CONNECT_TIMEOUT_MS 5000L
+#define NS_PER_MS          INT64_C(1000000)
+
+enum { STATUS_OK = 200, STATUS_RATE = 429, STATUS_UNAVAILABLE = 503 };
+
+/* What became of one POST. */
+enum outcome {
+    ANSWERED, /* 200, a line for each command in `answer` */
+    NOT_SENT, /* nothing was written there: all of it may go again */
+    UNKNOWN,  /* it may have been carried out: only commands with a key may go again */
+    REFUSED   /* the service does not take it: give up */
+};
+
+struct connection {
+    struct cairn_send_worker *worker;
+    CURL *curl;
+    struct curl_slist *headers;
+    struct cairn_buf answer;
+    struct cairn_arena arena;
+    struct cairn_send_batch *again; /* what goes round once more */
+    int pause_ms;
+    int64_t progress_ns; /* when something was answered last */
+};
+
+static size_t take_answer(char *data, size_t size, size_t count, void *self)
+{
+    struct cairn_buf *answer = self;
+    struct cairn_slice piece = cairn_slice_of(data, size * count);
+    return cairn_buf_append(answer, piece) == CAIRN_OK ? piece.size : 0;
+}
+
+static enum outcome post(struct connection *connection, const struct cairn_send_batch *batch)
+{
+    struct cairn_send_worker *worker = connection->worker;
+    CURL *curl = connection->curl;
+    cairn_buf_truncate(&connection->answer, 0);
+    (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDS, batch->text.data);
+    (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)batch->text.size);
+    CURLcode code = curl_easy_perform(curl);
+    if (code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST) {
+        (void)CAIRN_FAIL(&worker->err, CAIRN_EIO, "%s: %s; is the service running?", worker->url,
+                         curl_easy_strerror(code));
+        return NOT_SENT;
+    }
+    if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL) {
+        (void)CAIRN_FAIL(&worker->err, CAIRN_EINVAL, "%s: %s", worker->url,
+                         curl_easy_strerror(code));
+        return REFUSED;
+    }
+    if (code != CURLE_OK) {
+        (void)CAIRN_FAIL(&worker->err, CAIRN_EUNKNOWN, "%s: %s", worker->url,
+                         curl_easy_strerror(code));
+        return UNKNOWN;
+    }
+    long status = 0;
+    (void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+    if (status == STATUS_OK) {
+        return ANSWERED;
+    }
+    (void)CAIRN_FAIL(&worker->err, CAIRN_EINVAL, "%s answered %ld: %.*s", worker->url, status,
+                     connection->answer.size > 200 ? 200 : (int)connection->answer.size,
+                     connection->answer.data == NULL ? "" : connection->answer.data);
+    return status == STATUS_UNAVAILABLE || status == STATUS_RATE ? NOT_SENT : REFUSED;
+}
+
+/* May this answered command go again? Its answer must say that it was not carried out, or it must
+ * have a key. */
+static bool is_retried(const struct cairn_value *answer, bool keyed)
+{
+    const struct cairn_value *status = cairn_value_at(answer, "status");
+    if (status == NULL || status->type != CAIRN_INT ||
+        (status->as.integer != STATUS_UNAVAILABLE && status->as.integer != STATUS_RATE)) {
+        return false;
+    }
+    return keyed ||
+           !cairn_slice_is(cairn_value_get_string(answer, "type"), "/problems/outcome-unknown");
+}
+
+/* Count the answers; what is to be retried goes into `again`. */
+static enum cairn_rc take_answers(struct connection *connection,
+                                  const struct cairn_send_batch *batch)
+{
+    struct cairn_send_worker *worker = connection->worker;
+    struct cairn_slice rest = cairn_buf_slice(&connection->answer);
+    for (size_t i = 0; i < batch->count; i++) {
+        size_t size = cairn_slice_find(rest, '\n');
+        struct cairn_value answer;
+        cairn_arena_reset(&connection->arena);
+        if (rest.size == 0 || cairn_json_read(cairn_slice_of(rest.data, size), &connection->arena,
+                                              &answer, NULL, &worker->err) != CAIRN_OK) {
+            return CAIRN_FAIL(&worker->err, CAIRN_EIO,
+                              "%s: %zu commands were sent, %zu answers came", worker->url,
+                              batch->count, i);
+        }
+        size += size < rest.size;
+        rest = cairn_slice_of(rest.data + size, rest.size - size);
+        if (!is_retried(&answer, batch->keyed[i])) {
+            cairn_tally_answer(worker->tally, &answer);
+            continue;
+        }
+        enum cairn_rc rc = cairn_send_batch_add(connection->again, cairn_send_batch_line(batch, i),
+                                                batch->keyed[i]);
+        if (rc != CAIRN_OK) {
+            return CAIRN_FAIL(&worker->err, rc, "out of memory for retries");
+        }
+    }
+    return CAIRN_OK;
+}
+
+/* After an unknown outcome: keyed commands go again, the others cannot. */
+static enum cairn_rc keep_keyed(struct connection *connection, const struct cairn_send_batch *batch)
+{
+    uint64_t lost = 0;
+    for (size_t i = 0; i < batch->count; i++) {
+        if (!batch->keyed[i]) {
+            lost++;
+        } else if (cairn_send_batch_add(connection->again, cairn_send_batch_line(batch, i), true) !=
+                   CAIRN_OK) {
+            return CAIRN_FAIL(&connection->worker->err, CAIRN_ENOMEM, "out of memory for retries");
+        }
+    }
+    if (lost > 0) {
+        cairn_tally_unanswered(connection->worker->tally, lost);
+    }
+    return CAIRN_OK;
+}
+
+/* Waits, longer each time without progress. False: the patience of --retry-for is at its end. */
+static bool pause_before_retry(struct connection *connection)
+{
+    struct cairn_send_worker *worker = connection->worker;
+    int64_t waited_ns = cairn_clock_monotonic_ns(worker->clock) - connection->progress_ns;
+    if (waited_ns / NS_PER_MS >= (int64_t)worker->retry_for_ms) {
+        return false;
+    }
+    struct timespec pause = {.tv_sec = connection->pause_ms / 1000,
+                             .tv_nsec = (long)(connection->pause_ms % 1000) * (long)NS_PER_MS};
+    while (nanosleep(&pause, &pause) != 0 && errno == EINTR) {
+    }
+    connection->pause_ms =
+        connection->pause_ms * 2 > PAUSE_MAX_MS ? PAUSE_MAX_MS : connection->pause_ms * 2;
+    return true;
+}
+
+/* Post a batch once. On OK `again` holds what has to go round once more. */
+static enum cairn_rc try_batch(struct connection *connection, struct cairn_send_batch *batch)
+{
+    struct cairn_send_worker *worker = connection->worker;
+    cairn_send_batch_clear(connection->again);
+    enum outcome outcome = post(connection, batch);
+    switch (outcome) {
+    case ANSWERED: {
+        enum cairn_rc rc = take_answers(connection, batch);
+        if (rc == CAIRN_OK && connection->again->count < batch->count) {
+            connection->progress_ns = cairn_clock_monotonic_ns(worker->clock);
+            connection->pause_ms = PAUSE_FIRST_MS;
+        }
+        return rc;
+    }
+    case NOT_SENT:
+        for (size_t i = 0; i < batch->count; i++) {
+            if (cairn_send_batch_add(connection->again, cairn_send_batch_line(batch, i),
+                                     batch->keyed[i]) != CAIRN_OK) {
+                return CAIRN_FAIL(&worker->err, CAIRN_ENOMEM, "out of memory for retries");
+            }
+        }
+        return CAIRN_OK;
+    case UNKNOWN:
+        return keep_keyed(connection, batch);
+    case REFUSED:
+        break;
+    }
+    return worker->err.rc;
+}
+
+/* Send a batch until every command has its answer. */
+static enum cairn_rc send_batch(struct connection *connection, struct cairn_send_batch **batch)
+{
+    connection->pause_ms = PAUSE_FIRST_MS;
+    connection->progress_ns = cairn_clock_monotonic_ns(connection->worker->clock);
+    for (;;) {
+        enum cairn_rc rc = try_batch(connection, *batch);
+        if (rc != CAIRN_OK) {
+            return rc;
+        }
+        if (connection->again->count == 0) {
+            return CAIRN_OK;
+        }
+        struct cairn_send_batch *retried = connection->again;
+        connection->again = *batch;
+        *batch = retried;
+        if (!pause_before_retry(connection)) {
+            rc = connection->worker->err.rc;
+            return rc == CAIRN_OK ? CAIRN_FAIL(&connection->worker->err, CAIRN_EBUSY,
+                                               "the service stays overloaded")
+                                  : rc;
+        }
+        cairn_tally_retried(connection->worker->tally, retried->count);
+    }
+}
+
+static enum cairn_rc open_connection(struct connection *connection)
+{
+    struct cairn_send_worker *worker = connection->worker;
+    connection->curl = curl_easy_init();
+    connection->again = cairn_send_batch_new();
+    connection->headers = curl_slist_append(NULL, "Content-Type: application/x-ndjson");
+    /* Without this, curl asks for 100 Continue and waits for it before every batch. */
+    struct curl_slist *more = curl_slist_append(connection->headers, "Expect:");
+    if (connection->curl == NULL || connection->again == NULL || more == NULL) {
+        return CAIRN_FAIL(&worker->err, CAIRN_ENOMEM, "out of memory for a connection");
+    }
+    connection->headers = more;
+    CURL *curl = connection->curl;
+    (void)curl_easy_setopt(curl, CURLOPT_URL, worker->url);
+    (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, connection->headers);
+    (void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_answer);
+    (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, &connection->answer);
+    (void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    (void)curl_easy_setopt(curl, CURLOPT_NOPROXY, "127.0.0.1,localhost,::1");
+    (void)curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
+    return CAIRN_OK;
+}
+
+void *cairn_send_worker_run(void *arg)
+{
+    struct cairn_send_worker *worker = arg;
+    struct connection connection = {
+        .worker = worker, .answer = {.max = ANSWER_BYTES_MAX}, .arena = {.max = ARENA_BYTES_MAX}};
+    enum cairn_rc rc = open_connection(&connection);
+    struct cairn_send_batch *batch = NULL;
+    while (rc == CAIRN_OK && (batch = cairn_send_slot_pop(&worker->slot)) != NULL) {
+        rc = send_batch(&connection, &batch);
+        if (rc != CAIRN_OK) {
+            cairn_tally_unanswered(worker->tally, batch->count);
+        }
+        cairn_send_batch_free(batch);
+    }
+    worker->rc = rc;
+    cairn_send_slot_close(&worker->slot);
+    cairn_send_batch_free(connection.again);
+    cairn_arena_fini(&connection.arena);
+    cairn_buf_fini(&connection.answer);
+    curl_slist_free_all(connection.headers);
+    curl_easy_cleanup(connection.curl);
+    return NULL;
+}
