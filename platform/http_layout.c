@@ -54,11 +54,13 @@ static bool line_ends(const char *end, const char *next)
     return next == end + 2 && end[1] == '\0';
 }
 
-/* Does the blank line follow the last part? Its CR stays, its LF is the NUL that ends the head. */
-static bool head_ends(const char *begin, const char *end)
+/* Does the blank line follow the last part? Behind a field its CR stays and its LF is the NUL that
+ * ends the head; behind a request line alone all is NUL (and a bare LF cannot be told). */
+static bool head_ends(const struct mg_request_info *info, const char *end)
 {
-    return end - begin <= CAIRN_HTTP_HEAD_BYTES_MAX - 4 && end[1] == '\0' && end[2] == '\r' &&
-           end[3] == '\0';
+    char blank = info->num_headers > 0 ? '\r' : '\0';
+    return end - info->request_method <= CAIRN_HTTP_HEAD_BYTES_MAX - 4 && end[1] == '\0' &&
+           end[2] == blank && end[3] == '\0';
 }
 
 enum cairn_rc cairn_http_layout_check(const struct mg_request_info *info, struct cairn_err *err)
@@ -81,7 +83,7 @@ enum cairn_rc cairn_http_layout_check(const struct mg_request_info *info, struct
         }
         end = end_of(field->value);
     }
-    if (!head_ends(info->request_method, end)) {
+    if (!head_ends(info, end)) {
         return CAIRN_FAIL(err, CAIRN_EINVAL,
                           "the head does not end with CR LF CR LF, or its last "
                           "line is folded or has no field name");
