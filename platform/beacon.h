@@ -20,7 +20,7 @@
 struct cairn_beacon;
 
 /* Open path; a writer creates it (zeroed) where it is missing or blank. A reader maps it read-only
- * and must not store or ring (asserted).
+ * and must not store or ring (asserted). One writer at a time: whoever holds the log's lock.
  * errors: ENOENT (reader: no file, or a blank one), EFULL, ECORRUPT (not a beacon), EIO, ENOMEM.
  * Caller closes. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_beacon_open(const char *path, bool writer,
@@ -30,7 +30,7 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_beacon_open(const char *path, bool writer,
 uint64_t cairn_beacon_load(const struct cairn_beacon *beacon, unsigned slot);
 /* Store without waking: follow with cairn_beacon_ring. */
 void cairn_beacon_store(struct cairn_beacon *beacon, unsigned slot, uint64_t value);
-/* Wake all waiters of all processes. One system call, none where nobody waits is not promised. */
+/* Wake all waiters of all processes. One system call, also where nobody waits. */
 void cairn_beacon_ring(struct cairn_beacon *beacon);
 /* Read the bell before looking at the slots, then wait for it to change: no wake-up is lost. */
 uint32_t cairn_beacon_bell(const struct cairn_beacon *beacon);

@@ -36,7 +36,9 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_file_make_folder(const char *path, struct c
 /* Whole file into out (appended). ENOENT, ETOOBIG, EIO. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_file_read(const char *path, struct cairn_buf *out,
                                                struct cairn_err *err);
-/* Write beside, fsync, rename over, fsync the folder: readers see the old file or the new one. */
+/* Write beside (PATH.PID.new), fsync, rename over, fsync the folder: readers see the old file or
+ * the new one. After a failure the old file stands, or, where only the folder's fsync failed, the
+ * new one. One thread at a time for a path. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_file_replace(const char *path, struct cairn_slice content,
                                                   struct cairn_err *err);
 bool cairn_file_exists(const char *path);

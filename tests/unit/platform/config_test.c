@@ -219,6 +219,8 @@ static void numbers_sizes_and_times_are_read_within_their_bounds(void **state)
         "--data=\x7f",
         "--map-size=99999999999999999999",
         "--map-size=18446744073709551615G",
+        "--map-size=17179869185G", /* 2^64 + 1 GiB, which would wrap into bounds */
+
         "--idle-timeout=18446744073709551615h",
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
