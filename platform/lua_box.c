@@ -20,9 +20,8 @@ static const char values_mark;
 
 static const char *const base_names[] = {"assert",   "error", "ipairs", "select",
                                          "tonumber", "type",  NULL};
-static const char *const string_names[] = {"byte", "char",  "find",  "gmatch", "gsub",
-                                           "len",  "lower", "match", "rep",    "reverse",
-                                           "sub",  "upper", NULL};
+static const char *const string_names[] = {"byte",    "char", "len",   "lower", "rep",
+                                           "reverse", "sub",  "upper", NULL};
 static const char *const table_names[] = {"concat", "insert", "move", "pack",
                                           "remove", "unpack", NULL};
 static const char *const math_names[] = {"abs",        "ceil", "floor",      "fmod", "huge", "max",
@@ -171,6 +170,7 @@ static void open_part(lua_State *state, lua_CFunction open, const char *name,
         (void)lua_getfield(state, from, "format");
         lua_pushcclosure(state, box_format, 1);
         lua_setfield(state, -2, "format");
+        cairn_lua_string_open(state);
     }
     if (open == luaopen_table) {
         cairn_lua_order_open_table(state);

@@ -79,6 +79,8 @@ void cairn_lua_box_open(struct lua_State *state);
 /* pairs, next, sort: whatever depends on an order. Each expects the table to fill on top. */
 void cairn_lua_order_open_base(struct lua_State *state);
 void cairn_lua_order_open_table(struct lua_State *state);
+/* find, match, gmatch, gsub with their work counted, into the table on top. */
+void cairn_lua_string_open(struct lua_State *state);
 /* Make the metatables of arrays and faces. */
 void cairn_lua_value_open(struct lua_State *state);
 void cairn_lua_face_open(struct lua_State *state);

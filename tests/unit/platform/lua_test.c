@@ -126,6 +126,10 @@ static const char *const runaways[] = {
     "function f() while true do pcall(function() local t = {} while true do t[#t+1] = {} end end) "
     "end end",
     "function f() pcall(f) pcall(f) return f() end",
+    "function f() return ('a'):rep(100000):find(('a*'):rep(20) .. 'b') end",
+    "function f() return ('a'):rep(100000):gsub('a-a-a-a-b', '') end",
+    "function f() for _ in ('a'):rep(100000):gmatch('.-.-.-b') do end end",
+    "function f() while true do pcall(string.match, ('('):rep(100000), '%b()') end end",
     "function f() local t = {} for i = 1, 100000 do t[i] = i end "
     "while true do for k in pairs(t) do break end end end",
 };
@@ -194,6 +198,58 @@ static void sort_is_stable(void **state)
                     "local n = {5, 3, 9, 1} table.sort(n) return table.concat(n, ',') end"),
               &fixture->err);
     assert_true(cairn_slice_is(cairn_value_slice(&fixture->result.values[0]), "1,3,5,9"));
+}
+
+static const struct cairn_err_case patterns[] = {
+    {"('key = value'):match('^(%w+)%s*=%s*(%w+)$')", "\"key\""},
+    {"select(2, ('key = value'):match('^(%w+)%s*=%s*(%w+)$'))", "\"value\""},
+    {"('abc'):find('b', 1, true)", "2"},
+    {"('a.c'):find('.', 1, true)", "2"},
+    {"('abc'):find('')", "1"},
+    {"('abc'):find('', 10)", "null"},
+    {"('f(a(b)c)d'):match('%b()')", "\"(a(b)c)\""},
+    {"('THE (quick) fox'):gsub('%f[%a]%a+', 'w')", "\"w (w) w\""},
+    {"('hello world'):gsub('o', '0', 1)", "\"hell0 world\""},
+    {"('abc'):gsub('%w', '%0%0')", "\"aabbcc\""},
+    {"('abc'):gsub('', '-')", "\"-a-b-c-\""},
+    {"('$name is $age'):gsub('%$(%w+)', {name = 'Ada', age = 36})", "\"Ada is 36\""},
+    {"('x=1, y=2'):gsub('(%w+)=(%w+)', '%2=%1')", "\"1=x, 2=y\""},
+    {"('\"q\" and \\'r\\''):match('([\"\\'])(.-)%1')", "\"\\\"\""},
+    {"('  trim  '):match('^%s*(.-)%s*$')", "\"trim\""},
+    {"('abc'):match('()b()')", "2"},
+    {"('[]]'):match('[]]+')", "\"]]\""},
+    {"('a-z'):match('[a%-z]+')", "\"a-z\""},
+    {"('AbC'):match('%u%l%u')", "\"AbC\""},
+    {"('\\xc3\\xa9'):find('%a')", "null"},
+};
+
+static void patterns_match_as_the_manual_says(void **state)
+{
+    struct fixture *fixture = *state;
+    for (size_t i = 0; i < sizeof(patterns) / sizeof(patterns[0]); i++) {
+        assert_string_equal(eval(fixture, patterns[i].expression), patterns[i].text);
+    }
+    assert_ok(run_f(fixture,
+                    "function f() local o = '' for k, v in ('a=1,b=2'):gmatch('(%w)=(%w)') "
+                    "do o = o .. k .. v end return o end"),
+              &fixture->err);
+    assert_true(cairn_slice_is(cairn_value_slice(&fixture->result.values[0]), "a1b2"));
+}
+
+static const char *const malformed[] = {
+    "'%'", "'[a'", "'(a'", "'a)'", "'%1'", "'%b'", "'%f'", "('('):rep(40) .. 'a' .. (')'):rep(40)"};
+
+static void a_malformed_pattern_is_an_error(void **state)
+{
+    struct fixture *fixture = *state;
+    for (size_t i = 0; i < sizeof(malformed) / sizeof(malformed[0]); i++) {
+        char source[128];
+        (void)snprintf(source, sizeof(source), "function f() return ('aaa'):match(%s) end",
+                       malformed[i]);
+        if (run_f(fixture, source) != CAIRN_ESCRIPT) {
+            fail_msg("%s is accepted", malformed[i]);
+        }
+    }
 }
 
 static void nothing_outside_the_box_is_there(void **state)
@@ -397,6 +453,8 @@ int main(void)
         T(a_thrown_table_is_the_result),
         T(pairs_walks_in_the_order_of_keys),
         T(sort_is_stable),
+        T(patterns_match_as_the_manual_says),
+        T(a_malformed_pattern_is_an_error),
         T(nothing_outside_the_box_is_there),
         T(no_address_is_to_be_seen),
         T(globals_are_read_only_once_sealed),
