@@ -12,6 +12,8 @@
 #define VIEWS_MAX ((CAIRN_KV_TABLES_MAX - 1) / 4)
 /* A wait looks at the stop flag at least this often, whatever becomes of the bell. */
 #define WAIT_SLICE_MS 1000
+/* The beacon's slot that is 1 while somebody waits for a position. */
+#define HURRY_SLOT 0
 
 struct cairn_views {
     struct cairn_kv *kv;
@@ -279,6 +281,32 @@ static enum cairn_rc read_position(struct cairn_views *views, struct cairn_slice
     return rc;
 }
 
+/* Tell the projector that somebody waits. Rung only where the slot was empty, or waiters would wake
+ * one another without end. */
+static void hurry(struct cairn_views *views)
+{
+    if (cairn_beacon_load(views->beacon, HURRY_SLOT) == 0) {
+        cairn_beacon_store(views->beacon, HURRY_SLOT, 1);
+        cairn_beacon_ring(views->beacon);
+    }
+}
+
+void cairn_views_linger(struct cairn_views *views, int timeout_ms)
+{
+    const struct cairn_clock *clock = cairn_clock_system();
+    int64_t until_ns = cairn_clock_monotonic_ns(clock) + (int64_t)timeout_ms * 1000000;
+    int64_t left_ns = until_ns - cairn_clock_monotonic_ns(clock);
+    while (left_ns > 0 && !atomic_load(&views->woken)) {
+        uint32_t bell = cairn_beacon_bell(views->beacon);
+        if (cairn_beacon_load(views->beacon, HURRY_SLOT) != 0) {
+            break;
+        }
+        cairn_beacon_wait(views->beacon, bell, (int)((left_ns + 999999) / 1000000));
+        left_ns = until_ns - cairn_clock_monotonic_ns(clock);
+    }
+    cairn_beacon_store(views->beacon, HURRY_SLOT, 0);
+}
+
 enum cairn_rc cairn_view_wait(struct cairn_views *views, struct cairn_slice view,
                               const struct cairn_position *position, int timeout_ms,
                               struct cairn_position *ret_position, struct cairn_err *err)
@@ -303,6 +331,7 @@ enum cairn_rc cairn_view_wait(struct cairn_views *views, struct cairn_slice view
             *ret_position = held;
             return CAIRN_OK;
         }
+        hurry(views);
         int64_t left_ms = (left_ns + 999999) / 1000000;
         cairn_beacon_wait(views->beacon, bell,
                           left_ms < WAIT_SLICE_MS ? (int)left_ms : WAIT_SLICE_MS);

@@ -34,6 +34,10 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_views_tables(struct cairn_views *views,
 /* Tell every process that something was committed. */
 void cairn_views_ring(struct cairn_views *views);
 
+/* Wait before the next batch, so that events gather, at most timeout_ms; not while somebody waits
+ * for a position, in any process, and not after cairn_views_wake. */
+void cairn_views_linger(struct cairn_views *views, int timeout_ms);
+
 /* A stored row as a document in arena: packed is copied there first, since it dies with its
  * transaction. errors: ECORRUPT, ENOMEM. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_view_document(struct cairn_slice packed,

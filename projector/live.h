@@ -1,0 +1,55 @@
+/* The live side of a projector: the group that follows the log, and who joins and leaves it.
+ *
+ * A view that joins is brought to the group's position first; one that fails leaves and stands
+ * aside, until a generation built elsewhere takes its place; one whose generation was switched is
+ * opened anew. thread: owner, but for cairn_live_hand. */
+#ifndef CAIRN_PROJECTOR_LIVE_H
+#define CAIRN_PROJECTOR_LIVE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "projector/reconcile.h"
+
+/* Commits of a busy log are at least this far apart, unless somebody waits for a position. */
+#define CAIRN_LIVE_LINGER_MS 20
+/* From this many events on a batch is worth its commit. */
+#define CAIRN_LIVE_LINGER_EVENTS 1024u
+
+struct cairn_live {
+    const struct cairn_projector_options *options;
+    struct cairn_views *views;
+    struct cairn_group group;
+    struct cairn_group helper; /* brings one follower to the group's position */
+    struct cairn_follower *stopped[CAIRN_GROUP_FOLLOWERS_MAX]; /* owned */
+    size_t stopped_count;
+    atomic_bool stopping;
+
+    pthread_mutex_t lock;                                    /* guards inbox */
+    struct cairn_follower *inbox[CAIRN_GROUP_FOLLOWERS_MAX]; /* owned; from the builder */
+    size_t inbox_count;
+};
+
+CAIRN_MUST_CHECK enum cairn_rc cairn_live_init(struct cairn_live *live,
+                                               const struct cairn_projector_options *options,
+                                               struct cairn_views *views, struct cairn_err *err);
+/* Frees every follower. */
+void cairn_live_fini(struct cairn_live *live);
+
+/* Bring a follower to the group's position (of an empty group: the end of the log) and take it in;
+ * taken in any case but an error. errors: EIO, EFULL, ENOMEM, ECORRUPT. */
+CAIRN_MUST_CHECK enum cairn_rc
+cairn_live_join(struct cairn_live *live, struct cairn_follower *follower, struct cairn_err *err);
+/* Hand a follower over to the live thread, which lets it join. thread: any. */
+void cairn_live_hand(struct cairn_live *live, struct cairn_follower *follower);
+
+/* Follow until stopping is set. */
+void cairn_live_run(struct cairn_live *live);
+
+/* A follower failed: say so in the log. */
+void cairn_live_log_stop(const struct cairn_projector_options *options,
+                         const struct cairn_follower *follower);
+/* Sleep, but not past the begin of stopping. */
+void cairn_live_nap(struct cairn_live *live, int timeout_ms);
+
+#endif

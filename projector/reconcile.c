@@ -1,0 +1,357 @@
+#include "projector/reconcile.h"
+
+#include <assert.h>
+
+/* Memory for stored definitions while they are compared. */
+#define STORED_BYTES_MAX (16u * 1024u * 1024u)
+
+/* What the store holds of a view. */
+struct stored {
+    bool found;
+    struct cairn_view_head head;
+    struct cairn_view_code code; /* in arena */
+    struct cairn_arena arena;
+};
+
+static enum cairn_rc read_stored(struct cairn_views *views, struct cairn_slice view,
+                                 struct stored *stored, struct cairn_err *err)
+{
+    struct cairn_kv_txn *txn = NULL;
+    cairn_kv_table_id meta = cairn_views_meta(views);
+    enum cairn_rc rc = cairn_kv_read_begin(cairn_views_kv(views), &txn, err);
+    if (rc != CAIRN_OK) {
+        return rc;
+    }
+    rc = cairn_view_head_get(txn, meta, CAIRN_SIDE_LIVE, view, &stored->head, err);
+    stored->found = rc == CAIRN_OK;
+    if (rc == CAIRN_OK) {
+        rc = cairn_view_code_get(txn, meta, CAIRN_SIDE_LIVE, view, &stored->arena, &stored->code,
+                                 err);
+        rc = rc == CAIRN_ENOENT ? CAIRN_FAIL(err, CAIRN_ECORRUPT, "view %.*s has no definition",
+                                             CAIRN_SLICE_ARG(view))
+                                : rc;
+    } else if (rc == CAIRN_ENOENT) {
+        rc = CAIRN_OK;
+    }
+    cairn_kv_end(txn);
+    return rc;
+}
+
+static bool same_shape(const struct cairn_view_code *a, const struct cairn_view_code *b)
+{
+    bool same = a->version == b->version && a->column_count == b->column_count;
+    for (size_t i = 0; i < a->column_count && same; i++) {
+        same = cairn_slice_equal(a->columns[i].name, b->columns[i].name);
+    }
+    return same;
+}
+
+/* What becomes of a view's live generation. */
+enum fate {
+    FATE_BEGIN,  /* from the beginning of the log, with the new definition */
+    FATE_GO_ON,  /* from its checkpoint, with the same definition */
+    FATE_FIXED,  /* from its checkpoint, with the new definition */
+    FATE_REPLACE /* from its checkpoint, with the stored definition, while another is built */
+};
+
+static enum fate decide_fate(const struct stored *stored, const struct cairn_view_code *code)
+{
+    if (!stored->found) {
+        return FATE_BEGIN;
+    }
+    if (cairn_slice_equal(stored->code.hash, code->hash) && same_shape(&stored->code, code)) {
+        return FATE_GO_ON;
+    }
+    if (stored->head.state == CAIRN_VIEW_BUILDING) {
+        return FATE_BEGIN;
+    }
+    bool stopped = stored->head.state == CAIRN_VIEW_STOPPED;
+    return stopped && same_shape(&stored->code, code) ? FATE_FIXED : FATE_REPLACE;
+}
+
+/* A view with nothing before it: its first generation, or its first build anew. Readable at once
+ * where the log is empty. */
+static enum cairn_rc begin_first(struct cairn_kv_txn *txn, const struct cairn_view_tables *tables,
+                                 uint64_t events, struct cairn_view_head *head,
+                                 struct cairn_err *err)
+{
+    enum cairn_rc rc = CAIRN_OK;
+    for (unsigned slot = 0; slot < 2 && rc == CAIRN_OK; slot++) {
+        rc = cairn_kv_clear(txn, tables->rows[slot], false, err);
+        if (rc == CAIRN_OK) {
+            rc = cairn_kv_clear(txn, tables->index[slot], false, err);
+        }
+    }
+    *head = (struct cairn_view_head){.state = events == 0 ? CAIRN_VIEW_LIVE : CAIRN_VIEW_BUILDING,
+                                     .generation = head->generation + 1,
+                                     .all = events};
+    return rc;
+}
+
+/* Write what the fate changes. */
+static enum cairn_rc settle(struct cairn_views *views, const struct cairn_view_tables *tables,
+                            struct cairn_slice view, enum fate fate, uint64_t events,
+                            const struct cairn_view_code *code, struct cairn_view_head *head,
+                            struct cairn_err *err)
+{
+    struct cairn_kv_txn *txn = NULL;
+    cairn_kv_table_id meta = cairn_views_meta(views);
+    enum cairn_rc rc = cairn_kv_write_begin(cairn_views_kv(views), &txn, err);
+    if (rc != CAIRN_OK) {
+        return rc;
+    }
+    if (fate == FATE_BEGIN) {
+        rc = begin_first(txn, tables, events, head, err);
+    } else if (head->state == CAIRN_VIEW_STOPPED && fate != FATE_REPLACE) {
+        head->state = CAIRN_VIEW_LIVE; /* tried again */
+    }
+    if (rc == CAIRN_OK && head->state != CAIRN_VIEW_STOPPED) {
+        rc = cairn_view_stop_delete(txn, meta, view, err);
+    }
+    if (rc == CAIRN_OK && (fate == FATE_BEGIN || fate == FATE_FIXED)) {
+        rc = cairn_view_code_put(txn, meta, CAIRN_SIDE_LIVE, view, code, err);
+    }
+    if (rc == CAIRN_OK) {
+        rc = cairn_view_head_put(txn, meta, CAIRN_SIDE_LIVE, view, head, err);
+    }
+    if (rc != CAIRN_OK) {
+        cairn_kv_end(txn);
+        return rc;
+    }
+    rc = cairn_kv_commit(txn, err);
+    if (rc == CAIRN_OK) {
+        cairn_views_ring(views);
+    }
+    return rc;
+}
+
+/* A half-built generation of a process that died. One whose builder lives is left alone. */
+static enum cairn_rc discard_half_built(const struct cairn_projector_options *options,
+                                        struct cairn_views *views, struct cairn_slice view,
+                                        struct cairn_err *err)
+{
+    struct cairn_file_lock lock = {-1};
+    enum cairn_rc rc = cairn_build_lock(options->data_folder, view, &lock, err);
+    if (rc == CAIRN_ELOCKED) {
+        return CAIRN_OK;
+    }
+    if (rc == CAIRN_OK) {
+        rc = cairn_build_discard(views, view, err);
+        cairn_file_lock_close(&lock);
+    }
+    return rc;
+}
+
+static enum cairn_rc count_events(struct cairn_store *store, uint64_t *ret_events,
+                                  struct cairn_err *err)
+{
+    const struct cairn_position start = {{0}};
+    struct cairn_position end;
+    enum cairn_rc rc = cairn_store_end(store, &end, err);
+    if (rc == CAIRN_OK) {
+        *ret_events = cairn_position_lag(&start, &end);
+    }
+    return rc;
+}
+
+/* The follower of the live generation, by the new projection or by the stored script. A stored
+ * script that no longer runs leaves the view where it is until its successor is built. */
+static enum cairn_rc make_follower(const struct cairn_projector_options *options,
+                                   const struct cairn_view_tables *tables,
+                                   const struct cairn_domain_view *definition, enum fate fate,
+                                   const struct stored *stored,
+                                   struct cairn_projection **take_projection,
+                                   struct cairn_follower **ret_follower, struct cairn_err *err)
+{
+    struct cairn_projection *projection = *take_projection;
+    if (fate == FATE_REPLACE) {
+        *ret_follower = NULL;
+        if (stored->head.state == CAIRN_VIEW_STOPPED) {
+            return CAIRN_OK;
+        }
+        enum cairn_rc rc =
+            cairn_projection_new(definition->name, stored->code.script_name, stored->code.script,
+                                 &options->lua, &projection, err);
+        if (rc == CAIRN_ESCRIPT) {
+            cairn_log_error(options->log, CAIRN_LOG_WARN, "projector", "old script failed", err);
+            return CAIRN_OK;
+        }
+        if (rc != CAIRN_OK) {
+            return rc;
+        }
+    } else {
+        *take_projection = NULL;
+    }
+    return cairn_follower_new(definition->name, projection, tables, CAIRN_SIDE_LIVE, &stored->head,
+                              options->metrics, ret_follower, err);
+}
+
+/* With the stored state read and the new script open. */
+static enum cairn_rc reconcile_one(const struct cairn_projector_options *options,
+                                   struct cairn_views *views,
+                                   const struct cairn_domain_view *definition,
+                                   struct stored *stored, struct cairn_projection **take_projection,
+                                   struct cairn_reconciled *ret_reconciled, struct cairn_err *err)
+{
+    char hash[33];
+    struct cairn_view_tables tables;
+    struct cairn_follower *follower = NULL;
+    struct cairn_view_code code = *cairn_projection_code(*take_projection);
+    uint64_t events = 0;
+    cairn_view_hash_text(definition->code_hash, hash);
+    code.hash = cairn_slice_str(hash);
+    enum fate fate = decide_fate(stored, &code);
+    enum cairn_rc rc = cairn_views_tables(views, definition->name, &tables, err);
+    if (rc == CAIRN_OK) {
+        rc = count_events(options->store, &events, err);
+    }
+    if (rc == CAIRN_OK) {
+        rc = settle(views, &tables, definition->name, fate, events, &code, &stored->head, err);
+    }
+    if (rc == CAIRN_OK) {
+        rc = make_follower(options, &tables, definition, fate, stored, take_projection, &follower,
+                           err);
+    }
+    if (rc == CAIRN_OK) {
+        *ret_reconciled = (struct cairn_reconciled){
+            .definition = definition, .follower = follower, .build = fate == FATE_REPLACE};
+    }
+    return rc;
+}
+
+enum cairn_rc cairn_reconcile(const struct cairn_projector_options *options,
+                              struct cairn_views *views, const struct cairn_domain_view *definition,
+                              struct cairn_reconciled *ret_reconciled, struct cairn_err *err)
+{
+    assert(definition->kind == CAIRN_VIEW_LMDB && ret_reconciled != NULL);
+    struct stored stored = {.arena = {.max = STORED_BYTES_MAX}};
+    struct cairn_projection *projection = NULL;
+    enum cairn_rc rc = cairn_projection_new(definition->name, definition->script_name,
+                                            definition->script, &options->lua, &projection, err);
+    if (rc == CAIRN_OK) {
+        rc = discard_half_built(options, views, definition->name, err);
+    }
+    if (rc == CAIRN_OK) {
+        rc = read_stored(views, definition->name, &stored, err);
+    }
+    if (rc == CAIRN_OK) {
+        rc = reconcile_one(options, views, definition, &stored, &projection, ret_reconciled, err);
+    }
+    cairn_projection_free(projection);
+    cairn_arena_fini(&stored.arena);
+    return rc;
+}
+
+static enum cairn_rc delete_view(struct cairn_views *views, struct cairn_slice view,
+                                 struct cairn_err *err)
+{
+    struct cairn_view_tables tables;
+    struct cairn_kv_txn *txn = NULL;
+    enum cairn_rc rc = cairn_views_tables(views, view, &tables, err);
+    if (rc == CAIRN_OK) {
+        rc = cairn_kv_write_begin(cairn_views_kv(views), &txn, err);
+    }
+    if (rc != CAIRN_OK) {
+        return rc;
+    }
+    for (unsigned slot = 0; slot < 2 && rc == CAIRN_OK; slot++) {
+        rc = cairn_kv_clear(txn, tables.rows[slot], false, err);
+        if (rc == CAIRN_OK) {
+            rc = cairn_kv_clear(txn, tables.index[slot], false, err);
+        }
+    }
+    if (rc == CAIRN_OK) {
+        rc = cairn_view_meta_delete(txn, cairn_views_meta(views), view, err);
+    }
+    if (rc != CAIRN_OK) {
+        cairn_kv_end(txn);
+        return rc;
+    }
+    return cairn_kv_commit(txn, err);
+}
+
+enum cairn_rc cairn_reconcile_gone(const struct cairn_projector_options *options,
+                                   struct cairn_views *views, struct cairn_err *err)
+{
+    struct cairn_arena arena = {.max = STORED_BYTES_MAX};
+    struct cairn_kv_txn *txn = NULL;
+    struct cairn_slice *names = NULL;
+    size_t count = 0;
+    enum cairn_rc rc = cairn_kv_read_begin(cairn_views_kv(views), &txn, err);
+    if (rc == CAIRN_OK) {
+        rc = cairn_view_meta_names(txn, cairn_views_meta(views), &arena, &names, &count, err);
+        cairn_kv_end(txn);
+    }
+    for (size_t i = 0; i < count && rc == CAIRN_OK; i++) {
+        const struct cairn_domain_view *view = cairn_domain_view(options->domain, names[i]);
+        if (view == NULL || view->kind != CAIRN_VIEW_LMDB) {
+            cairn_log_event(options->log, CAIRN_LOG_INFO, "projector", "view deleted",
+                            CAIRN_F_SLICE("view", names[i]));
+            rc = delete_view(views, names[i], err);
+        }
+    }
+    cairn_arena_fini(&arena);
+    return rc;
+}
+
+enum cairn_rc cairn_reconcile_reopen(const struct cairn_projector_options *options,
+                                     struct cairn_views *views, struct cairn_slice view,
+                                     struct cairn_follower **ret_follower, struct cairn_err *err)
+{
+    struct stored stored = {.arena = {.max = STORED_BYTES_MAX}};
+    struct cairn_view_tables tables;
+    struct cairn_projection *projection = NULL;
+    enum cairn_rc rc = cairn_views_tables(views, view, &tables, err);
+    if (rc == CAIRN_OK) {
+        rc = read_stored(views, view, &stored, err);
+    }
+    if (rc == CAIRN_OK && !stored.found) {
+        rc = CAIRN_FAIL(err, CAIRN_ENOENT, "view %.*s is gone", CAIRN_SLICE_ARG(view));
+    }
+    if (rc == CAIRN_OK) {
+        rc = cairn_projection_new(view, stored.code.script_name, stored.code.script, &options->lua,
+                                  &projection, err);
+    }
+    if (rc == CAIRN_OK) {
+        rc = cairn_follower_new(view, projection, &tables, CAIRN_SIDE_LIVE, &stored.head,
+                                options->metrics, ret_follower, err);
+    }
+    cairn_arena_fini(&stored.arena);
+    return rc;
+}
+
+enum cairn_rc cairn_reconcile_ready(struct cairn_views *views, struct cairn_follower *follower,
+                                    struct cairn_err *err)
+{
+    assert(follower->side == CAIRN_SIDE_LIVE);
+    struct cairn_kv_txn *txn = NULL;
+    struct cairn_view_head head;
+    cairn_kv_table_id meta = cairn_views_meta(views);
+    struct cairn_slice name = cairn_follower_name(follower);
+    enum cairn_rc rc = cairn_kv_write_begin(cairn_views_kv(views), &txn, err);
+    if (rc != CAIRN_OK) {
+        return rc;
+    }
+    rc = cairn_view_head_get(txn, meta, CAIRN_SIDE_LIVE, name, &head, err);
+    if (rc == CAIRN_OK && head.generation == follower->head.generation) {
+        head.state = CAIRN_VIEW_LIVE;
+        head.all = 0;
+        rc = cairn_view_head_put(txn, meta, CAIRN_SIDE_LIVE, name, &head, err);
+    } else if (rc == CAIRN_OK || rc == CAIRN_ENOENT) {
+        cairn_kv_end(txn);
+        follower->moved = true;
+        return CAIRN_OK;
+    }
+    if (rc != CAIRN_OK) {
+        cairn_kv_end(txn);
+        return rc;
+    }
+    rc = cairn_kv_commit(txn, err);
+    if (rc == CAIRN_OK) {
+        follower->head = head;
+        cairn_metric_set(follower->metrics.build_done, 0);
+        cairn_metric_set(follower->metrics.build_all, 0);
+        cairn_views_ring(views);
+    }
+    return rc;
+}

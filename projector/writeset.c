@@ -1,0 +1,113 @@
+#include "projector/writeset.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "platform/hash.h"
+#include "platform/mem.h"
+
+#define ENTRIES_FIRST 256u
+
+static_assert(CAIRN_WRITES_MAX < UINT32_MAX, "an entry number and one fits the table");
+
+void cairn_writeset_begin(struct cairn_writeset *set, struct cairn_arena *arena)
+{
+    assert(arena != NULL);
+    set->arena = arena;
+    set->count = 0;
+    if (set->table != NULL) {
+        memset(set->table, 0, set->table_size * sizeof *set->table);
+    }
+}
+
+/* Where the entry with that key is in the table, or the free place for it. */
+static size_t find_place(const struct cairn_writeset *set, struct cairn_slice key, uint64_t hash)
+{
+    size_t mask = set->table_size - 1;
+    size_t at = (size_t)hash & mask;
+    while (set->table[at] != 0) {
+        const struct cairn_write *entry = &set->entries[set->table[at] - 1];
+        if (entry->hash == hash && cairn_slice_equal(entry->key, key)) {
+            break;
+        }
+        at = (at + 1) & mask;
+    }
+    return at;
+}
+
+/* Twice the room; on failure the set is as before. */
+static enum cairn_rc grow(struct cairn_writeset *set)
+{
+    size_t cap = set->cap == 0 ? ENTRIES_FIRST : set->cap * 2;
+    if (cap > CAIRN_WRITES_MAX) {
+        return CAIRN_ETOOBIG;
+    }
+    struct cairn_write *entries = cairn_mem_realloc(set->entries, cap * sizeof *entries);
+    if (entries == NULL) {
+        return CAIRN_ENOMEM;
+    }
+    set->entries = entries;
+    uint32_t *table = cairn_mem_zalloc(cap * 2, sizeof *table);
+    if (table == NULL) {
+        return CAIRN_ENOMEM;
+    }
+    cairn_mem_free(set->table);
+    set->table = table;
+    set->table_size = cap * 2;
+    set->cap = cap;
+    for (size_t i = 0; i < set->count; i++) {
+        set->table[find_place(set, entries[i].key, entries[i].hash)] = (uint32_t)i + 1;
+    }
+    return CAIRN_OK;
+}
+
+enum cairn_rc cairn_writeset_entry(struct cairn_writeset *set, struct cairn_slice key,
+                                   struct cairn_write **ret_entry)
+{
+    assert(set->arena != NULL && key.size > 0);
+    uint64_t hash = cairn_hash64(key);
+    if (set->table != NULL) {
+        uint32_t number = set->table[find_place(set, key, hash)];
+        if (number != 0) {
+            *ret_entry = &set->entries[number - 1];
+            return CAIRN_OK;
+        }
+    }
+    if (set->count == set->cap) {
+        enum cairn_rc rc = grow(set);
+        if (rc != CAIRN_OK) {
+            return rc;
+        }
+    }
+    struct cairn_slice copy;
+    if (cairn_arena_copy(set->arena, key, &copy) != CAIRN_OK) {
+        return CAIRN_ENOMEM;
+    }
+    struct cairn_write *entry = &set->entries[set->count];
+    *entry = (struct cairn_write){.key = copy, .hash = hash, .old_state = CAIRN_OLD_UNKNOWN};
+    set->count++;
+    set->table[find_place(set, copy, hash)] = (uint32_t)set->count;
+    *ret_entry = entry;
+    return CAIRN_OK;
+}
+
+static int compare_entries(const void *a, const void *b)
+{
+    const struct cairn_write *left = a;
+    const struct cairn_write *right = b;
+    return cairn_slice_compare(left->key, right->key);
+}
+
+void cairn_writeset_sort(struct cairn_writeset *set)
+{
+    if (set->count > 1) {
+        qsort(set->entries, set->count, sizeof *set->entries, compare_entries);
+    }
+}
+
+void cairn_writeset_fini(struct cairn_writeset *set)
+{
+    cairn_mem_free(set->entries);
+    cairn_mem_free(set->table);
+    *set = (struct cairn_writeset){0};
+}
