@@ -160,8 +160,8 @@ static const char *const allowed[] = {
     "\r\nGET /hello HTTP/1.1\r\nHost: x\r\n\r\n",
     "POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 003\r\n\r\nabc",
     "POST /body HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: Chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
-    "POST /body HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: "
-    "chunked\r\n\r\n1\r\na\r\n2\r\nbc\r\n0\r\nT: x\r\n\r\n",
+    ("POST /body HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+     "1\r\na\r\n2\r\nbc\r\n0\r\nT: x\r\n\r\n"),
 };
 
 static void what_the_rfc_allows_is_served(void **state)
