@@ -73,7 +73,7 @@ void cairn_lua_note_place(struct cairn_lua *lua)
 
 static bool may_grow(struct cairn_lua *lua, size_t more)
 {
-    if (lua->ended != CAIRN_LUA_GOES_ON || more > lua->ceiling || lua->used > lua->ceiling - more ||
+    if (lua->ended == CAIRN_LUA_END_MEMORY || more > lua->ceiling || lua->used > lua->ceiling - more ||
         lua->volume + more > lua->volume_max) {
         if (++lua->refusals >= REFUSALS_MAX || lua->volume + more > lua->volume_max) {
             lua->ended = CAIRN_LUA_END_MEMORY;
