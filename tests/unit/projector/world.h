@@ -1,0 +1,250 @@
+/* A small world for the projector's tests: a domain folder, a log with a writer, and helpers.
+ *
+ * The domain has one aggregate, `box`, whose event `Added` carries {"n": integer, "to": string}, and
+ * the views that a test writes. Everything lies in a fresh folder that world_end removes. */
+#ifndef CAIRN_TESTS_UNIT_PROJECTOR_WORLD_H
+#define CAIRN_TESTS_UNIT_PROJECTOR_WORLD_H
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "platform/file.h"
+#include "projector/projector.h"
+#include "schemas/msgpack.h"
+#include "tests/support/cm.h"
+
+struct world {
+    char root[64];
+    char domain_folder[128];
+    char data[128];
+    struct cairn_domain *domain;
+    struct cairn_store *store;
+    struct cairn_uuid_source ids;
+    uint64_t appended; /* events so far */
+};
+
+static inline void world_write(const char *folder, const char *name, const char *text)
+{
+    char path[512];
+    struct cairn_err err;
+    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
+    assert_ok(cairn_file_replace(path, cairn_slice_str(text), &err), &err);
+}
+
+/* Write views/NAME.lua. */
+static inline void world_view(struct world *world, const char *name, const char *script)
+{
+    char file[128];
+    (void)snprintf(file, sizeof file, "views/%s.lua", name);
+    world_write(world->domain_folder, file, script);
+}
+
+static inline void world_load_domain(struct world *world)
+{
+    struct cairn_err err;
+    cairn_domain_free(world->domain);
+    world->domain = NULL;
+    assert_ok(cairn_domain_load(world->domain_folder, &world->domain, &err), &err);
+}
+
+static inline void world_open_store(struct world *world, bool writer, uint16_t partitions)
+{
+    const struct cairn_store_options options = {.data_folder = world->data,
+                                                .log = "files",
+                                                .writer = writer,
+                                                .partitions = partitions,
+                                                .domain = CAIRN_SLICE_LIT("test"),
+                                                .segment_bytes = 1u << 20,
+                                                .clock = cairn_clock_system()};
+    struct cairn_err err;
+    assert_ok(cairn_store_open(&options, &world->store, &err), &err);
+}
+
+/* A folder with the domain but for views; write them, then world_begin. */
+static inline void world_make(struct world *world)
+{
+    static const char *const folders[] = {"schemas/events", "schemas/commands", "views"};
+    char path[256];
+    struct cairn_err err;
+    const char *base = getenv("TMPDIR");
+    *world = (struct world){.appended = 0};
+    (void)snprintf(world->root, sizeof world->root, "%.30s/cairn-projector-XXXXXX",
+                   base == NULL ? "/tmp" : base);
+    assert_non_null(mkdtemp(world->root));
+    (void)snprintf(world->domain_folder, sizeof world->domain_folder, "%s/domain", world->root);
+    (void)snprintf(world->data, sizeof world->data, "%s/data", world->root);
+    for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
+        (void)snprintf(path, sizeof path, "%s/%s", world->domain_folder, folders[i]);
+        assert_ok(cairn_file_make_folder(path, &err), &err);
+    }
+    assert_ok(cairn_file_make_folder(world->data, &err), &err);
+    world_write(world->domain_folder, "domain.json",
+                "{\"name\":\"test\",\"aggregates\":{\"box\":{}}}");
+    world_write(world->domain_folder, "box.lua",
+                "local box = aggregate 'box'\n"
+                "function box.decide.Add(state, cmd) return event('Added', cmd) end\n"
+                "function box.evolve.Added(state, data) end\n");
+    world_write(world->domain_folder, "schemas/events/Added.json", "{\"type\":\"object\"}");
+    world_write(world->domain_folder, "schemas/commands/Add.json", "{\"type\":\"object\"}");
+}
+
+static inline void world_begin(struct world *world, uint16_t partitions)
+{
+    world_load_domain(world);
+    world_open_store(world, true, partitions);
+}
+
+static inline void world_end(struct world *world)
+{
+    struct cairn_err err;
+    cairn_store_close(world->store);
+    cairn_domain_free(world->domain);
+    assert_ok(cairn_file_remove_tree(world->root, &err), &err);
+}
+
+static inline struct cairn_projector_options world_options(const struct world *world)
+{
+    return (struct cairn_projector_options){.domain = world->domain,
+                                            .store = world->store,
+                                            .data_folder = world->data,
+                                            .clock = cairn_clock_system()};
+}
+
+static inline struct cairn_projector *world_projector(const struct world *world)
+{
+    const struct cairn_projector_options options = world_options(world);
+    struct cairn_projector *projector = NULL;
+    struct cairn_err err;
+    assert_ok(cairn_projector_start(&options, &projector, &err), &err);
+    return projector;
+}
+
+/* One command of count Added events, each with n and to, in the stream box-ID. */
+static inline void world_add(struct world *world, const char *id, int64_t n, const char *to,
+                             uint16_t count)
+{
+    struct cairn_err err;
+    struct cairn_arena arena = {.max = 1u << 22};
+    struct cairn_buf data = {.max = 4096};
+    char stream[64];
+    const struct cairn_member members[] = {
+        {cairn_value_string(CAIRN_SLICE_LIT("n")), cairn_value_int(n)},
+        {cairn_value_string(CAIRN_SLICE_LIT("to")), cairn_value_string(cairn_slice_str(to))}};
+    const struct cairn_value value = {.type = CAIRN_MAP, .count = 2, .as.members = members};
+    (void)snprintf(stream, sizeof stream, "box-%s", id);
+    assert_int_equal(cairn_msgpack_write(&value, &data), CAIRN_OK);
+    struct cairn_event *events = cairn_arena_zalloc(&arena, count, sizeof *events);
+    assert_non_null(events);
+    for (uint16_t i = 0; i < count; i++) {
+        int64_t now_us = cairn_clock_now_us(cairn_clock_system());
+        events[i].id = cairn_uuid_next(&world->ids, now_us, cairn_random_system());
+        events[i].type = CAIRN_SLICE_LIT("Added");
+        events[i].time_us = now_us;
+        events[i].schema_version = 1;
+        events[i].data = cairn_buf_slice(&data);
+    }
+    struct cairn_append append = {.stream = cairn_slice_str(stream),
+                                  .expected = CAIRN_EXPECT_ANY,
+                                  .events = events,
+                                  .count = count};
+    uint16_t partition = cairn_store_partition_of(world->store, append.stream);
+    assert_ok(cairn_store_append(world->store, partition, &append, 1, &err), &err);
+    assert_int_equal(append.rc, CAIRN_OK);
+    world->appended += count;
+    cairn_buf_fini(&data);
+    cairn_arena_fini(&arena);
+}
+
+static inline struct cairn_position world_log_end(const struct world *world)
+{
+    struct cairn_position end;
+    struct cairn_err err;
+    assert_ok(cairn_store_end(world->store, &end, &err), &err);
+    return end;
+}
+
+/* Wait until the view holds the whole log, or stops. */
+static inline void world_wait(const struct world *world, struct cairn_views *views,
+                              const char *view)
+{
+    struct cairn_position end = world_log_end(world);
+    struct cairn_position held;
+    struct cairn_err err;
+    for (int i = 0; i < 600; i++) {
+        assert_ok(cairn_view_wait(views, cairn_slice_str(view), &end, 100, &held, &err), &err);
+        if (cairn_position_reached(&held, &end)) {
+            return;
+        }
+    }
+    fail_msg("view %s did not reach the end of the log", view);
+}
+
+/* The view's state, the strings in arena. */
+static inline struct cairn_view_status world_status(struct cairn_views *views, const char *view,
+                                                    struct cairn_arena *arena)
+{
+    struct cairn_view_status status;
+    struct cairn_err err;
+    assert_ok(cairn_view_status(views, cairn_slice_str(view), arena, &status, &err), &err);
+    return status;
+}
+
+/* Poll the state until it is the wanted one and nothing is being rebuilt: for changes that ring no
+ * position, as a stop. */
+static inline struct cairn_view_status world_wait_state(struct cairn_views *views, const char *view,
+                                                        enum cairn_view_state state,
+                                                        uint64_t generation,
+                                                        struct cairn_arena *arena)
+{
+    struct cairn_view_status status = {.state = CAIRN_VIEW_BUILDING};
+    for (int i = 0; i < 6000; i++) {
+        cairn_arena_reset(arena);
+        status = world_status(views, view, arena);
+        if (status.state == state && status.generation >= generation && !status.rebuilding) {
+            return status;
+        }
+        (void)usleep(10000);
+    }
+    fail_msg("view %s is in state %d, generation %llu", view, (int)status.state,
+             (unsigned long long)status.generation);
+    return status;
+}
+
+/* An integer member of a row; -1 when there is no such row. */
+static inline int64_t world_number(struct cairn_views *views, const char *view, const char *key,
+                                   const char *member)
+{
+    struct cairn_arena arena = {.max = 1u << 22};
+    struct cairn_value row;
+    struct cairn_position position;
+    struct cairn_err err;
+    bool known = false;
+    int64_t number = -1;
+    enum cairn_rc rc = cairn_view_get(views, cairn_slice_str(view), cairn_slice_str(key), &arena,
+                                      &row, &position, &known, &err);
+    assert_true(known);
+    if (rc == CAIRN_OK) {
+        const struct cairn_value *value = cairn_value_at(&row, member);
+        assert_non_null(value);
+        assert_int_equal(value->type, CAIRN_INT);
+        number = value->as.integer;
+    } else {
+        assert_int_equal(rc, CAIRN_ENOENT);
+    }
+    cairn_arena_fini(&arena);
+    return number;
+}
+
+/* Sums n and counts, by `to`. */
+static const char world_sums[] = "local sums = view 'sums'\n"
+                                 "sums.indexes = { 'sum', 'count' }\n"
+                                 "function sums.on.Added(view, event)\n"
+                                 "  local row = view:get(event.data.to) or { sum = 0, count = 0 }\n"
+                                 "  row.sum = row.sum + event.data.n\n"
+                                 "  row.count = row.count + 1\n"
+                                 "  view:put(event.data.to, row)\n"
+                                 "end\n";
+
+#endif
