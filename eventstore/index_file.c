@@ -1,0 +1,463 @@
+/* The index in LMDB: keys, values, one transaction a flush. */
+#include <assert.h>
+
+#include "eventstore/index_int.h"
+#include "eventstore/le.h"
+#include "platform/mem.h"
+
+enum {
+    ROW_KEY_MAX = CAIRN_STREAM_BYTES_MAX + 1 + 8,
+    ROW_VALUE_BYTES = 2 + 8,
+    RECEIPT_VALUE_BYTES = 2 + 8,
+    OFFSET_KEY_BYTES = 2 + 8,
+    SNAPSHOT_HEAD_BYTES = 16 + 8,
+    STATE_HEAD_BYTES = 4 + 4 + CAIRN_LOG_ID_BYTES + 8,
+    STATE_BYTES_MAX = STATE_HEAD_BYTES + 16 * CAIRN_PARTITIONS_MAX
+};
+
+static_assert(ROW_KEY_MAX <= CAIRN_KV_KEY_MAX && CAIRN_KEY_BYTES_MAX <= CAIRN_KV_KEY_MAX,
+              "keys fit LMDB");
+
+static const struct cairn_slice state_key = {"state", 5};
+
+static const char *const table_names[CAIRN_INDEX_TABLES] = {[CAIRN_INDEX_META] = "meta",
+                                                            [CAIRN_INDEX_ROWS] = "rows",
+                                                            [CAIRN_INDEX_RECEIPTS] = "receipts",
+                                                            [CAIRN_INDEX_OFFSETS] = "offsets",
+                                                            [CAIRN_INDEX_SNAPSHOTS] = "snapshots"};
+
+/* stream, 0x00, version: a stream's rows lie together, in order; no stream is another's prefix. */
+static struct cairn_slice row_key(char out[ROW_KEY_MAX], struct cairn_slice stream,
+                                  uint64_t version)
+{
+    assert(stream.size > 0 && stream.size <= CAIRN_STREAM_BYTES_MAX);
+    memcpy(out, stream.data, stream.size);
+    out[stream.size] = '\0';
+    cairn_put_u64_be(out + stream.size + 1, version);
+    return cairn_slice_of(out, stream.size + 1 + 8);
+}
+
+/* Is it a row of that stream? */
+static bool row_read(struct cairn_slice key, struct cairn_slice value, struct cairn_slice stream,
+                     struct cairn_index_row *ret_row)
+{
+    if (key.size != stream.size + 1 + 8 || value.size != ROW_VALUE_BYTES ||
+        memcmp(key.data, stream.data, stream.size) != 0 || key.data[stream.size] != '\0') {
+        return false;
+    }
+    ret_row->first_version = cairn_get_u64_be(key.data + stream.size + 1);
+    ret_row->count = cairn_get_u16(value.data);
+    ret_row->locator = cairn_get_u64(value.data + 2);
+    return true;
+}
+
+static struct cairn_slice offset_key(char out[OFFSET_KEY_BYTES], uint16_t partition,
+                                     uint64_t offset)
+{
+    out[0] = (char)(unsigned char)(partition >> 8);
+    out[1] = (char)(unsigned char)(partition & 0xffu);
+    cairn_put_u64_be(out + 2, offset);
+    return cairn_slice_of(out, OFFSET_KEY_BYTES);
+}
+
+enum cairn_rc cairn_index_file_open(struct cairn_index *index, struct cairn_err *err)
+{
+    assert(index->kv == NULL);
+    struct cairn_kv_options options = {.writer = index->options.writer, .sync = true};
+    struct cairn_kv *kv = NULL;
+    enum cairn_rc rc = cairn_kv_open(index->folder, &options, &kv, err);
+    for (int t = 0; rc == CAIRN_OK && t < CAIRN_INDEX_TABLES; t++) {
+        rc = cairn_kv_table(kv, table_names[t], &index->tables[t], err);
+    }
+    if (rc != CAIRN_OK) {
+        cairn_kv_close(kv);
+        return rc;
+    }
+    index->kv = kv;
+    return CAIRN_OK;
+}
+
+void cairn_index_file_close(struct cairn_index *index)
+{
+    cairn_kv_close(index->kv);
+    index->kv = NULL;
+}
+
+enum cairn_rc cairn_index_file_wipe(struct cairn_index *index, struct cairn_err *err)
+{
+    assert(index->options.writer);
+    cairn_index_file_close(index);
+    enum cairn_rc rc = cairn_file_remove_tree(index->folder, err);
+    return rc == CAIRN_OK ? cairn_index_file_open(index, err) : rc;
+}
+
+static enum cairn_rc read_state(const struct cairn_index *index, struct cairn_slice value,
+                                struct cairn_resume *ret_checkpoint, uint64_t *ret_streams)
+{
+    uint16_t partitions = index->options.partitions;
+    if (value.size != STATE_HEAD_BYTES + 16u * partitions ||
+        cairn_get_u32(value.data) != CAIRN_INDEX_FORMAT ||
+        cairn_get_u32(value.data + 4) != partitions ||
+        memcmp(value.data + 8, index->options.log_id, CAIRN_LOG_ID_BYTES) != 0) {
+        return CAIRN_ENOENT;
+    }
+    *ret_streams = cairn_get_u64(value.data + 8 + CAIRN_LOG_ID_BYTES);
+    for (uint16_t p = 0; p < partitions; p++) {
+        const char *at = value.data + STATE_HEAD_BYTES + 16u * p;
+        ret_checkpoint[p].offset = cairn_get_u64(at);
+        ret_checkpoint[p].locator = cairn_get_u64(at + 8);
+    }
+    return CAIRN_OK;
+}
+
+enum cairn_rc cairn_index_file_state(struct cairn_index *index, struct cairn_resume *ret_checkpoint,
+                                     uint64_t *ret_streams, struct cairn_err *err)
+{
+    struct cairn_kv_txn *txn = NULL;
+    struct cairn_slice value = CAIRN_SLICE_NONE;
+    if (index->kv == NULL) {
+        return CAIRN_ENOENT;
+    }
+    enum cairn_rc rc = cairn_kv_read_begin(index->kv, &txn, err);
+    if (rc != CAIRN_OK) {
+        return rc;
+    }
+    rc = cairn_kv_get(txn, index->tables[CAIRN_INDEX_META], state_key, &value, err);
+    if (rc == CAIRN_OK) {
+        rc = read_state(index, value, ret_checkpoint, ret_streams);
+    }
+    cairn_kv_end(txn);
+    return rc;
+}
+
+static enum cairn_rc write_state(struct cairn_index *index, struct cairn_kv_txn *txn,
+                                 const struct cairn_generation *generation, struct cairn_err *err)
+{
+    char value[STATE_BYTES_MAX];
+    uint16_t partitions = index->options.partitions;
+    cairn_put_u32(value, CAIRN_INDEX_FORMAT);
+    cairn_put_u32(value + 4, partitions);
+    memcpy(value + 8, index->options.log_id, CAIRN_LOG_ID_BYTES);
+    cairn_put_u64(value + 8 + CAIRN_LOG_ID_BYTES, generation->streams);
+    for (uint16_t p = 0; p < partitions; p++) {
+        cairn_put_u64(value + STATE_HEAD_BYTES + 16u * p, generation->ends[p].offset);
+        cairn_put_u64(value + STATE_HEAD_BYTES + 16u * p + 8, generation->ends[p].locator);
+    }
+    return cairn_kv_put(txn, index->tables[CAIRN_INDEX_META], state_key,
+                        cairn_slice_of(value, STATE_HEAD_BYTES + 16u * partitions), err);
+}
+
+/* One stream's rows, oldest first. */
+static enum cairn_rc write_stream(struct cairn_index *index, struct cairn_kv_txn *txn,
+                                  const struct cairn_tail *tail,
+                                  const struct cairn_tail_stream *stream, struct cairn_err *err)
+{
+    struct cairn_slice name = cairn_tail_stream_name(stream);
+    const struct cairn_tail_row *newest = cairn_tail_newest(tail, name);
+    for (uint32_t depth = 0; depth <= newest->depth; depth++) {
+        char key[ROW_KEY_MAX];
+        char value[ROW_VALUE_BYTES];
+        const struct cairn_tail_row *row = cairn_tail_at_depth(tail, newest, depth);
+        cairn_put_u16(value, row->count);
+        cairn_put_u64(value + 2, row->locator);
+        enum cairn_rc rc = cairn_kv_put(txn, index->tables[CAIRN_INDEX_ROWS],
+                                        row_key(key, name, row->first_version),
+                                        cairn_slice_of(value, sizeof(value)), err);
+        if (rc != CAIRN_OK) {
+            return rc;
+        }
+    }
+    return CAIRN_OK;
+}
+
+static enum cairn_rc write_rows(struct cairn_index *index, struct cairn_kv_txn *txn,
+                                const struct cairn_tail *tail, struct cairn_err *err)
+{
+    struct cairn_tail_stream **streams = NULL;
+    enum cairn_rc rc = cairn_tail_sorted_streams(tail, &streams);
+    if (rc != CAIRN_OK) {
+        return CAIRN_FAIL(err, rc, "sort the index");
+    }
+    for (uint32_t i = 0; rc == CAIRN_OK && i < tail->streams.count; i++) {
+        rc = write_stream(index, txn, tail, streams[i], err);
+    }
+    cairn_mem_free(streams);
+    return rc;
+}
+
+static enum cairn_rc write_receipts(struct cairn_index *index, struct cairn_kv_txn *txn,
+                                    const struct cairn_tail *tail, struct cairn_err *err)
+{
+    struct cairn_tail_receipt **receipts = NULL;
+    enum cairn_rc rc = cairn_tail_sorted_receipts(tail, &receipts);
+    if (rc != CAIRN_OK) {
+        return CAIRN_FAIL(err, rc, "sort the receipts");
+    }
+    for (uint32_t i = 0; rc == CAIRN_OK && i < tail->receipts.count; i++) {
+        char value[RECEIPT_VALUE_BYTES];
+        cairn_put_u16(value, receipts[i]->partition);
+        cairn_put_u64(value + 2, receipts[i]->locator);
+        rc = cairn_kv_put(txn, index->tables[CAIRN_INDEX_RECEIPTS],
+                          cairn_tail_receipt_key(receipts[i]), cairn_slice_of(value, sizeof(value)),
+                          err);
+    }
+    cairn_mem_free(receipts);
+    return rc;
+}
+
+static enum cairn_rc write_marks(struct cairn_index *index, struct cairn_kv_txn *txn,
+                                 const struct cairn_generation *generation, struct cairn_err *err)
+{
+    enum cairn_rc rc = CAIRN_OK;
+    for (size_t i = 0; rc == CAIRN_OK && i < generation->mark_count; i++) {
+        char key[OFFSET_KEY_BYTES];
+        char value[8];
+        const struct cairn_index_mark *mark = &generation->marks[i];
+        cairn_put_u64(value, mark->locator);
+        rc = cairn_kv_put(txn, index->tables[CAIRN_INDEX_OFFSETS],
+                          offset_key(key, mark->partition, mark->offset),
+                          cairn_slice_of(value, sizeof(value)), err);
+    }
+    return rc;
+}
+
+/* The map of snapshots that are being written changes only between flushes. */
+static enum cairn_rc write_snapshots(struct cairn_index *index, struct cairn_kv_txn *txn,
+                                     struct cairn_err *err)
+{
+    size_t cursor = 0;
+    struct cairn_slice stream;
+    union cairn_map_value found;
+    struct cairn_buf value = {.max = SNAPSHOT_HEAD_BYTES + CAIRN_INDEX_SNAPSHOT_BYTES_MAX};
+    enum cairn_rc rc = CAIRN_OK;
+    while (rc == CAIRN_OK && cairn_map_next(&index->flushing, &cursor, &stream, &found)) {
+        const struct cairn_snapshot *snapshot = found.pointer;
+        cairn_buf_truncate(&value, 0);
+        rc = cairn_buf_reserve(&value, SNAPSHOT_HEAD_BYTES + snapshot->size);
+        if (rc != CAIRN_OK) {
+            rc = CAIRN_FAIL(err, rc, "write a snapshot");
+            break;
+        }
+        memcpy(value.data, snapshot->code_hash, 16);
+        cairn_put_u64(value.data + 16, snapshot->version);
+        memcpy(value.data + SNAPSHOT_HEAD_BYTES, snapshot->state, snapshot->size);
+        value.size = SNAPSHOT_HEAD_BYTES + snapshot->size;
+        rc = cairn_kv_put(txn, index->tables[CAIRN_INDEX_SNAPSHOTS], stream,
+                          cairn_buf_slice(&value), err);
+    }
+    cairn_buf_fini(&value);
+    return rc;
+}
+
+enum cairn_rc cairn_index_file_write(struct cairn_index *index,
+                                     const struct cairn_generation *generation,
+                                     struct cairn_err *err)
+{
+    struct cairn_kv_txn *txn = NULL;
+    enum cairn_rc rc = cairn_kv_write_begin(index->kv, &txn, err);
+    if (rc != CAIRN_OK) {
+        return rc;
+    }
+    if (generation != NULL) {
+        rc = write_rows(index, txn, &generation->tail, err);
+        if (rc == CAIRN_OK) {
+            rc = write_receipts(index, txn, &generation->tail, err);
+        }
+        if (rc == CAIRN_OK) {
+            rc = write_marks(index, txn, generation, err);
+        }
+        if (rc == CAIRN_OK) {
+            rc = write_state(index, txn, generation, err);
+        }
+    }
+    if (rc == CAIRN_OK) {
+        rc = write_snapshots(index, txn, err);
+    }
+    if (rc != CAIRN_OK) {
+        cairn_kv_end(txn);
+        return rc;
+    }
+    return cairn_kv_commit(txn, err);
+}
+
+/* A read with a cursor on one table. */
+struct look {
+    struct cairn_kv_txn *txn;
+    struct cairn_kv_cursor *cursor;
+};
+
+static enum cairn_rc look_begin(struct cairn_index *index, enum cairn_index_table table,
+                                struct look *look, struct cairn_err *err)
+{
+    *look = (struct look){NULL, NULL};
+    enum cairn_rc rc = cairn_kv_read_begin(index->kv, &look->txn, err);
+    if (rc == CAIRN_OK) {
+        rc = cairn_kv_cursor_open(look->txn, index->tables[table], &look->cursor, err);
+    }
+    if (rc != CAIRN_OK) {
+        cairn_kv_end(look->txn);
+    }
+    return rc;
+}
+
+static void look_end(struct look *look)
+{
+    cairn_kv_cursor_close(look->cursor);
+    cairn_kv_end(look->txn);
+}
+
+enum cairn_rc cairn_index_file_head(struct cairn_index *index, struct cairn_slice stream,
+                                    uint64_t *ret_version, struct cairn_err *err)
+{
+    struct cairn_index_row row;
+    size_t count = 0;
+    enum cairn_rc rc =
+        cairn_index_file_rows(index, stream, UINT64_MAX, CAIRN_BACKWARD, 0, &row, 1, &count, err);
+    if (rc == CAIRN_OK) {
+        *ret_version = count == 0 ? 0 : row.first_version + row.count - 1;
+    }
+    return rc;
+}
+
+/* Stand at the row that holds version, or at the first one behind it. */
+static enum cairn_rc stand(struct look *look, struct cairn_slice stream, uint64_t version,
+                           struct cairn_slice *ret_key, struct cairn_slice *ret_value,
+                           struct cairn_err *err)
+{
+    char key[ROW_KEY_MAX];
+    struct cairn_index_row row;
+    uint64_t behind = version == UINT64_MAX ? UINT64_MAX : version + 1;
+    struct cairn_slice wanted = row_key(key, stream, behind);
+    enum cairn_rc rc =
+        cairn_kv_seek(look->cursor, CAIRN_KV_BEFORE, wanted, ret_key, ret_value, err);
+    if (rc == CAIRN_OK && row_read(*ret_key, *ret_value, stream, &row)) {
+        return CAIRN_OK;
+    }
+    if (rc != CAIRN_OK && rc != CAIRN_ENOENT) {
+        return rc;
+    }
+    return cairn_kv_seek(look->cursor, CAIRN_KV_AT_OR_AFTER, wanted, ret_key, ret_value, err);
+}
+
+enum cairn_rc cairn_index_file_rows(struct cairn_index *index, struct cairn_slice stream,
+                                    uint64_t version, enum cairn_direction direction,
+                                    uint64_t below, struct cairn_index_row *rows, size_t max,
+                                    size_t *ret_count, struct cairn_err *err)
+{
+    struct look look;
+    struct cairn_slice key;
+    struct cairn_slice value;
+    size_t count = 0;
+    *ret_count = 0;
+    if (index->kv == NULL || max == 0) {
+        return CAIRN_OK;
+    }
+    enum cairn_rc rc = look_begin(index, CAIRN_INDEX_ROWS, &look, err);
+    if (rc != CAIRN_OK) {
+        return rc;
+    }
+    rc = stand(&look, stream, version, &key, &value, err);
+    enum cairn_kv_step step = direction == CAIRN_FORWARD ? CAIRN_KV_NEXT : CAIRN_KV_PREVIOUS;
+    while (rc == CAIRN_OK && count < max) {
+        struct cairn_index_row row;
+        if (!row_read(key, value, stream, &row) || (below > 0 && row.first_version >= below)) {
+            break;
+        }
+        bool wanted = direction == CAIRN_FORWARD ? row.first_version + row.count > version
+                                                 : row.first_version <= version;
+        if (wanted) {
+            rows[count++] = row;
+        }
+        rc = cairn_kv_seek(look.cursor, step, CAIRN_SLICE_NONE, &key, &value, err);
+    }
+    look_end(&look);
+    if (rc != CAIRN_OK && rc != CAIRN_ENOENT) {
+        return rc;
+    }
+    *ret_count = count;
+    return CAIRN_OK;
+}
+
+enum cairn_rc cairn_index_file_receipt(struct cairn_index *index, struct cairn_slice key,
+                                       uint16_t *ret_partition, uint64_t *ret_locator,
+                                       struct cairn_err *err)
+{
+    struct cairn_kv_txn *txn = NULL;
+    struct cairn_slice value = CAIRN_SLICE_NONE;
+    if (index->kv == NULL) {
+        return CAIRN_ENOENT;
+    }
+    enum cairn_rc rc = cairn_kv_read_begin(index->kv, &txn, err);
+    if (rc != CAIRN_OK) {
+        return rc;
+    }
+    rc = cairn_kv_get(txn, index->tables[CAIRN_INDEX_RECEIPTS], key, &value, err);
+    if (rc == CAIRN_OK && value.size != RECEIPT_VALUE_BYTES) {
+        rc = CAIRN_FAIL(err, CAIRN_ECORRUPT, "a receipt in the index has %zu bytes", value.size);
+    } else if (rc == CAIRN_OK) {
+        *ret_partition = cairn_get_u16(value.data);
+        *ret_locator = cairn_get_u64(value.data + 2);
+    }
+    cairn_kv_end(txn);
+    return rc;
+}
+
+enum cairn_rc cairn_index_file_near(struct cairn_index *index, uint16_t partition, uint64_t offset,
+                                    struct cairn_resume *ret_from, struct cairn_err *err)
+{
+    struct look look;
+    struct cairn_slice key;
+    struct cairn_slice value;
+    char wanted[OFFSET_KEY_BYTES];
+    *ret_from = (struct cairn_resume){0, 0};
+    if (index->kv == NULL || offset == UINT64_MAX) {
+        return CAIRN_OK;
+    }
+    enum cairn_rc rc = look_begin(index, CAIRN_INDEX_OFFSETS, &look, err);
+    if (rc != CAIRN_OK) {
+        return rc;
+    }
+    rc = cairn_kv_seek(look.cursor, CAIRN_KV_BEFORE, offset_key(wanted, partition, offset + 1),
+                       &key, &value, err);
+    if (rc == CAIRN_OK && key.size == OFFSET_KEY_BYTES && value.size == 8 &&
+        memcmp(key.data, wanted, 2) == 0) {
+        ret_from->offset = cairn_get_u64_be(key.data + 2);
+        ret_from->locator = cairn_get_u64(value.data);
+    }
+    look_end(&look);
+    return rc == CAIRN_ENOENT ? CAIRN_OK : rc;
+}
+
+enum cairn_rc cairn_index_file_snapshot(struct cairn_index *index, struct cairn_slice stream,
+                                        const unsigned char code_hash[16],
+                                        struct cairn_arena *arena, uint64_t *ret_version,
+                                        struct cairn_slice *ret_state, struct cairn_err *err)
+{
+    struct cairn_kv_txn *txn = NULL;
+    struct cairn_slice value = CAIRN_SLICE_NONE;
+    if (index->kv == NULL) {
+        return CAIRN_ENOENT;
+    }
+    enum cairn_rc rc = cairn_kv_read_begin(index->kv, &txn, err);
+    if (rc != CAIRN_OK) {
+        return rc;
+    }
+    rc = cairn_kv_get(txn, index->tables[CAIRN_INDEX_SNAPSHOTS], stream, &value, err);
+    if (rc == CAIRN_OK &&
+        (value.size < SNAPSHOT_HEAD_BYTES || memcmp(value.data, code_hash, 16) != 0)) {
+        rc = CAIRN_ENOENT; /* made by other code */
+    }
+    if (rc == CAIRN_OK) {
+        struct cairn_slice state =
+            cairn_slice_of(value.data + SNAPSHOT_HEAD_BYTES, value.size - SNAPSHOT_HEAD_BYTES);
+        uint64_t version = cairn_get_u64(value.data + 16);
+        rc = cairn_arena_copy(arena, state, ret_state);
+        if (rc == CAIRN_OK) {
+            *ret_version = version;
+        } else {
+            rc = CAIRN_FAIL(err, rc, "read a snapshot");
+        }
+    }
+    cairn_kv_end(txn);
+    return rc;
+}
