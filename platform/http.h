@@ -109,7 +109,7 @@ bool cairn_http_stopping(const struct cairn_http_request *request);
 struct cairn_http; /* a server */
 
 struct cairn_http_options {
-    const char *listen; /* "127.0.0.1:8080", "[::1]:0" */
+    const char *listen; /* "127.0.0.1:8080", "localhost:0"; IPv4 alone: see EUNSUPPORTED */
     const struct cairn_http_route *routes;
     size_t route_count;
     unsigned connections_max; /* threads; 0: 1100 */
@@ -124,14 +124,17 @@ struct cairn_http_options {
     const struct cairn_random *random;
 };
 
-/* Start serving. errors: EINVAL (listen), EIO (address in use: says which), ENOMEM. */
+/* Start serving. errors: EINVAL (listen, a route's pattern), EIO (address in use: says which),
+ * EUNSUPPORTED (an IPv6 address: Debian's civetweb has none), ENOMEM. thread: one start or stop at
+ * a time in a process. Routes are borrowed until the stop. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_http_start(const struct cairn_http_options *options,
                                                 struct cairn_http **ret_http,
                                                 struct cairn_err *err);
 /* The port in use (after port 0). */
 int cairn_http_port(const struct cairn_http *http);
-/* Stop: no new connections or requests, streams end, what was accepted is finished (at most
- * drain_timeout_ms). Frees. Accepts NULL. */
+/* Stop: no new connections or requests, streams end, what was accepted is finished (within
+ * drain_timeout_ms; then its reads and writes fail). A handler that waits without looking at
+ * cairn_http_stopping holds it up. Frees. Accepts NULL. */
 void cairn_http_stop(struct cairn_http *http);
 
 #endif

@@ -421,6 +421,48 @@ static void a_stream_comes_in_pieces_and_head_gets_none(void **state)
     (void)close(fd);
 }
 
+static void an_idle_connection_is_closed_without_a_word(void **state)
+{
+    (void)state;
+    struct stage own;
+    stage_begin(&own, (struct cairn_http_options){.connections_max = 2, .idle_timeout_ms = 100});
+    int fd = peer_connect(own.port);
+    peer_say(fd, "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
+    struct peer_answer answer = peer_read(fd, false);
+    assert_int_equal(answer.status, 200);
+    char rest[16];
+    assert_int_equal(recv(fd, rest, sizeof(rest), 0), 0);
+    peer_answer_fini(&answer);
+    (void)close(fd);
+    stage_end(&own);
+}
+
+static void a_5xx_is_logged_with_its_cause_and_a_200_is_not(void **state)
+{
+    (void)state;
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    struct cairn_log *log = cairn_log_new(ends[1], CAIRN_LOG_WARN, cairn_clock_system());
+    assert_non_null(log);
+    struct stage own;
+    stage_begin(&own, (struct cairn_http_options){.connections_max = 2, .log = log});
+    struct peer_answer answer = peer_ask(own.port, "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
+    peer_answer_fini(&answer);
+    answer = peer_ask(own.port, "GET /fail HTTP/1.1\r\nHost: x\r\nX-Request-Id: r1\r\n\r\n");
+    peer_answer_fini(&answer);
+    stage_end(&own);
+    cairn_log_free(log);
+    (void)close(ends[1]);
+    char text[4096] = "";
+    ssize_t size = read(ends[0], text, sizeof(text) - 1);
+    assert_true(size > 0);
+    assert_non_null(strstr(text, "\"status\":503"));
+    assert_non_null(strstr(text, "\"request_id\":\"r1\""));
+    assert_non_null(strstr(text, "room"));
+    assert_null(strstr(text, "/hello"));
+    (void)close(ends[0]);
+}
+
 static void an_address_in_use_is_named(void **state)
 {
     (void)state;
@@ -516,6 +558,8 @@ int main(void)
         cmocka_unit_test(accept_is_weighed),
         cmocka_unit_test(requests_are_counted),
         cmocka_unit_test(a_stream_comes_in_pieces_and_head_gets_none),
+        cmocka_unit_test(an_idle_connection_is_closed_without_a_word),
+        cmocka_unit_test(a_5xx_is_logged_with_its_cause_and_a_200_is_not),
         cmocka_unit_test(an_address_in_use_is_named),
         cmocka_unit_test(an_address_that_is_none_is_refused),
         cmocka_unit_test(a_connection_over_the_limit_is_told_so),
