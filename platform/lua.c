@@ -31,13 +31,21 @@ int cairn_lua_protect(struct cairn_lua *lua, int (*body)(lua_State *), void *op)
     return status;
 }
 
+/* The library's buffers throw this text where the allocator refuses them. */
+static bool is_memory_error(lua_State *state, int status)
+{
+    return status == LUA_ERRMEM ||
+           (lua_type(state, -1) == LUA_TSTRING &&
+            strcmp(lua_tostring(state, -1), "not enough memory") == 0);
+}
+
 enum cairn_rc cairn_lua_report(struct cairn_lua *lua, int status, struct cairn_err *err)
 {
     lua_State *state = lua->state;
     assert(status != LUA_OK);
     const char *at = lua->place;
     enum cairn_rc rc;
-    if (status == LUA_ERRMEM || lua->ended == CAIRN_LUA_END_MEMORY) {
+    if (is_memory_error(state, status) || lua->ended == CAIRN_LUA_END_MEMORY) {
         rc = lua->refusals == 0
                  ? CAIRN_FAIL(err, CAIRN_ENOMEM, "the script's host is out of memory")
                  : CAIRN_FAIL(err, CAIRN_ESCRIPT,
@@ -169,7 +177,7 @@ struct call_op {
     cairn_lua_ref kept;              /* out, when result is NULL */
     struct cairn_lua_result *result; /* out; NULL: keep the first result */
     struct cairn_lua_crossing crossing;
-    char what[24]; /* of a crossing that failed: "argument 2" */
+    char what[32]; /* of a crossing that failed: "argument 2" */
 };
 
 static bool push_arg(lua_State *state, struct call_op *op, size_t index)

@@ -123,7 +123,7 @@ static const struct runaway {
     {"function f() local function g() return 1 + g() end return g() end", "too much memory"},
     {"function f() local t = {} for i = 1, 1e9 do t[i] = {i} end end", "too much memory"},
     {"function f() local s = 'x' while true do s = s .. s end end", "too much memory"},
-    {"function f() while true do pcall(string.rep, 'x', 1 << 40) end end", "too much memory"},
+    {"function f() while true do pcall(string.rep, 'x', 1 << 40) end end", "runs longer"},
     {"function f() return ('x'):rep(1 << 30) end", "too much memory"},
     {"function f() local s = ('x'):rep(900000) while true do local t = s .. 'y' end end",
      "too much memory"},
@@ -138,7 +138,7 @@ static const struct runaway {
      "runs longer"},
     {"function f() local t = {} for i = 1, 100000 do t[i] = i end "
      "while true do for k in pairs(t) do break end end end",
-     "too much memory"},
+     "runs longer"},
 };
 
 static void a_runaway_is_ended_and_the_host_lives_on(void **state)
