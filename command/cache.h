@@ -19,6 +19,8 @@ struct cairn_hot {
     uint64_t version;          /* what the state stands at, the running group included */
     uint64_t snapshot_version; /* of the newest snapshot; 0: none */
     bool pinned;               /* changed by the running group */
+    uint32_t appends;          /* of the running group */
+    uint64_t base_version;     /* what the first of them was decided on */
     bool refused;              /* the store refused an append of the running group */
     struct cairn_hot *newer;   /* by use */
     struct cairn_hot *older;

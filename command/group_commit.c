@@ -116,14 +116,42 @@ static void unpin(struct cairn_group *group)
     }
 }
 
+/* A stream that somebody else wrote to has its first append refused; a second one, decided on the
+ * first, may by chance demand just the version that the stranger's event has made true. So where a
+ * stream has several, its version is looked at, and if it is not what the first was decided on, all
+ * of them demand what cannot be. */
+static enum cairn_rc doubt_states(struct cairn_group *group, struct cairn_err *err)
+{
+    for (size_t i = 0; i < group->pinned_count; i++) {
+        struct cairn_hot *hot = group->pinned[i];
+        uint64_t head = 0;
+        if (hot->appends < 2) {
+            continue;
+        }
+        enum cairn_rc rc = cairn_store_head(group->store, hot->stream, &head, err);
+        if (rc != CAIRN_OK) {
+            return rc;
+        }
+        for (size_t k = 0; head != hot->base_version && k < group->append_count; k++) {
+            if (cairn_slice_equal(group->appends[k].stream, hot->stream)) {
+                group->appends[k].expected = INT64_MAX;
+            }
+        }
+    }
+    return CAIRN_OK;
+}
+
 /* Write the running append and settle what waited for it. True: some commands are open again. */
 bool cairn_group_commit(struct cairn_group *group)
 {
     bool open = false;
     if (group->append_count > 0) {
         struct cairn_err err;
-        enum cairn_rc rc = cairn_store_append(group->store, group->partition, group->appends,
-                                              group->append_count, &err);
+        enum cairn_rc rc = doubt_states(group, &err);
+        if (rc == CAIRN_OK) {
+            rc = cairn_store_append(group->store, group->partition, group->appends,
+                                    group->append_count, &err);
+        }
         cairn_metric_inc(group->metrics.appends, group->append_count);
         if (rc != CAIRN_OK) {
             fail_append(group, &err);

@@ -39,12 +39,14 @@ static bool reserve_append(struct cairn_group *group)
     return true;
 }
 
-static void pin(struct cairn_group *group, struct cairn_hot *hot)
+static void pin(struct cairn_group *group, struct cairn_hot *hot, uint64_t base_version)
 {
     if (!hot->pinned) {
         assert(group->pinned_count < group->append_max);
         hot->pinned = true;
         hot->refused = false;
+        hot->appends = 0;
+        hot->base_version = base_version;
         group->pinned[group->pinned_count] = hot;
         group->pinned_count++;
     }
@@ -159,7 +161,8 @@ static enum cairn_slot_step add_append(struct cairn_group *group, struct cairn_g
         fail_evolve(group, slot, hot, &err);
         return CAIRN_STEP_NEXT;
     }
-    pin(group, hot);
+    pin(group, hot, before);
+    hot->appends++;
     struct cairn_append *append = &group->appends[group->append_count];
     *append = (struct cairn_append){
         .stream = hot->stream,

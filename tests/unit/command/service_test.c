@@ -89,7 +89,7 @@ static void decide_is_told_the_context(void **state)
               &err);
     char text[512];
     (void)snprintf(text, sizeof(text), "%.*s", CAIRN_SLICE_ARG(page.events[0].data));
-    assert_non_null(strstr(text, "probe-a a 1  request-1 20"));
+    assert_non_null(strstr(text, "probe-a a 1 nil request-1 20"));
     assert_non_null(strstr(text, "Z 41"));
 }
 
@@ -491,13 +491,13 @@ static void misbehaving_decider_harms_nobody(void **state)
         const char *text;
         const char *place;
     } CASES[] = {
-        {"Loop", "instruction", "probe.lua:19"},
-        {"Hoard", "memory", "probe.lua:22"},
-        {"Throw", "out of order", "probe.lua:24"},
+        {"Loop", "instruction", "probe.lua:17"},
+        {"Hoard", "memory", "probe.lua:20"},
+        {"Throw", "out of order", "probe.lua:22"},
         {"Text", "a string that is no event", "probe.lua"},
         {"Unknown", "no event named \"Nope\"", "probe.lua"},
         {"Bad", "event Added does not match its schema: at \"/n\"", "probe.lua"},
-        {"Meddle", "read-only", "probe.lua:28"},
+        {"Meddle", "read-only", "probe.lua:26"},
         {"Spoil", "missing", "probe.lua"},
     };
     for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
