@@ -12,7 +12,7 @@ struct build {
     struct cairn_view_code code; /* points into the follower's projection, and to hash */
     struct cairn_view_tables tables;
     uint64_t live_generation; /* that it will replace; 0: none */
-    struct cairn_group group;
+    struct cairn_view_group group;
     const struct cairn_rebuild_hooks *hooks;
 };
 
@@ -192,7 +192,7 @@ static enum cairn_rc follow(struct build *build, struct cairn_build_meter *meter
             build->hooks->cancelled(build->hooks->self)) {
             return CAIRN_FAIL(err, CAIRN_ESTOPPED, "cancelled; nothing was switched");
         }
-        rc = cairn_group_step(&build->group, CAIRN_GROUP_BUILD_EVENTS, NULL, &events, err);
+        rc = cairn_view_group_step(&build->group, CAIRN_GROUP_BUILD_EVENTS, NULL, &events, err);
         if (rc == CAIRN_OK && follower->failure.failed) {
             char id[CAIRN_UUID_TEXT_SIZE];
             cairn_uuid_format(&follower->failure.event, id);
@@ -229,7 +229,8 @@ static enum cairn_rc end_build(struct build *build, uint64_t *ret_rows, struct c
 }
 
 /* The follower of the new generation, into the group. */
-static enum cairn_rc add_follower(struct build *build, const struct cairn_group_options *options,
+static enum cairn_rc add_follower(struct build *build,
+                                  const struct cairn_view_group_options *options,
                                   const struct cairn_lua_limits *limits,
                                   const struct cairn_domain_view *definition, struct cairn_err *err)
 {
@@ -252,12 +253,12 @@ static enum cairn_rc add_follower(struct build *build, const struct cairn_group_
     rc = cairn_follower_new(definition->name, projection, &build->tables, CAIRN_SIDE_NEXT, &head,
                             options->metrics, &follower, err);
     if (rc == CAIRN_OK) {
-        cairn_group_add(&build->group, follower);
+        cairn_view_group_add(&build->group, follower);
     }
     return rc;
 }
 
-enum cairn_rc cairn_build_run(const struct cairn_group_options *options,
+enum cairn_rc cairn_build_run(const struct cairn_view_group_options *options,
                               const struct cairn_lua_limits *limits,
                               const struct cairn_domain_view *definition,
                               const struct cairn_rebuild_hooks *hooks,
@@ -268,7 +269,7 @@ enum cairn_rc cairn_build_run(const struct cairn_group_options *options,
         .views = options->views, .store = options->store, .view = definition->name, .hooks = hooks};
     struct cairn_build_meter meter;
     uint64_t rows = 0;
-    enum cairn_rc rc = cairn_group_init(&build.group, options, err);
+    enum cairn_rc rc = cairn_view_group_init(&build.group, options, err);
     if (rc == CAIRN_OK) {
         rc = add_follower(&build, options, limits, definition, err);
     }
@@ -293,7 +294,7 @@ enum cairn_rc cairn_build_run(const struct cairn_group_options *options,
                                           .generation = build.group.followers[0]->head.generation,
                                           .seconds = cairn_build_meter_seconds(&meter)};
     }
-    cairn_group_fini(&build.group);
+    cairn_view_group_fini(&build.group);
     return rc == CAIRN_OK
                ? CAIRN_OK
                : cairn_err_wrap(err, rc, "build view %.*s", CAIRN_SLICE_ARG(definition->name));

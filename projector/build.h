@@ -18,10 +18,12 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_build_lock(const char *data_folder, struct 
 
 /* Build what definition says, by the log from its beginning, and switch.
  * errors: as cairn_view_rebuild. The caller holds the lock. */
-CAIRN_MUST_CHECK enum cairn_rc
-cairn_build_run(const struct cairn_group_options *options, const struct cairn_lua_limits *limits,
-                const struct cairn_domain_view *definition, const struct cairn_rebuild_hooks *hooks,
-                struct cairn_rebuild_result *ret_result, struct cairn_err *err);
+CAIRN_MUST_CHECK enum cairn_rc cairn_build_run(const struct cairn_view_group_options *options,
+                                               const struct cairn_lua_limits *limits,
+                                               const struct cairn_domain_view *definition,
+                                               const struct cairn_rebuild_hooks *hooks,
+                                               struct cairn_rebuild_result *ret_result,
+                                               struct cairn_err *err);
 
 /* Throw away a half-built generation, if there is one. The caller holds the lock. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_build_discard(struct cairn_views *views,

@@ -16,15 +16,16 @@ struct batch_place {
     size_t event;
 };
 
-enum cairn_rc cairn_group_init(struct cairn_group *group, const struct cairn_group_options *options,
-                               struct cairn_err *err)
+enum cairn_rc cairn_view_group_init(struct cairn_view_group *group,
+                                    const struct cairn_view_group_options *options,
+                                    struct cairn_err *err)
 {
     assert(options->views != NULL && options->store != NULL && options->domain != NULL);
-    *group = (struct cairn_group){.views = options->views,
-                                  .store = options->store,
-                                  .clock = options->clock == NULL ? cairn_clock_system()
-                                                                  : options->clock,
-                                  .arena = {.max = BATCH_BYTES_MAX}};
+    *group = (struct cairn_view_group){.views = options->views,
+                                       .store = options->store,
+                                       .clock = options->clock == NULL ? cairn_clock_system()
+                                                                       : options->clock,
+                                       .arena = {.max = BATCH_BYTES_MAX}};
     if (options->metrics != NULL) {
         group->batch_seconds =
             cairn_metrics_add(options->metrics, CAIRN_HISTOGRAM, "cairn_view_batch_seconds", NULL,
@@ -33,7 +34,7 @@ enum cairn_rc cairn_group_init(struct cairn_group *group, const struct cairn_gro
     return cairn_upcaster_new(options->domain, &group->upcaster, err);
 }
 
-void cairn_group_fini(struct cairn_group *group)
+void cairn_view_group_fini(struct cairn_view_group *group)
 {
     for (size_t i = 0; i < group->count; i++) {
         cairn_follower_free(group->followers[i]);
@@ -46,7 +47,7 @@ void cairn_group_fini(struct cairn_group *group)
     cairn_arena_fini(&group->arena);
 }
 
-void cairn_group_add(struct cairn_group *group, struct cairn_follower *follower)
+void cairn_view_group_add(struct cairn_view_group *group, struct cairn_follower *follower)
 {
     assert(group->count < CAIRN_GROUP_FOLLOWERS_MAX);
     if (group->count == 0) {
@@ -58,7 +59,7 @@ void cairn_group_add(struct cairn_group *group, struct cairn_follower *follower)
     group->followers[group->count++] = follower;
 }
 
-struct cairn_follower *cairn_group_remove(struct cairn_group *group, size_t index)
+struct cairn_follower *cairn_view_group_remove(struct cairn_view_group *group, size_t index)
 {
     assert(index < group->count);
     struct cairn_follower *follower = group->followers[index];
@@ -81,7 +82,7 @@ static void fail_follower(struct cairn_follower *follower, const struct cairn_ev
 }
 
 /* The event's value, made at its first use. ESCRIPT: an upcaster failed. */
-static enum cairn_rc event_value(struct cairn_group *group, const struct cairn_event *event,
+static enum cairn_rc event_value(struct cairn_view_group *group, const struct cairn_event *event,
                                  struct cairn_value *value, bool *made, struct cairn_err *err)
 {
     if (*made) {
@@ -98,7 +99,7 @@ static enum cairn_rc event_value(struct cairn_group *group, const struct cairn_e
 }
 
 /* One event for one follower. OK also when its projection fails: then its flag is set. */
-static enum cairn_rc apply_one(struct cairn_group *group, struct cairn_follower *follower,
+static enum cairn_rc apply_one(struct cairn_view_group *group, struct cairn_follower *follower,
                                const struct cairn_event *event, struct cairn_value *value,
                                bool *made, struct cairn_err *err)
 {
@@ -122,7 +123,7 @@ static enum cairn_rc apply_one(struct cairn_group *group, struct cairn_follower 
     return CAIRN_OK;
 }
 
-static bool batch_is_big(const struct cairn_group *group)
+static bool batch_is_big(const struct cairn_view_group *group)
 {
     bool big = group->arena.used > BATCH_BYTES_SOFT;
     for (size_t i = 0; i < group->count; i++) {
@@ -134,7 +135,7 @@ static bool batch_is_big(const struct cairn_group *group)
 
 /* All events, for all followers. ret_end: where the batch ended, before its end when it grew big.
  */
-static enum cairn_rc apply_all(struct cairn_group *group, struct batch_place *ret_end,
+static enum cairn_rc apply_all(struct cairn_view_group *group, struct batch_place *ret_end,
                                struct cairn_err *err)
 {
     for (size_t c = 0; c < group->chunks.count; c++) {
@@ -160,7 +161,7 @@ static enum cairn_rc apply_all(struct cairn_group *group, struct batch_place *re
 }
 
 /* A follower has failed within a command: apply again what was before that command. */
-static enum cairn_rc cut_back(struct cairn_group *group, struct cairn_follower *follower,
+static enum cairn_rc cut_back(struct cairn_view_group *group, struct cairn_follower *follower,
                               struct cairn_kv_txn *snapshot, struct cairn_err *err)
 {
     struct cairn_follower_failure failure = follower->failure;
@@ -196,7 +197,7 @@ static enum cairn_rc cut_back(struct cairn_group *group, struct cairn_follower *
 /* ---- Committing -------------------------------------------------------------------------------
  */
 
-static enum cairn_rc seal_all(struct cairn_group *group, struct cairn_kv_txn *snapshot,
+static enum cairn_rc seal_all(struct cairn_view_group *group, struct cairn_kv_txn *snapshot,
                               struct cairn_err *err)
 {
     enum cairn_rc rc = CAIRN_OK;
@@ -212,7 +213,7 @@ static enum cairn_rc seal_all(struct cairn_group *group, struct cairn_kv_txn *sn
     return rc;
 }
 
-static enum cairn_rc write_all(struct cairn_group *group, struct cairn_err *err)
+static enum cairn_rc write_all(struct cairn_view_group *group, struct cairn_err *err)
 {
     struct cairn_kv_txn *txn = NULL;
     enum cairn_rc rc = cairn_kv_write_begin(cairn_views_kv(group->views), &txn, err);
@@ -234,7 +235,7 @@ static enum cairn_rc write_all(struct cairn_group *group, struct cairn_err *err)
 }
 
 /* The batch against one snapshot, up to the commit. */
-static enum cairn_rc run_batch(struct cairn_group *group, struct batch_place *ret_end,
+static enum cairn_rc run_batch(struct cairn_view_group *group, struct batch_place *ret_end,
                                struct cairn_err *err)
 {
     struct cairn_kv_txn *snapshot = NULL;
@@ -258,7 +259,7 @@ static enum cairn_rc run_batch(struct cairn_group *group, struct batch_place *re
 }
 
 /* Move the group's position to where the batch ended; returns how many events that were. */
-static size_t move_position(struct cairn_group *group, struct batch_place end)
+static size_t move_position(struct cairn_view_group *group, struct batch_place end)
 {
     size_t events = 0;
     for (size_t c = 0; c < group->chunks.count; c++) {
@@ -274,15 +275,15 @@ static size_t move_position(struct cairn_group *group, struct batch_place end)
 }
 
 /* The source stands behind what was applied: after a failure, or when a batch was cut short. */
-static void forget_source(struct cairn_group *group)
+static void forget_source(struct cairn_view_group *group)
 {
     cairn_source_close(group->source);
     group->source = NULL;
 }
 
-enum cairn_rc cairn_group_step(struct cairn_group *group, size_t max_events,
-                               const struct cairn_position *until, size_t *ret_events,
-                               struct cairn_err *err)
+enum cairn_rc cairn_view_group_step(struct cairn_view_group *group, size_t max_events,
+                                    const struct cairn_position *until, size_t *ret_events,
+                                    struct cairn_err *err)
 {
     enum cairn_rc rc = CAIRN_OK;
     if (group->source == NULL) {

@@ -15,7 +15,7 @@
 #define CAIRN_GROUP_LIVE_EVENTS  4096u
 #define CAIRN_GROUP_BUILD_EVENTS 16384u
 
-struct cairn_group {
+struct cairn_view_group {
     struct cairn_views *views;
     struct cairn_store *store;
     struct cairn_upcaster *upcaster;    /* owned */
@@ -30,7 +30,7 @@ struct cairn_group {
 };
 
 /* What a group is made with; all borrowed, longer-lived. */
-struct cairn_group_options {
+struct cairn_view_group_options {
     struct cairn_views *views;
     struct cairn_store *store;
     const struct cairn_domain *domain;
@@ -39,24 +39,25 @@ struct cairn_group_options {
 };
 
 /* An empty group at the beginning of the log. fini it, also after a failure. */
-CAIRN_MUST_CHECK enum cairn_rc cairn_group_init(struct cairn_group *group,
-                                                const struct cairn_group_options *options,
-                                                struct cairn_err *err);
+CAIRN_MUST_CHECK enum cairn_rc cairn_view_group_init(struct cairn_view_group *group,
+                                                     const struct cairn_view_group_options *options,
+                                                     struct cairn_err *err);
 /* Frees its followers. */
-void cairn_group_fini(struct cairn_group *group);
+void cairn_view_group_fini(struct cairn_view_group *group);
 
 /* Put a follower in; it is taken. It must stand at the group's position or ahead of it; the first
  * one sets the position. */
-void cairn_group_add(struct cairn_group *group, struct cairn_follower *follower);
+void cairn_view_group_add(struct cairn_view_group *group, struct cairn_follower *follower);
 /* Take a follower out: the caller owns it. */
-struct cairn_follower *cairn_group_remove(struct cairn_group *group, size_t index);
+struct cairn_follower *cairn_view_group_remove(struct cairn_view_group *group, size_t index);
 
 /* One batch of about max_events, not beyond until (NULL: no limit). *ret_events: how many were
  * applied, 0 at the end. Afterwards followers may have failed or moved: look at their flags.
  * errors: EIO, EFULL, ENOMEM, ECORRUPT; nothing was committed, and the same step may be tried
  * again. */
-CAIRN_MUST_CHECK enum cairn_rc cairn_group_step(struct cairn_group *group, size_t max_events,
-                                                const struct cairn_position *until,
-                                                size_t *ret_events, struct cairn_err *err);
+CAIRN_MUST_CHECK enum cairn_rc cairn_view_group_step(struct cairn_view_group *group,
+                                                     size_t max_events,
+                                                     const struct cairn_position *until,
+                                                     size_t *ret_events, struct cairn_err *err);
 
 #endif

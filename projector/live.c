@@ -13,19 +13,19 @@ enum cairn_rc cairn_live_init(struct cairn_live *live,
                               const struct cairn_projector_options *options,
                               struct cairn_views *views, struct cairn_err *err)
 {
-    const struct cairn_group_options group = {.views = views,
-                                              .store = options->store,
-                                              .domain = options->domain,
-                                              .clock = options->clock,
-                                              .metrics = options->metrics};
+    const struct cairn_view_group_options group = {.views = views,
+                                                   .store = options->store,
+                                                   .domain = options->domain,
+                                                   .clock = options->clock,
+                                                   .metrics = options->metrics};
     live->options = options;
     live->views = views;
     atomic_init(&live->stopping, false);
     if (pthread_mutex_init(&live->lock, NULL) != 0) {
         return CAIRN_FAIL(err, CAIRN_ENOMEM, "start the projector");
     }
-    enum cairn_rc rc = cairn_group_init(&live->group, &group, err);
-    return rc == CAIRN_OK ? cairn_group_init(&live->helper, &group, err) : rc;
+    enum cairn_rc rc = cairn_view_group_init(&live->group, &group, err);
+    return rc == CAIRN_OK ? cairn_view_group_init(&live->helper, &group, err) : rc;
 }
 
 void cairn_live_fini(struct cairn_live *live)
@@ -38,8 +38,8 @@ void cairn_live_fini(struct cairn_live *live)
     }
     live->stopped_count = 0;
     live->inbox_count = 0;
-    cairn_group_fini(&live->helper);
-    cairn_group_fini(&live->group);
+    cairn_view_group_fini(&live->helper);
+    cairn_view_group_fini(&live->group);
     (void)pthread_mutex_destroy(&live->lock);
 }
 
@@ -104,7 +104,7 @@ static enum cairn_rc bring(struct cairn_live *live, const struct cairn_position 
     enum cairn_rc rc = CAIRN_OK;
     while (rc == CAIRN_OK && events > 0 && !follower->failure.failed && !follower->moved &&
            !atomic_load(&live->stopping)) {
-        rc = cairn_group_step(&live->helper, CAIRN_GROUP_LIVE_EVENTS, until, &events, err);
+        rc = cairn_view_group_step(&live->helper, CAIRN_GROUP_LIVE_EVENTS, until, &events, err);
     }
     return rc;
 }
@@ -140,9 +140,9 @@ static enum cairn_rc join_once(struct cairn_live *live, struct cairn_follower **
         rc = cairn_store_end(live->options->store, &until, err);
     }
     if (rc == CAIRN_OK) {
-        cairn_group_add(&live->helper, follower);
+        cairn_view_group_add(&live->helper, follower);
         rc = bring(live, &until, err);
-        (void)cairn_group_remove(&live->helper, 0);
+        (void)cairn_view_group_remove(&live->helper, 0);
     }
     if (rc == CAIRN_OK && !follower->failure.failed && !follower->moved &&
         !atomic_load(&live->stopping) && follower->head.state == CAIRN_VIEW_BUILDING) {
@@ -176,7 +176,7 @@ enum cairn_rc cairn_live_join(struct cairn_live *live, struct cairn_follower *fo
     } else if (follower->head.state == CAIRN_VIEW_STOPPED || atomic_load(&live->stopping)) {
         stand_aside(live, follower);
     } else {
-        cairn_group_add(&live->group, follower);
+        cairn_view_group_add(&live->group, follower);
     }
     return CAIRN_OK;
 }
@@ -211,10 +211,10 @@ static enum cairn_rc sweep(struct cairn_live *live, struct cairn_err *err)
     for (size_t i = live->group.count; i > 0 && rc == CAIRN_OK; i--) {
         struct cairn_follower *follower = live->group.followers[i - 1];
         if (follower->moved) {
-            (void)cairn_group_remove(&live->group, i - 1);
+            (void)cairn_view_group_remove(&live->group, i - 1);
             cairn_live_hand(live, follower);
         } else if (follower->failure.failed) {
-            (void)cairn_group_remove(&live->group, i - 1);
+            (void)cairn_view_group_remove(&live->group, i - 1);
             cairn_live_log_stop(live->options, follower);
             stand_aside(live, follower);
         }
@@ -282,7 +282,7 @@ static enum cairn_rc turn(struct cairn_live *live, struct cairn_err *err)
     size_t events = 0;
     enum cairn_rc rc = sweep(live, err);
     if (rc == CAIRN_OK && live->group.count > 0) {
-        rc = cairn_group_step(&live->group, CAIRN_GROUP_LIVE_EVENTS, NULL, &events, err);
+        rc = cairn_view_group_step(&live->group, CAIRN_GROUP_LIVE_EVENTS, NULL, &events, err);
     }
     if (rc == CAIRN_OK && events == 0) {
         return idle(live, err);

@@ -19,8 +19,8 @@
 struct cairn_live {
     const struct cairn_projector_options *options;
     struct cairn_views *views;
-    struct cairn_group group;
-    struct cairn_group helper; /* brings one follower to the group's position */
+    struct cairn_view_group group;
+    struct cairn_view_group helper; /* brings one follower to the group's position */
     struct cairn_follower *stopped[CAIRN_GROUP_FOLLOWERS_MAX]; /* owned */
     size_t stopped_count;
     atomic_bool stopping;

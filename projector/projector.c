@@ -40,35 +40,36 @@ static bool is_stopping(void *self)
     return atomic_load(&projector->live.stopping);
 }
 
-static struct cairn_group_options group_options(const struct cairn_projector *projector)
+static struct cairn_view_group_options group_options(const struct cairn_projector *projector)
 {
-    return (struct cairn_group_options){.views = projector->views,
-                                        .store = projector->options.store,
-                                        .domain = projector->options.domain,
-                                        .clock = projector->options.clock,
-                                        .metrics = projector->options.metrics};
+    return (struct cairn_view_group_options){.views = projector->views,
+                                             .store = projector->options.store,
+                                             .domain = projector->options.domain,
+                                             .clock = projector->options.clock,
+                                             .metrics = projector->options.metrics};
 }
 
 /* Hand over those that failed, or, at the end, all. */
-static void release(struct cairn_projector *projector, struct cairn_group *group, bool all)
+static void release(struct cairn_projector *projector, struct cairn_view_group *group, bool all)
 {
     for (size_t i = group->count; i > 0; i--) {
         struct cairn_follower *follower = group->followers[i - 1];
         if (all || follower->failure.failed || follower->moved) {
-            (void)cairn_group_remove(group, i - 1);
+            (void)cairn_view_group_remove(group, i - 1);
             cairn_live_hand(&projector->live, follower);
         }
     }
 }
 
 /* Bring followers that stand at one place close to the end of the log. */
-static void advance(struct cairn_projector *projector, struct cairn_group *group)
+static void advance(struct cairn_projector *projector, struct cairn_view_group *group)
 {
     int tries = 0;
     size_t events = CAIRN_GROUP_BUILD_EVENTS;
     while (group->count > 0 && events >= CAIRN_GROUP_LIVE_EVENTS && !is_stopping(projector)) {
         struct cairn_err err;
-        enum cairn_rc rc = cairn_group_step(group, CAIRN_GROUP_BUILD_EVENTS, NULL, &events, &err);
+        enum cairn_rc rc =
+            cairn_view_group_step(group, CAIRN_GROUP_BUILD_EVENTS, NULL, &events, &err);
         if (rc == CAIRN_OK) {
             release(projector, group, false);
             continue;
@@ -89,12 +90,12 @@ static void advance_jobs(struct cairn_projector *projector)
     for (size_t first = 0; first < projector->job_count; first++) {
         struct cairn_follower *lead = projector->jobs[first].follower;
         struct cairn_err err;
-        struct cairn_group group;
-        const struct cairn_group_options options = group_options(projector);
+        struct cairn_view_group group;
+        const struct cairn_view_group_options options = group_options(projector);
         if (lead == NULL) {
             continue;
         }
-        if (cairn_group_init(&group, &options, &err) != CAIRN_OK) {
+        if (cairn_view_group_init(&group, &options, &err) != CAIRN_OK) {
             cairn_log_error(projector->options.log, CAIRN_LOG_ERROR, "projector", "build failed",
                             &err);
         } else {
@@ -102,13 +103,13 @@ static void advance_jobs(struct cairn_projector *projector)
             for (size_t i = first; i < projector->job_count; i++) {
                 struct cairn_follower *follower = projector->jobs[i].follower;
                 if (follower != NULL && memcmp(&follower->head.position, &at, sizeof at) == 0) {
-                    cairn_group_add(&group, follower);
+                    cairn_view_group_add(&group, follower);
                     projector->jobs[i].follower = NULL;
                 }
             }
             advance(projector, &group);
         }
-        cairn_group_fini(&group);
+        cairn_view_group_fini(&group);
         if (projector->jobs[first].follower != NULL) {
             cairn_live_hand(&projector->live, projector->jobs[first].follower);
             projector->jobs[first].follower = NULL;
@@ -119,7 +120,7 @@ static void advance_jobs(struct cairn_projector *projector)
 static void build_beside(struct cairn_projector *projector,
                          const struct cairn_domain_view *definition)
 {
-    const struct cairn_group_options options = group_options(projector);
+    const struct cairn_view_group_options options = group_options(projector);
     const struct cairn_rebuild_hooks hooks = {.cancelled = is_stopping, .self = projector};
     enum cairn_rc rc = CAIRN_EIO;
     for (int i = 0; i < BUILD_TRIES_MAX && rc != CAIRN_OK && !is_stopping(projector); i++) {

@@ -20,11 +20,11 @@ enum cairn_rc cairn_view_rebuild(const struct cairn_projector_options *options,
         rc = cairn_build_lock(options->data_folder, view, &lock, err);
     }
     if (rc == CAIRN_OK) {
-        const struct cairn_group_options group = {.views = views,
-                                                  .store = options->store,
-                                                  .domain = options->domain,
-                                                  .clock = options->clock,
-                                                  .metrics = options->metrics};
+        const struct cairn_view_group_options group = {.views = views,
+                                                       .store = options->store,
+                                                       .domain = options->domain,
+                                                       .clock = options->clock,
+                                                       .metrics = options->metrics};
         rc = cairn_build_run(&group, &options->lua, definition, hooks, ret_result, err);
     }
     cairn_file_lock_close(&lock);

@@ -28,8 +28,8 @@ def prepare(folder):
         totals = [str(SHOP / "totals"), str(CSV)]
     else:
         print(f"SKIPPED the real data: {CSV} is not there; using generated lines", file=sys.stderr)
-        source = [str(SHOP / "generate"), "--lines", "20000"]
-        totals = [str(SHOP / "totals"), "--ndjson", str(commands)]
+        source = [str(SHOP / "generate"), "20000"]
+        totals = [str(SHOP / "totals"), "--commands", str(commands)]
     with open(commands, "wb") as out:
         subprocess.run(source, stdout=out, check=True)
     found = subprocess.run(totals, stdout=subprocess.PIPE, check=True).stdout
@@ -73,11 +73,11 @@ class Retail(unittest.TestCase):
         position = end_of_log(node)
         for view in VIEWS:
             rows = read_view(node, view, position)
-            expected = {key: {m: row[m] for m in MEASURES} for key, row in self.totals[view].items()}
+            expected = {key: {m: row[m] for m in MEASURES} for key, row in self.totals["views"][view].items()}
             self.assertEqual(len(rows), len(expected), view)
             self.assertEqual(rows, expected, view)
         top = node.get("/views/countries?order=amount_mills.desc&limit=5").json["items"]
-        amounts = sorted((row["amount_mills"] for row in self.totals["countries"].values()), reverse=True)[:5]
+        amounts = sorted((row["amount_mills"] for row in self.totals["views"]["countries"].values()), reverse=True)[:5]
         self.assertEqual([row["amount_mills"] for row in top], amounts)
 
     def check_summary(self, summary):
