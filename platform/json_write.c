@@ -4,7 +4,7 @@
 #include "platform/json.h"
 #include "platform/json_number.h"
 
-/* What stands behind the backslash for a byte: 0 none needed, 'u' for \u00XX. */
+/* What stands behind the backslash for a byte that needs one: 'u' for \u00XX. */
 static char escape_of(unsigned char byte)
 {
     static const char SHORT[0x20] = {
@@ -12,9 +12,7 @@ static char escape_of(unsigned char byte)
     if (byte == '"' || byte == '\\') {
         return (char)byte;
     }
-    if (byte >= 0x20) {
-        return '\0';
-    }
+    assert(byte < 0x20);
     return SHORT[byte] != '\0' ? SHORT[byte] : 'u';
 }
 
@@ -26,22 +24,31 @@ static enum cairn_rc append_escape(struct cairn_buf *out, unsigned char byte)
     return cairn_buf_append(out, cairn_slice_of(text, code == 'u' ? 6 : 2));
 }
 
+/* Bytes from the start of text that need no escape. */
+static size_t plain_prefix(struct cairn_slice text)
+{
+    size_t i = 0;
+    while (i < text.size) {
+        unsigned char byte = (unsigned char)text.data[i];
+        if (byte < 0x20 || byte == '"' || byte == '\\') {
+            break;
+        }
+        i++;
+    }
+    return i;
+}
+
 static enum cairn_rc append_text(struct cairn_slice text, struct cairn_buf *out)
 {
-    size_t from = 0;
     enum cairn_rc rc = cairn_buf_append_byte(out, '"');
-    for (size_t i = 0; i < text.size && rc == CAIRN_OK; i++) {
-        if (escape_of((unsigned char)text.data[i]) == '\0') {
-            continue;
+    while (rc == CAIRN_OK) {
+        size_t plain = plain_prefix(text);
+        rc = cairn_buf_append(out, cairn_slice_of(text.data, plain));
+        if (rc != CAIRN_OK || plain == text.size) {
+            break;
         }
-        rc = cairn_buf_append(out, cairn_slice_of(text.data + from, i - from));
-        if (rc == CAIRN_OK) {
-            rc = append_escape(out, (unsigned char)text.data[i]);
-        }
-        from = i + 1;
-    }
-    if (rc == CAIRN_OK && from < text.size) {
-        rc = cairn_buf_append(out, cairn_slice_of(text.data + from, text.size - from));
+        rc = append_escape(out, (unsigned char)text.data[plain]);
+        text = cairn_slice_of(text.data + plain + 1, text.size - plain - 1);
     }
     return rc == CAIRN_OK ? cairn_buf_append_byte(out, '"') : rc;
 }

@@ -227,8 +227,12 @@ enum fingerprint_tag {
     TAG_FLOAT = 5,
     TAG_BYTES = 6, /* then the value's own type, for string, bin and ext */
     TAG_ARRAY = 7,
-    TAG_MAP = 8
+    TAG_MAP = 8,
+    TAG_LONG_BYTES = 9
 };
+
+static_assert(CAIRN_STRING == 5 && CAIRN_BIN == 8 && CAIRN_EXT == 9,
+              "types are part of the fingerprints in the log");
 
 static void hash_bits(enum fingerprint_tag tag, uint64_t bits, unsigned char ret_hash[HASH_BYTES])
 {
@@ -269,12 +273,22 @@ static void hash_number(const struct cairn_value *value, unsigned char ret_hash[
     hash_bits(number.type == CAIRN_INT ? TAG_INT : TAG_UINT, bits, ret_hash);
 }
 
+/* Bytes that fit a small buffer are hashed with their tag in one go, longer ones by their own hash.
+ */
 static void hash_bytes(const struct cairn_value *value, unsigned char ret_hash[HASH_BYTES])
 {
-    char head[3 + HASH_BYTES] = {TAG_BYTES, (char)value->type, (char)value->ext_type};
-    cairn_hash128(cairn_value_slice(value), ret_hash);
-    memcpy(head + 3, ret_hash, HASH_BYTES);
-    cairn_hash128(cairn_slice_of(head, sizeof(head)), ret_hash);
+    enum { HEAD = 3, SHORT_MAX = 61 };
+    char text[HEAD + SHORT_MAX] = {TAG_BYTES, (char)value->type, (char)value->ext_type};
+    size_t size = value->count;
+    if (size <= SHORT_MAX) {
+        memcpy(text + HEAD, value->as.bytes, size);
+    } else {
+        text[0] = TAG_LONG_BYTES;
+        cairn_hash128(cairn_value_slice(value), ret_hash);
+        memcpy(text + HEAD, ret_hash, HASH_BYTES);
+        size = HASH_BYTES;
+    }
+    cairn_hash128(cairn_slice_of(text, HEAD + size), ret_hash);
 }
 
 static void hash_array(const struct cairn_value *value, unsigned char ret_hash[HASH_BYTES])

@@ -24,11 +24,13 @@ static int write_bytes(void *data, const char *bytes, size_t size)
 
 static int pack(msgpack_packer *packer, const struct cairn_value *value, int depth);
 
-/* Four bytes where they hold the same number, -0.0 and infinities included; NaN keeps its eight. */
+/* Four bytes where they hold the same number to the bit: -0.0, infinities and NaN included. */
 static int pack_float(msgpack_packer *packer, double number)
 {
-    float narrow = fabs(number) <= (double)FLT_MAX || isinf(number) ? (float)number : 0.0f;
-    if ((double)narrow == number) {
+    bool in_range = fabs(number) <= (double)FLT_MAX || !isfinite(number);
+    float narrow = in_range ? (float)number : 0.0f;
+    double wide = (double)narrow;
+    if (memcmp(&wide, &number, sizeof(wide)) == 0) {
         return msgpack_pack_float(packer, narrow);
     }
     return msgpack_pack_double(packer, number);

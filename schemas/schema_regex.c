@@ -262,7 +262,7 @@ static enum cairn_rc compile(struct cairn_slice pattern, pcre2_code **ret_code,
     if (compiled == NULL) {
         char text[120] = "";
         (void)pcre2_get_error_message(code, (PCRE2_UCHAR *)text, sizeof(text));
-        rc = code == PCRE2_ERROR_NOMEMORY
+        rc = code == PCRE2_ERROR_HEAP_FAILED
                  ? CAIRN_FAIL(err, CAIRN_ENOMEM, "no memory for a pattern")
                  : CAIRN_FAIL(err, CAIRN_EINVAL, "%s at byte %zu", text, (size_t)offset);
         goto done;
