@@ -49,7 +49,8 @@ struct cairn_config_input {
     unsigned verb; /* rows without this bit are unknown flags */
     int argc;      /* arguments behind the verb */
     const char *const *argv;
-    const char *const *envp; /* NULL-ended "NAME=value" list; unknown CAIRN_* names are an error */
+    const char *const *envp; /* NULL-ended "NAME=value" list; CAIRN_* names that are no row are
+                              * ignored: orchestrators make such (CAIRN_PORT) */
 };
 
 /* Parse. errors: EINVAL with a sentence that names the flag, what was wrong and what is allowed,

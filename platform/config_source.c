@@ -188,28 +188,6 @@ static const struct cairn_config_row *row_of_env(const struct cairn_config *conf
     return NULL;
 }
 
-static enum cairn_rc refuse_env(const struct cairn_config *config, struct cairn_slice name,
-                                struct cairn_err *err)
-{
-    char flag[CAIRN_CONFIG_NAME_MAX];
-    char near_env[CAIRN_CONFIG_ENV_MAX];
-    const size_t skip = sizeof(ENV_PREFIX) - 1;
-    size_t size = name.size - skip;
-    const char *near = NULL;
-    if (size <= sizeof(flag)) {
-        for (size_t i = 0; i < size; i++) {
-            char c = name.data[skip + i];
-            flag[i] = (char)(c == '_' ? '-' : c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
-        }
-        near = cairn_config_near(config->rows, config->row_count, 0, cairn_slice_of(flag, size));
-    }
-    if (near != NULL) {
-        cairn_config_env_name(near, near_env);
-        near = near_env;
-    }
-    return refuse_name("unknown environment variable", "", name, near, err);
-}
-
 static enum cairn_rc apply_environment(struct cairn_config *config, const char *const *envp,
                                        struct cairn_err *err)
 {
@@ -221,8 +199,9 @@ static enum cairn_rc apply_environment(struct cairn_config *config, const char *
         size_t size = cairn_slice_find(entry, '=');
         struct cairn_slice name = cairn_slice_of(entry.data, size);
         const struct cairn_config_row *row = row_of_env(config, name);
+        /* Not ours: an orchestrator may name its own variables after the service (CAIRN_PORT). */
         if (row == NULL) {
-            return refuse_env(config, name, err);
+            continue;
         }
         struct cairn_slice value = CAIRN_SLICE_NONE;
         if (size < entry.size) {

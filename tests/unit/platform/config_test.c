@@ -98,7 +98,8 @@ static void a_flag_wins_over_environment_over_file_over_default(void **state)
     write_file(path, "threads = 10\nidle-timeout = 1m\nlog-level = warn\n");
     struct cairn_config *config =
         parse_ok(ARGS("--threads", "30", "--config", path),
-                 ARGS("CAIRN_THREADS=20", "CAIRN_IDLE_TIMEOUT=2s", "HOME=/", "CAIRNS=1"));
+                 ARGS("CAIRN_THREADS=20", "CAIRN_IDLE_TIMEOUT=2s", "HOME=/", "CAIRNS=1",
+                      "CAIRN_PORT=tcp://10.0.0.1:80"));
     assert_int_equal(cairn_config_uint(config, "threads"), 30);
     assert_int_equal(cairn_config_source_of(config, "threads"), CAIRN_FROM_FLAG);
     assert_int_equal(cairn_config_uint(config, "idle-timeout"), 2000);
@@ -260,9 +261,6 @@ static void an_unknown_name_is_answered_with_a_near_one(void **state)
     assert_refused(ARGS("--dat", "x"), NULL, "unknown flag --dat; did you mean --data?");
     assert_refused(ARGS("--zzzz"), NULL, "unknown flag --zzzz; see --help");
     assert_refused(ARGS("--no-threads"), NULL, "unknown flag --no-threads; see --help");
-    assert_refused(NULL, ARGS("CAIRN_TREADS=4"),
-                   "unknown environment variable CAIRN_TREADS; did you mean CAIRN_THREADS?");
-    assert_refused(NULL, ARGS("CAIRN_="), "unknown environment variable CAIRN_; see --help");
 }
 
 static void a_flag_of_another_verb_is_unknown_but_its_environment_is_not(void **state)
