@@ -146,6 +146,82 @@ static const luaL_Reg own_functions[] = {
     {"freeze", box_freeze},     {"guard", box_guard}, {NULL, NULL},
 };
 
+/* ---- bulk functions of the libraries: one call is one instruction to the hook, whatever it does
+ * ---- */
+
+enum { BYTES_PER_UNIT = 16 };
+
+/* insert(t, at, x) and remove(t, at) shift what is behind. */
+static uint64_t cost_of_shift(lua_State *state)
+{
+    lua_Integer size = (lua_Integer)lua_rawlen(state, 1);
+    lua_Integer at = lua_tointeger(state, 2);
+    bool shifts = lua_gettop(state) > 1 && lua_isinteger(state, 2) && at > 0 && at < size;
+    return shifts ? (uint64_t)(size - at) : 0;
+}
+
+/* insert(t, x) appends. */
+static uint64_t cost_of_insert(lua_State *state)
+{
+    return lua_gettop(state) == 3 ? cost_of_shift(state) : 0;
+}
+
+static uint64_t cost_of_move(lua_State *state)
+{
+    lua_Integer from = lua_tointeger(state, 2);
+    lua_Integer to = lua_tointeger(state, 3);
+    return to > from ? (uint64_t)to - (uint64_t)from : 0;
+}
+
+static uint64_t cost_of_list(lua_State *state)
+{
+    return lua_istable(state, 1) ? lua_rawlen(state, 1) : 0;
+}
+
+static uint64_t cost_of_text(lua_State *state)
+{
+    return lua_type(state, 1) == LUA_TSTRING ? lua_rawlen(state, 1) / BYTES_PER_UNIT : 0;
+}
+
+/* unpack(t, i, j), byte(s, i, j) fill the stack: Lua bounds them by its size. */
+static const struct bulk {
+    const char *library;
+    const char *name;
+    uint64_t (*cost)(lua_State *state);
+} bulks[] = {
+    {"table", "insert", cost_of_insert}, {"table", "remove", cost_of_shift},
+    {"table", "move", cost_of_move},     {"table", "concat", cost_of_list},
+    {"table", "unpack", cost_of_list},   {"string", "lower", cost_of_text},
+    {"string", "upper", cost_of_text},   {"string", "reverse", cost_of_text},
+    {"utf8", "len", cost_of_text},       {"utf8", "codepoint", cost_of_text},
+    {"utf8", "offset", cost_of_text},
+};
+
+/* Upvalues: the library's function, its row of bulks. */
+static int run_bulk(lua_State *state)
+{
+    const struct bulk *bulk = &bulks[lua_tointeger(state, lua_upvalueindex(2))];
+    int count = lua_gettop(state);
+    cairn_lua_charge(state, bulk->cost(state) + 1);
+    lua_pushvalue(state, lua_upvalueindex(1));
+    lua_insert(state, 1);
+    lua_call(state, count, LUA_MULTRET);
+    return lua_gettop(state);
+}
+
+/* Put the counting in front of the bulk functions of the library on top. */
+static void count_bulks(lua_State *state, const char *library)
+{
+    for (size_t i = 0; i < sizeof(bulks) / sizeof(bulks[0]); i++) {
+        if (strcmp(bulks[i].library, library) == 0) {
+            (void)lua_getfield(state, -1, bulks[i].name);
+            lua_pushinteger(state, (lua_Integer)i);
+            lua_pushcclosure(state, run_bulk, 2);
+            lua_setfield(state, -2, bulks[i].name);
+        }
+    }
+}
+
 /* ---- opening ---- */
 
 /* Copy the named fields of the table at `from` into the one on top. */
@@ -166,6 +242,7 @@ static void open_part(lua_State *state, lua_CFunction open, const char *name,
     int from = lua_gettop(state);
     lua_createtable(state, 0, 16);
     copy_names(state, from, names);
+    count_bulks(state, name);
     if (open == luaopen_string) {
         (void)lua_getfield(state, from, "format");
         lua_pushcclosure(state, box_format, 1);

@@ -131,6 +131,9 @@ static const struct runaway {
      "end end",
      "too much memory"},
     {"function f() pcall(f) pcall(f) return f() end", ""},
+    {"function f() local t = {} for i = 1, 50000 do t[i] = i end "
+     "while true do table.insert(t, 1, 0) table.remove(t, 1) end end",
+     "runs longer"},
     {"function f() return ('a'):rep(100000):find(('a*'):rep(20) .. 'b') end", "runs longer"},
     {"function f() return ('a'):rep(100000):gsub('a-a-a-a-b', '') end", "runs longer"},
     {"function f() for _ in ('a'):rep(100000):gmatch('.-.-.-b') do end end", "runs longer"},
