@@ -296,7 +296,6 @@ static enum cairn_rc write_frame(struct batch *batch, bool begin)
     case CAIRN_FORM_NDJSON:
         return CAIRN_OK;
     }
-    assert(!"no such form");
     return CAIRN_EINTERNAL;
 }
 

@@ -49,13 +49,12 @@ struct decider {
 
 static struct script *find_script(struct decider *decider, struct cairn_slice aggregate)
 {
-    for (size_t i = 0; i < decider->script_count; i++) {
-        if (cairn_slice_equal(decider->scripts[i].aggregate->name, aggregate)) {
-            return &decider->scripts[i];
-        }
+    size_t i = 0;
+    while (!cairn_slice_equal(decider->scripts[i].aggregate->name, aggregate)) {
+        i++;
+        assert(i < decider->script_count); /* the aggregate is of this domain */
     }
-    assert(!"the aggregate is not of this domain");
-    return NULL;
+    return &decider->scripts[i];
 }
 
 /* A NUL-ended copy, or NULL. */
