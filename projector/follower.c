@@ -37,7 +37,7 @@ enum cairn_rc cairn_follower_new(struct cairn_slice name, struct cairn_projectio
                                  const struct cairn_view_head *head, struct cairn_metrics *metrics,
                                  struct cairn_follower **ret_follower, struct cairn_err *err)
 {
-    assert(name.size > 0 && name.size <= CAIRN_VIEW_NAME_BYTES_MAX && projection != NULL);
+    assert(name.size > 0 && name.size <= CAIRN_VIEW_NAME_BYTES_MAX);
     struct cairn_follower *follower = cairn_mem_zalloc(1, sizeof *follower);
     if (follower == NULL) {
         cairn_projection_free(projection);
@@ -48,6 +48,9 @@ enum cairn_rc cairn_follower_new(struct cairn_slice name, struct cairn_projectio
     follower->tables = *tables;
     follower->side = side;
     follower->head = *head;
+    if (projection == NULL) {
+        follower->head.state = CAIRN_VIEW_STOPPED;
+    }
     if (metrics != NULL) {
         add_metrics(follower, metrics);
     }

@@ -37,7 +37,7 @@ struct cairn_follower_op {
 
 struct cairn_follower {
     char name[CAIRN_VIEW_NAME_BYTES_MAX + 1];
-    struct cairn_projection *projection; /* owned */
+    struct cairn_projection *projection; /* owned; NULL: it only stands for a stopped view */
     struct cairn_view_tables tables;
     enum cairn_view_side side;
     struct cairn_view_head head; /* as committed */
@@ -54,8 +54,8 @@ struct cairn_follower {
     size_t index_op_count;
 };
 
-/* A follower for a generation. projection is taken, on failure too. Free with cairn_follower_free.
- * ENOMEM. */
+/* A follower for a generation. projection is taken, on failure too; without one it is stopped. Free
+ * with cairn_follower_free. ENOMEM. */
 CAIRN_MUST_CHECK enum cairn_rc
 cairn_follower_new(struct cairn_slice name, struct cairn_projection *projection,
                    const struct cairn_view_tables *tables, enum cairn_view_side side,

@@ -201,7 +201,7 @@ static enum cairn_rc start_view(struct cairn_projector *projector,
     if (rc != CAIRN_OK) {
         return rc;
     }
-    if (view.follower != NULL &&
+    if (view.follower->head.state == CAIRN_VIEW_STOPPED ||
         cairn_position_lag(&view.follower->head.position, &end) <= CATCH_UP_EVENTS_MAX) {
         rc = cairn_live_join(&projector->live, view.follower, err);
         view.follower = NULL;

@@ -154,8 +154,26 @@ static enum cairn_rc count_events(struct cairn_store *store, uint64_t *ret_event
     return rc;
 }
 
-/* The follower of the live generation, by the new projection or by the stored script. A stored
- * script that no longer runs leaves the view where it is until its successor is built. */
+/* The stored script, opened; NULL when the generation cannot go on by it: it has stopped, or the
+ * script no longer runs. */
+static enum cairn_rc open_stored(const struct cairn_projector_options *options,
+                                 struct cairn_slice view, const struct stored *stored,
+                                 struct cairn_projection **ret_projection, struct cairn_err *err)
+{
+    *ret_projection = NULL;
+    if (stored->head.state == CAIRN_VIEW_STOPPED) {
+        return CAIRN_OK;
+    }
+    enum cairn_rc rc = cairn_projection_new(view, stored->code.script_name, stored->code.script,
+                                            &options->lua, ret_projection, err);
+    if (rc == CAIRN_ESCRIPT) {
+        cairn_log_error(options->log, CAIRN_LOG_WARN, "projector", "old script failed", err);
+        return CAIRN_OK;
+    }
+    return rc;
+}
+
+/* The follower of the live generation, by the new projection or by the stored script. */
 static enum cairn_rc make_follower(const struct cairn_projector_options *options,
                                    const struct cairn_view_tables *tables,
                                    const struct cairn_domain_view *definition, enum fate fate,
@@ -165,17 +183,7 @@ static enum cairn_rc make_follower(const struct cairn_projector_options *options
 {
     struct cairn_projection *projection = *take_projection;
     if (fate == FATE_REPLACE) {
-        *ret_follower = NULL;
-        if (stored->head.state == CAIRN_VIEW_STOPPED) {
-            return CAIRN_OK;
-        }
-        enum cairn_rc rc =
-            cairn_projection_new(definition->name, stored->code.script_name, stored->code.script,
-                                 &options->lua, &projection, err);
-        if (rc == CAIRN_ESCRIPT) {
-            cairn_log_error(options->log, CAIRN_LOG_WARN, "projector", "old script failed", err);
-            return CAIRN_OK;
-        }
+        enum cairn_rc rc = open_stored(options, definition->name, stored, &projection, err);
         if (rc != CAIRN_OK) {
             return rc;
         }

@@ -22,7 +22,7 @@
 /* One view after it. */
 struct cairn_reconciled {
     const struct cairn_domain_view *definition;
-    struct cairn_follower *follower; /* the caller owns it; NULL: nothing to follow with */
+    struct cairn_follower *follower; /* the caller owns it */
     bool build;                      /* a generation must be built beside it */
 };
 

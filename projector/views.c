@@ -258,10 +258,15 @@ enum cairn_rc cairn_view_document(struct cairn_slice packed, struct cairn_arena 
     return rc == CAIRN_EMALFORMED ? cairn_err_wrap(err, CAIRN_ECORRUPT, "a stored row") : rc;
 }
 
-/* What a wait looks at. *ret_idle: the view will not get on by itself. */
-static enum cairn_rc read_position(struct cairn_views *views, struct cairn_slice view,
-                                   struct cairn_position *ret_position, bool *ret_idle,
-                                   struct cairn_err *err)
+/* What a wait looks at. */
+struct outlook {
+    struct cairn_position held;
+    bool building; /* what it holds cannot be read yet */
+    bool stopped;  /* it will not get on by itself */
+};
+
+static enum cairn_rc look(struct cairn_views *views, struct cairn_slice view,
+                          struct outlook *ret_outlook, struct cairn_err *err)
 {
     struct cairn_view_head head;
     struct cairn_kv_txn *txn = NULL;
@@ -275,8 +280,9 @@ static enum cairn_rc read_position(struct cairn_views *views, struct cairn_slice
         return CAIRN_FAIL(err, CAIRN_ENOENT, "no such view: %.*s", CAIRN_SLICE_ARG(view));
     }
     if (rc == CAIRN_OK) {
-        *ret_position = head.position;
-        *ret_idle = head.state != CAIRN_VIEW_LIVE;
+        *ret_outlook = (struct outlook){.held = head.position,
+                                        .building = head.state == CAIRN_VIEW_BUILDING,
+                                        .stopped = head.state == CAIRN_VIEW_STOPPED};
     }
     return rc;
 }
@@ -318,17 +324,16 @@ enum cairn_rc cairn_view_wait(struct cairn_views *views, struct cairn_slice view
     const struct cairn_clock *clock = cairn_clock_system();
     int64_t until_ns = cairn_clock_monotonic_ns(clock) + (int64_t)timeout_ms * 1000000;
     for (;;) {
-        bool idle = false;
         uint32_t bell = cairn_beacon_bell(views->beacon);
-        struct cairn_position held;
-        enum cairn_rc rc = read_position(views, view, &held, &idle, err);
+        struct outlook outlook;
+        enum cairn_rc rc = look(views, view, &outlook, err);
         if (rc != CAIRN_OK) {
             return rc;
         }
         int64_t left_ns = until_ns - cairn_clock_monotonic_ns(clock);
-        if (idle || left_ns <= 0 || atomic_load(&views->woken) ||
-            cairn_position_reached(&held, position)) {
-            *ret_position = held;
+        bool reached = !outlook.building && cairn_position_reached(&outlook.held, position);
+        if (reached || outlook.stopped || left_ns <= 0 || atomic_load(&views->woken)) {
+            *ret_position = outlook.held;
             return CAIRN_OK;
         }
         hurry(views);

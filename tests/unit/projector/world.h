@@ -1,7 +1,7 @@
 /* A small world for the projector's tests: a domain folder, a log with a writer, and helpers.
  *
- * The domain has one aggregate, `box`, whose event `Added` carries {"n": integer, "to": string}, and
- * the views that a test writes. Everything lies in a fresh folder that world_end removes. */
+ * The domain has one aggregate, `box`, whose event `Added` carries {"n": integer, "to": string},
+ * and the views that a test writes. Everything lies in a fresh folder that world_end removes. */
 #ifndef CAIRN_TESTS_UNIT_PROJECTOR_WORLD_H
 #define CAIRN_TESTS_UNIT_PROJECTOR_WORLD_H
 
@@ -13,6 +13,7 @@
 #include "platform/file.h"
 #include "projector/projector.h"
 #include "schemas/msgpack.h"
+
 #include "tests/support/cm.h"
 
 struct world {
@@ -172,7 +173,7 @@ static inline void world_wait(const struct world *world, struct cairn_views *vie
     struct cairn_position end = world_log_end(world);
     struct cairn_position held;
     struct cairn_err err;
-    for (int i = 0; i < 600; i++) {
+    for (int i = 0; i < 200; i++) {
         assert_ok(cairn_view_wait(views, cairn_slice_str(view), &end, 100, &held, &err), &err);
         if (cairn_position_reached(&held, &end)) {
             return;
@@ -199,7 +200,7 @@ static inline struct cairn_view_status world_wait_state(struct cairn_views *view
                                                         struct cairn_arena *arena)
 {
     struct cairn_view_status status = {.state = CAIRN_VIEW_BUILDING};
-    for (int i = 0; i < 6000; i++) {
+    for (int i = 0; i < 1000; i++) {
         cairn_arena_reset(arena);
         status = world_status(views, view, arena);
         if (status.state == state && status.generation >= generation && !status.rebuilding) {
