@@ -151,6 +151,9 @@ enum cairn_rc cairn_domain_load_config(struct cairn_domain_load *load)
     if (rc != CAIRN_OK) {
         return CAIRN_FAIL(load->err, rc, CONFIG_FILE ": %s", why.text);
     }
+    if (config.type != CAIRN_MAP) {
+        return cairn_domain_fault(load, CAIRN_EINVAL, CONFIG_FILE ": must be an object");
+    }
     rc = cairn_domain_take_members(load, CONFIG_FILE ": ", &config, domain_rules,
                                    sizeof(domain_rules) / sizeof(domain_rules[0]), NULL);
     if (domain->title.size == 0) {

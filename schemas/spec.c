@@ -5,226 +5,16 @@
 
 #include "platform/json.h"
 #include "platform/mem.h"
-#include "schemas/domain_int.h"
-
-enum { WHERE_MAX = 256 };
-
-/* 2026-01-01T00:00:00Z: events without a time count their seconds from here. */
-#define TIME_BASE_US 1767225600000000
-
-/* The loading of all specs. */
-struct reading {
-    struct cairn_domain_load load; /* its faults; load.domain is not used for anything else */
-    const struct cairn_domain *domain;
-    struct cairn_arena *arena;
-    struct cairn_spec *specs;
-    size_t count;
-};
-
-/* One file, and the spec of it in hand. */
-struct reader {
-    struct reading *reading;
-    struct cairn_slice file;
-    struct cairn_spec head; /* what all specs of the file share */
-    struct cairn_spec spec;
-};
-
-/* An event in hand. */
-struct event_reader {
-    struct reader *reader;
-    struct cairn_spec_event event;
-    bool timed;
-};
-
-static enum cairn_rc out_of_memory(struct cairn_domain_load *load)
-{
-    return CAIRN_FAIL(load->err, CAIRN_ENOMEM, "specs");
-}
-
-static enum cairn_rc take_text(struct cairn_domain_load *load, const char *where, const char *name,
-                               const struct cairn_value *value, struct cairn_slice *ret_text)
-{
-    if (value->type != CAIRN_STRING) {
-        return cairn_domain_fault(load, CAIRN_EINVAL, "%s/%s: must be a string", where, name);
-    }
-    *ret_text = cairn_value_slice(value);
-    return CAIRN_OK;
-}
-
-static enum cairn_rc take_time(struct cairn_domain_load *load, const char *where,
-                               const struct cairn_value *value, int64_t *ret_time_us)
-{
-    if (value->type != CAIRN_STRING ||
-        cairn_clock_parse(cairn_value_slice(value), ret_time_us) != CAIRN_OK) {
-        return cairn_domain_fault(load, CAIRN_EINVAL, "%s/time: must be an RFC 3339 time", where);
-    }
-    return CAIRN_OK;
-}
-
-static enum cairn_rc take_map(struct cairn_domain_load *load, const char *where,
-                              const struct cairn_value *value, struct cairn_value *ret_map)
-{
-    if (value->type != CAIRN_MAP) {
-        return cairn_domain_fault(load, CAIRN_EINVAL, "%s/data: must be an object", where);
-    }
-    *ret_map = *value;
-    return CAIRN_OK;
-}
-
-/* Faults of data against its schema, each a fault of the spec. */
-static enum cairn_rc check_data(struct reader *reader, const char *where,
-                                const struct cairn_schema *schema, const struct cairn_value *data)
-{
-    struct cairn_domain_load *load = &reader->reading->load;
-    const struct cairn_schema_fault *faults = NULL;
-    size_t count = 0;
-    struct cairn_err why;
-    enum cairn_rc rc =
-        cairn_schema_check(schema, data, reader->reading->arena, &faults, &count, &why);
-    if (rc != CAIRN_OK && rc != CAIRN_ESCHEMA) {
-        return CAIRN_FAIL(load->err, rc, "%s: %s", where, why.text);
-    }
-    rc = CAIRN_OK;
-    for (size_t i = 0; i < count && rc == CAIRN_OK; i++) {
-        rc = cairn_domain_fault(load, CAIRN_ESCHEMA, "%s/data%.*s: %.*s", where,
-                                CAIRN_SLICE_ARG(faults[i].pointer),
-                                CAIRN_SLICE_ARG(faults[i].message));
-    }
-    return rc;
-}
-
-/* ---- events ---- */
-
-static enum cairn_rc take_event_type(struct cairn_domain_load *load, const char *where,
-                                     const struct cairn_value *value, void *into)
-{
-    struct event_reader *reader = into;
-    return take_text(load, where, "type", value, &reader->event.type);
-}
-
-static enum cairn_rc take_event_stream(struct cairn_domain_load *load, const char *where,
-                                       const struct cairn_value *value, void *into)
-{
-    struct event_reader *reader = into;
-    if (reader->reader->head.view == NULL) {
-        return cairn_domain_fault(load, CAIRN_EINVAL,
-                                  "%s/stream: a spec of an aggregate has one stream", where);
-    }
-    if (value->type != CAIRN_STRING || !cairn_stream_is_valid(cairn_value_slice(value))) {
-        return cairn_domain_fault(load, CAIRN_EINVAL, "%s/stream: must be AGGREGATE-ID", where);
-    }
-    reader->event.stream = cairn_value_slice(value);
-    return CAIRN_OK;
-}
-
-static enum cairn_rc take_event_data(struct cairn_domain_load *load, const char *where,
-                                     const struct cairn_value *value, void *into)
-{
-    struct event_reader *reader = into;
-    return take_map(load, where, value, &reader->event.data);
-}
-
-static enum cairn_rc take_event_schema(struct cairn_domain_load *load, const char *where,
-                                       const struct cairn_value *value, void *into)
-{
-    struct event_reader *reader = into;
-    if (value->type != CAIRN_INT || value->as.integer < 1 || value->as.integer > UINT16_MAX) {
-        return cairn_domain_fault(load, CAIRN_EINVAL,
-                                  "%s/schema_version: must be an integer from 1", where);
-    }
-    reader->event.schema_version = (uint16_t)value->as.integer;
-    return CAIRN_OK;
-}
-
-static enum cairn_rc take_event_time(struct cairn_domain_load *load, const char *where,
-                                     const struct cairn_value *value, void *into)
-{
-    struct event_reader *reader = into;
-    reader->timed = true;
-    return take_time(load, where, value, &reader->event.time_us);
-}
-
-static const struct cairn_member_rule event_rules[] = {
-    {"type", take_event_type, true},  {"stream", take_event_stream, false},
-    {"data", take_event_data, false}, {"schema_version", take_event_schema, false},
-    {"time", take_event_time, false},
-};
-
-/* Hold an event against the catalogue, and fill in what it does not say. */
-static enum cairn_rc complete_event(struct event_reader *reader, const char *where,
-                                    const struct cairn_spec_event *before, size_t count)
-{
-    struct cairn_domain_load *load = &reader->reader->reading->load;
-    struct cairn_spec_event *event = &reader->event;
-    const struct cairn_domain_event *known =
-        cairn_domain_event(reader->reader->reading->domain, event->type);
-    if (known == NULL) {
-        return cairn_domain_fault(load, CAIRN_ENOENT, "%s/type: there is no event %.*s", where,
-                                  CAIRN_SLICE_ARG(event->type));
-    }
-    if (event->schema_version == 0) {
-        event->schema_version = known->schema_version;
-    }
-    if (event->schema_version > known->schema_version) {
-        return cairn_domain_fault(load, CAIRN_EINVAL, "%s/schema_version: the current one is %u",
-                                  where, known->schema_version);
-    }
-    if (event->stream.size == 0 && reader->reader->head.view != NULL) {
-        return cairn_domain_fault(load, CAIRN_EINVAL, "%s/stream: is missing", where);
-    }
-    if (!reader->timed) {
-        event->time_us = count == 0 ? TIME_BASE_US : before[count - 1].time_us + 1000000;
-    }
-    event->version = 1;
-    for (size_t i = 0; i < count; i++) {
-        event->version += cairn_slice_equal(before[i].stream, event->stream);
-    }
-    return event->schema_version == known->schema_version && known->schema != NULL
-               ? check_data(reader->reader, where, known->schema, &event->data)
-               : CAIRN_OK;
-}
-
-/* A list of events: of given, or of then. */
-static enum cairn_rc take_events(struct reader *reader, const char *where, const char *name,
-                                 const struct cairn_value *list,
-                                 const struct cairn_spec_event **ret_events, size_t *ret_count)
-{
-    struct cairn_domain_load *load = &reader->reading->load;
-    if (list->type != CAIRN_ARRAY || list->count > CAIRN_SPEC_EVENTS_MAX) {
-        return cairn_domain_fault(load, CAIRN_EINVAL, "%s/%s: must be a list of events", where,
-                                  name);
-    }
-    struct cairn_spec_event *events =
-        cairn_arena_zalloc(reader->reading->arena, list->count, sizeof(*events));
-    if (events == NULL) {
-        return out_of_memory(load);
-    }
-    enum cairn_rc rc = CAIRN_OK;
-    for (uint32_t i = 0; i < list->count && rc == CAIRN_OK; i++) {
-        char at[WHERE_MAX];
-        size_t faults = load->fault_count;
-        struct event_reader event = {.reader = reader, .event.data = {.type = CAIRN_MAP}};
-        (void)snprintf(at, sizeof(at), "%s/%s/%u", where, name, i);
-        rc = cairn_domain_take_members(load, at, &list->as.items[i], event_rules,
-                                       sizeof(event_rules) / sizeof(event_rules[0]), &event);
-        if (rc == CAIRN_OK && load->fault_count == faults) {
-            rc = complete_event(&event, at, events, i);
-        }
-        events[i] = event.event;
-    }
-    *ret_events = events;
-    *ret_count = list->count;
-    return rc;
-}
+#include "schemas/spec_int.h"
 
 /* ---- when ---- */
 
 static enum cairn_rc take_command(struct cairn_domain_load *load, const char *where,
                                   const struct cairn_value *value, void *into)
 {
-    struct reader *reader = into;
+    struct cairn_spec_reader *reader = into;
     struct cairn_slice name;
-    enum cairn_rc rc = take_text(load, where, "command", value, &name);
+    enum cairn_rc rc = cairn_spec_take_text(load, where, "command", value, &name);
     if (rc != CAIRN_OK || value->type != CAIRN_STRING) {
         return rc;
     }
@@ -240,14 +30,14 @@ static enum cairn_rc take_command(struct cairn_domain_load *load, const char *wh
 static enum cairn_rc take_command_data(struct cairn_domain_load *load, const char *where,
                                        const struct cairn_value *value, void *into)
 {
-    struct reader *reader = into;
-    return take_map(load, where, value, &reader->spec.data);
+    struct cairn_spec_reader *reader = into;
+    return cairn_spec_take_map(load, where, value, &reader->spec.data);
 }
 
 static enum cairn_rc take_id(struct cairn_domain_load *load, const char *where,
                              const struct cairn_value *value, void *into)
 {
-    struct reader *reader = into;
+    struct cairn_spec_reader *reader = into;
     if (value->type != CAIRN_STRING || !cairn_id_is_valid(cairn_value_slice(value))) {
         return cairn_domain_fault(load, CAIRN_EINVAL, "%s/id: is no aggregate id", where);
     }
@@ -258,15 +48,15 @@ static enum cairn_rc take_id(struct cairn_domain_load *load, const char *where,
 static enum cairn_rc take_principal(struct cairn_domain_load *load, const char *where,
                                     const struct cairn_value *value, void *into)
 {
-    struct reader *reader = into;
-    return take_text(load, where, "principal", value, &reader->spec.principal);
+    struct cairn_spec_reader *reader = into;
+    return cairn_spec_take_text(load, where, "principal", value, &reader->spec.principal);
 }
 
 static enum cairn_rc take_command_time(struct cairn_domain_load *load, const char *where,
                                        const struct cairn_value *value, void *into)
 {
-    struct reader *reader = into;
-    return take_time(load, where, value, &reader->spec.time_us);
+    struct cairn_spec_reader *reader = into;
+    return cairn_spec_take_time(load, where, value, &reader->spec.time_us);
 }
 
 static const struct cairn_member_rule when_rules[] = {
@@ -280,8 +70,8 @@ static const struct cairn_member_rule when_rules[] = {
 static enum cairn_rc take_when(struct cairn_domain_load *load, const char *where,
                                const struct cairn_value *value, void *into)
 {
-    struct reader *reader = into;
-    char at[WHERE_MAX];
+    struct cairn_spec_reader *reader = into;
+    char at[CAIRN_SPEC_WHERE_MAX];
     size_t faults = load->fault_count;
     (void)snprintf(at, sizeof(at), "%s/when", where);
     if (reader->spec.aggregate == NULL) {
@@ -292,7 +82,7 @@ static enum cairn_rc take_when(struct cairn_domain_load *load, const char *where
     if (rc != CAIRN_OK || load->fault_count > faults) {
         return rc;
     }
-    return check_data(reader, at, reader->spec.command->schema, &reader->spec.data);
+    return cairn_spec_check_data(reader, at, reader->spec.command->schema, &reader->spec.data);
 }
 
 /* ---- then ---- */
@@ -300,16 +90,16 @@ static enum cairn_rc take_when(struct cairn_domain_load *load, const char *where
 static enum cairn_rc take_code(struct cairn_domain_load *load, const char *where,
                                const struct cairn_value *value, void *into)
 {
-    struct reader *reader = into;
+    struct cairn_spec_reader *reader = into;
     reader->spec.outcome = CAIRN_SPEC_REJECTED;
-    return take_text(load, where, "rejected", value, &reader->spec.code);
+    return cairn_spec_take_text(load, where, "rejected", value, &reader->spec.code);
 }
 
 static enum cairn_rc take_detail(struct cairn_domain_load *load, const char *where,
                                  const struct cairn_value *value, void *into)
 {
-    struct reader *reader = into;
-    return take_text(load, where, "detail", value, &reader->spec.detail);
+    struct cairn_spec_reader *reader = into;
+    return cairn_spec_take_text(load, where, "detail", value, &reader->spec.detail);
 }
 
 static const struct cairn_member_rule rejection_rules[] = {
@@ -317,7 +107,7 @@ static const struct cairn_member_rule rejection_rules[] = {
     {"detail", take_detail, false},
 };
 
-static enum cairn_rc take_rows(struct reader *reader, const char *where,
+static enum cairn_rc take_rows(struct cairn_spec_reader *reader, const char *where,
                                const struct cairn_value *map)
 {
     struct cairn_domain_load *load = &reader->reading->load;
@@ -327,7 +117,7 @@ static enum cairn_rc take_rows(struct reader *reader, const char *where,
     struct cairn_spec_row *rows =
         cairn_arena_zalloc(reader->reading->arena, map->count, sizeof(*rows));
     if (rows == NULL) {
-        return out_of_memory(load);
+        return cairn_spec_no_memory(load);
     }
     enum cairn_rc rc = CAIRN_OK;
     for (uint32_t i = 0; i < map->count && rc == CAIRN_OK; i++) {
@@ -347,8 +137,8 @@ static enum cairn_rc take_rows(struct reader *reader, const char *where,
 static enum cairn_rc take_then(struct cairn_domain_load *load, const char *where,
                                const struct cairn_value *value, void *into)
 {
-    struct reader *reader = into;
-    char at[WHERE_MAX];
+    struct cairn_spec_reader *reader = into;
+    char at[CAIRN_SPEC_WHERE_MAX];
     (void)snprintf(at, sizeof(at), "%s/then", where);
     if (reader->spec.view != NULL) {
         return take_rows(reader, at, value);
@@ -359,8 +149,8 @@ static enum cairn_rc take_then(struct cairn_domain_load *load, const char *where
                                          reader);
     }
     reader->spec.outcome = CAIRN_SPEC_EVENTS;
-    return take_events(reader, where, "then", value, &reader->spec.events,
-                       &reader->spec.event_count);
+    return cairn_spec_take_events(reader, where, "then", value, &reader->spec.events,
+                                  &reader->spec.event_count);
 }
 
 /* ---- a spec, a file, all files ---- */
@@ -368,17 +158,17 @@ static enum cairn_rc take_then(struct cairn_domain_load *load, const char *where
 static enum cairn_rc take_spec_name(struct cairn_domain_load *load, const char *where,
                                     const struct cairn_value *value, void *into)
 {
-    struct reader *reader = into;
-    return take_text(load, where, "name", value, &reader->spec.name);
+    struct cairn_spec_reader *reader = into;
+    return cairn_spec_take_text(load, where, "name", value, &reader->spec.name);
 }
 
 static enum cairn_rc take_given(struct cairn_domain_load *load, const char *where,
                                 const struct cairn_value *value, void *into)
 {
-    struct reader *reader = into;
+    struct cairn_spec_reader *reader = into;
     (void)load;
-    return take_events(reader, where, "given", value, &reader->spec.given,
-                       &reader->spec.given_count);
+    return cairn_spec_take_events(reader, where, "given", value, &reader->spec.given,
+                                  &reader->spec.given_count);
 }
 
 static const struct cairn_member_rule spec_rules[] = {
@@ -388,20 +178,20 @@ static const struct cairn_member_rule spec_rules[] = {
     {"then", take_then, true},
 };
 
-static enum cairn_rc add_spec(struct reader *reader)
+static enum cairn_rc add_spec(struct cairn_spec_reader *reader)
 {
-    struct reading *reading = reader->reading;
+    struct cairn_spec_reading *reading = reader->reading;
     struct cairn_spec *spec = &reader->spec;
     if (spec->time_us == 0) {
         spec->time_us = spec->given_count == 0
-                            ? TIME_BASE_US
+                            ? CAIRN_SPEC_TIME_BASE_US
                             : spec->given[spec->given_count - 1].time_us + 1000000;
     }
     if ((reading->count & (reading->count - 1)) == 0) { /* full: 0, 1, 2, 4, ... */
         size_t room = reading->count == 0 ? 1 : 2 * reading->count;
         struct cairn_spec *moved = cairn_arena_zalloc(reading->arena, room, sizeof(*moved));
         if (moved == NULL) {
-            return out_of_memory(&reading->load);
+            return cairn_spec_no_memory(&reading->load);
         }
         if (reading->count > 0) {
             memcpy(moved, reading->specs, reading->count * sizeof(*moved));
@@ -415,7 +205,7 @@ static enum cairn_rc add_spec(struct reader *reader)
 static enum cairn_rc take_specs(struct cairn_domain_load *load, const char *where,
                                 const struct cairn_value *value, void *into)
 {
-    struct reader *reader = into;
+    struct cairn_spec_reader *reader = into;
     enum cairn_rc rc = CAIRN_OK;
     if (value->type != CAIRN_ARRAY || value->count > CAIRN_SPECS_MAX - reader->reading->count) {
         return cairn_domain_fault(load, CAIRN_EINVAL, "%s/specs: must be a list, %d at most", where,
@@ -423,7 +213,7 @@ static enum cairn_rc take_specs(struct cairn_domain_load *load, const char *wher
     }
     for (uint32_t i = 0; i < value->count && rc == CAIRN_OK; i++) {
         const struct cairn_value *item = &value->as.items[i];
-        char at[WHERE_MAX];
+        char at[CAIRN_SPEC_WHERE_MAX];
         size_t faults = load->fault_count;
         (void)snprintf(at, sizeof(at), "%s/specs/%u", where, i);
         reader->spec = reader->head;
@@ -441,7 +231,7 @@ static enum cairn_rc take_specs(struct cairn_domain_load *load, const char *wher
 }
 
 /* The head comes before the specs, wherever the file has it. */
-static enum cairn_rc take_head(struct reader *reader, const char *where,
+static enum cairn_rc take_head(struct cairn_spec_reader *reader, const char *where,
                                const struct cairn_value *file)
 {
     struct cairn_domain_load *load = &reader->reading->load;
@@ -449,7 +239,7 @@ static enum cairn_rc take_head(struct reader *reader, const char *where,
     struct cairn_slice view = cairn_value_get_string(file, "view");
     if ((aggregate.data == NULL) == (view.data == NULL)) {
         return cairn_domain_fault(load, CAIRN_EINVAL,
-                                  "%s: must name either an \"aggregate\" or a \"view\"", where);
+                                  "%smust name either an \"aggregate\" or a \"view\"", where);
     }
     reader->head = (struct cairn_spec){
         .file = reader->file, .id = CAIRN_SLICE_LIT("1"), .data = {.type = CAIRN_MAP}};
@@ -460,7 +250,7 @@ static enum cairn_rc take_head(struct reader *reader, const char *where,
     }
     return reader->head.aggregate != NULL || reader->head.view != NULL
                ? CAIRN_OK
-               : cairn_domain_fault(load, CAIRN_ENOENT, "%s: there is no such aggregate or view",
+               : cairn_domain_fault(load, CAIRN_ENOENT, "%sthere is no such aggregate or view",
                                     where);
 }
 
@@ -480,17 +270,17 @@ static const struct cairn_member_rule file_rules[] = {
     {"specs", take_specs, true},
 };
 
-static enum cairn_rc take_file(struct reading *reading, const char *name)
+static enum cairn_rc take_file(struct cairn_spec_reading *reading, const char *name)
 {
     struct cairn_domain_load *load = &reading->load;
-    char where[WHERE_MAX];
+    char where[CAIRN_SPEC_WHERE_MAX];
     struct cairn_slice text;
     struct cairn_value file;
     struct cairn_err why;
     size_t offset = 0;
     const char *path = cairn_arena_printf(reading->arena, "specs/%s", name);
     if (path == NULL) {
-        return out_of_memory(load);
+        return cairn_spec_no_memory(load);
     }
     enum cairn_rc rc = cairn_domain_read(load, path, &text);
     if (rc != CAIRN_OK || text.data == NULL) {
@@ -504,7 +294,7 @@ static enum cairn_rc take_file(struct reading *reading, const char *name)
     if (rc != CAIRN_OK) {
         return CAIRN_FAIL(load->err, rc, "%s: %s", path, why.text);
     }
-    struct reader reader = {.reading = reading, .file = cairn_slice_str(path)};
+    struct cairn_spec_reader reader = {.reading = reading, .file = cairn_slice_str(path)};
     size_t faults = load->fault_count;
     (void)snprintf(where, sizeof(where), "%s: ", path);
     rc = take_head(&reader, where, &file);
@@ -515,7 +305,7 @@ static enum cairn_rc take_file(struct reading *reading, const char *name)
                                      sizeof(file_rules) / sizeof(file_rules[0]), &reader);
 }
 
-static enum cairn_rc take_files(struct reading *reading)
+static enum cairn_rc take_files(struct cairn_spec_reading *reading)
 {
     const char **names = NULL;
     size_t count = 0;
@@ -531,7 +321,7 @@ enum cairn_rc cairn_specs_load(const struct cairn_domain *domain, struct cairn_a
                                struct cairn_slice **ret_faults, size_t *ret_fault_count,
                                struct cairn_err *err)
 {
-    struct reading *reading = cairn_mem_zalloc(1, sizeof(*reading));
+    struct cairn_spec_reading *reading = cairn_mem_zalloc(1, sizeof(*reading));
     if (reading == NULL) {
         return CAIRN_FAIL(err, CAIRN_ENOMEM, "specs");
     }
@@ -545,7 +335,7 @@ enum cairn_rc cairn_specs_load(const struct cairn_domain *domain, struct cairn_a
                              : CAIRN_DOMAIN_FAULTS_MAX;
     struct cairn_slice *faults = cairn_arena_zalloc(arena, fault_count, sizeof(*faults));
     if (rc == CAIRN_OK && faults == NULL) {
-        rc = out_of_memory(&reading->load);
+        rc = cairn_spec_no_memory(&reading->load);
     }
     if (rc == CAIRN_OK) {
         memcpy(faults, reading->load.faults, fault_count * sizeof(*faults));

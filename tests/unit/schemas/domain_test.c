@@ -131,7 +131,7 @@ static const struct broken {
 } broken[] = {
     {"domain.json", NULL, "domain.json: "},
     {"domain.json", "{\"name\":\"demo\",\n\"aggregates\":{},}", "domain.json:2: "},
-    {"domain.json", "[]", "domain.json: : must be an object"},
+    {"domain.json", "[]", "domain.json: must be an object"},
     {"domain.json", "{\"aggregates\":{\"counter\":{}}}", "domain.json: /name: is missing"},
     {"domain.json", "{\"name\":\"De-mo\",\"aggregates\":{\"counter\":{}}}", "domain.json: /name:"},
     {"domain.json", "{\"name\":\"demo\",\"aggregates\":{\"counter\":{}},\"extra\":1}",
