@@ -1,19 +1,8 @@
 #include <assert.h>
-#include <math.h>
 
 #include "schemas/schema_compile.h"
 
 /* Keywords that apply subschemas: to members and items, or in place. */
-
-static enum cairn_schema_op op_of(const struct cairn_schema_compiler *compiler)
-{
-    size_t i = 0;
-    while (strcmp(CAIRN_SCHEMA_KEYWORDS[i].name, compiler->keyword) != 0) {
-        i++;
-        assert(i < CAIRN_SCHEMA_KEYWORD_COUNT);
-    }
-    return CAIRN_SCHEMA_KEYWORDS[i].op;
-}
 
 /* A keyword that must be a map of schemas, of patterns or of lists; absent is empty. */
 static enum cairn_rc expect_map(struct cairn_schema_compiler *compiler, const char *keyword,
@@ -249,16 +238,7 @@ static enum cairn_rc read_count(struct cairn_schema_compiler *compiler, const ch
                                 uint64_t *count)
 {
     const struct cairn_value *value = cairn_schema_keyword(compiler, keyword);
-    if (value == NULL) {
-        return CAIRN_OK;
-    }
-    if (value->type == CAIRN_INT && value->as.integer >= 0) {
-        *count = (uint64_t)value->as.integer;
-        return CAIRN_OK;
-    }
-    if (value->type == CAIRN_FLOAT && value->as.number >= 0 && value->as.number < 1e15 &&
-        floor(value->as.number) == value->as.number) {
-        *count = (uint64_t)value->as.number;
+    if (value == NULL || cairn_schema_to_count(value, count)) {
         return CAIRN_OK;
     }
     compiler->keyword = keyword;
@@ -326,14 +306,15 @@ enum cairn_rc cairn_schema_compile_list(struct cairn_schema_compiler *compiler,
     if (rc != CAIRN_OK) {
         return rc;
     }
-    return cairn_schema_emit(compiler, (struct cairn_schema_instr){.op = (uint16_t)op_of(compiler),
-                                                                   .as = {.nodes = nodes}});
+    return cairn_schema_emit(
+        compiler, (struct cairn_schema_instr){.op = (uint16_t)cairn_schema_own_op(compiler),
+                                              .as = {.nodes = nodes}});
 }
 
 enum cairn_rc cairn_schema_compile_one(struct cairn_schema_compiler *compiler,
                                        const struct cairn_value *value)
 {
-    struct cairn_schema_instr instr = {.op = (uint16_t)op_of(compiler)};
+    struct cairn_schema_instr instr = {.op = (uint16_t)cairn_schema_own_op(compiler)};
     enum cairn_rc rc =
         cairn_schema_child(compiler, value, compiler->keyword, CAIRN_SLICE_NONE, &instr.node);
     return rc == CAIRN_OK ? cairn_schema_emit(compiler, instr) : rc;
@@ -343,7 +324,7 @@ enum cairn_rc cairn_schema_compile_dependents(struct cairn_schema_compiler *comp
                                               const struct cairn_value *value)
 {
     uint32_t count = 0;
-    bool names = op_of(compiler) == CAIRN_SCHEMA_DEPENDENT_REQUIRED;
+    bool names = cairn_schema_own_op(compiler) == CAIRN_SCHEMA_DEPENDENT_REQUIRED;
     enum cairn_rc rc = expect_map(compiler, compiler->keyword, value, &count);
     if (rc != CAIRN_OK) {
         return rc;
@@ -367,9 +348,9 @@ enum cairn_rc cairn_schema_compile_dependents(struct cairn_schema_compiler *comp
     if (rc != CAIRN_OK) {
         return rc;
     }
-    return cairn_schema_emit(compiler,
-                             (struct cairn_schema_instr){.op = (uint16_t)op_of(compiler),
-                                                         .as = {.dependents = dependents}});
+    return cairn_schema_emit(
+        compiler, (struct cairn_schema_instr){.op = (uint16_t)cairn_schema_own_op(compiler),
+                                              .as = {.dependents = dependents}});
 }
 
 static enum cairn_rc find_target(struct cairn_schema_compiler *compiler,

@@ -31,20 +31,25 @@ void *cairn_schema_alloc(struct cairn_schema_compiler *compiler, size_t size)
     return cairn_arena_zalloc(&compiler->registry->arena, 1, size);
 }
 
-static uint32_t vocabulary_of(const char *name)
+static const struct cairn_schema_keyword *keyword_named(const char *name)
 {
     size_t i = 0;
     while (strcmp(CAIRN_SCHEMA_KEYWORDS[i].name, name) != 0) {
         i++;
         assert(i < CAIRN_SCHEMA_KEYWORD_COUNT);
     }
-    return CAIRN_SCHEMA_KEYWORDS[i].vocabulary;
+    return &CAIRN_SCHEMA_KEYWORDS[i];
+}
+
+enum cairn_schema_op cairn_schema_own_op(const struct cairn_schema_compiler *compiler)
+{
+    return keyword_named(compiler->keyword)->op;
 }
 
 const struct cairn_value *cairn_schema_keyword(const struct cairn_schema_compiler *compiler,
                                                const char *name)
 {
-    if ((compiler->vocabularies & vocabulary_of(name)) == 0) {
+    if ((compiler->vocabularies & keyword_named(name)->vocabulary) == 0) {
         return NULL;
     }
     return cairn_value_at(compiler->schema, name);

@@ -62,6 +62,10 @@ cairn_schema_keyword_fn cairn_schema_compile_dynamic_ref;
  * apply. */
 const struct cairn_value *cairn_schema_keyword(const struct cairn_schema_compiler *compiler,
                                                const char *name);
+/* The operation that the table gives to the keyword at hand. */
+enum cairn_schema_op cairn_schema_own_op(const struct cairn_schema_compiler *compiler);
+/* An integer of at least 0, which may be written 2.0, as a count; false for anything else. */
+CAIRN_MUST_CHECK bool cairn_schema_to_count(const struct cairn_value *value, uint64_t *ret_count);
 /* Add an instruction to the node at hand; its types come from the table. ENOMEM. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_schema_emit(struct cairn_schema_compiler *compiler,
                                                  struct cairn_schema_instr instr);

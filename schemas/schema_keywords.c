@@ -19,17 +19,6 @@ static enum cairn_rc emit_limit(struct cairn_schema_compiler *compiler, enum cai
         compiler, (struct cairn_schema_instr){.op = (uint16_t)op, .as = {.limit = limit}});
 }
 
-/* The operation that the table gives to the keyword at hand. */
-static enum cairn_schema_op own_op(const struct cairn_schema_compiler *compiler)
-{
-    size_t i = 0;
-    while (strcmp(CAIRN_SCHEMA_KEYWORDS[i].name, compiler->keyword) != 0) {
-        i++;
-        assert(i < CAIRN_SCHEMA_KEYWORD_COUNT);
-    }
-    return CAIRN_SCHEMA_KEYWORDS[i].op;
-}
-
 static bool add_type(struct cairn_slice name, uint64_t *mask)
 {
     static const struct {
@@ -98,23 +87,31 @@ static enum cairn_rc compile_bound(struct cairn_schema_compiler *compiler,
     if (!cairn_value_is_number(value)) {
         return cairn_schema_wrong(compiler, "must be a number");
     }
-    return emit_value(compiler, own_op(compiler), value);
+    return emit_value(compiler, cairn_schema_own_op(compiler), value);
 }
 
-/* A count: an integer of at least 0, which may be written 2.0. */
+bool cairn_schema_to_count(const struct cairn_value *value, uint64_t *ret_count)
+{
+    if (value->type == CAIRN_INT && value->as.integer >= 0) {
+        *ret_count = (uint64_t)value->as.integer;
+        return true;
+    }
+    if (value->type == CAIRN_FLOAT && value->as.number >= 0 && value->as.number < 1e15 &&
+        floor(value->as.number) == value->as.number) {
+        *ret_count = (uint64_t)value->as.number;
+        return true;
+    }
+    return false;
+}
+
 static enum cairn_rc compile_count(struct cairn_schema_compiler *compiler,
                                    const struct cairn_value *value)
 {
     uint64_t limit = 0;
-    if (value->type == CAIRN_INT && value->as.integer >= 0) {
-        limit = (uint64_t)value->as.integer;
-    } else if (value->type == CAIRN_FLOAT && value->as.number >= 0 && value->as.number < 1e15 &&
-               floor(value->as.number) == value->as.number) {
-        limit = (uint64_t)value->as.number;
-    } else {
+    if (!cairn_schema_to_count(value, &limit)) {
         return cairn_schema_wrong(compiler, "must be an integer of at least 0");
     }
-    return emit_limit(compiler, own_op(compiler), limit);
+    return emit_limit(compiler, cairn_schema_own_op(compiler), limit);
 }
 
 static enum cairn_rc compile_unique_items(struct cairn_schema_compiler *compiler,
