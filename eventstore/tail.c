@@ -250,6 +250,7 @@ const struct cairn_tail_row *cairn_tail_at_depth(const struct cairn_tail *tail,
     while (row->depth > depth) {
         const struct cairn_tail_row *jump = row_at(tail, row->jump);
         row = jump != NULL && jump->depth >= depth ? jump : row_at(tail, row->previous);
+        assert(row != NULL); /* depth counts the rows before this one */
     }
     return row;
 }

@@ -121,8 +121,8 @@ cairn_view_list(struct cairn_views *views, const struct cairn_view_query *query,
                 struct cairn_arena *arena, struct cairn_view_page *ret_page, struct cairn_err *err);
 
 /* Wait until the view holds position, at most timeout_ms; returns the position it holds then. OK
- * also on time-out: compare. A view that is stopped or building returns at once when it cannot hold
- * it soon. ENOENT: no such view. */
+ * also on time-out: compare. A stopped view returns at once; one that is being
+ * built is waited for until it can be read. ENOENT: no such view. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_view_wait(struct cairn_views *views, struct cairn_slice view,
                                                const struct cairn_position *position,
                                                int timeout_ms, struct cairn_position *ret_position,

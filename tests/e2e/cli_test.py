@@ -2,7 +2,6 @@
 """The command line: help, configuration, check, events, clear errors, clean stops."""
 import json
 import os
-import pathlib
 import shutil
 import signal
 import socket
@@ -89,11 +88,15 @@ class CommandLine(unittest.TestCase):
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         with harness.folder() as folder:
             shutil.copytree(BANK, folder / "bank")
-            spec = next(pathlib.Path(folder / "bank/specs").glob("*.json"))
-            spec.write_text(spec.read_text().replace('"amount": 100', '"amount": 101', 1))
+            spec = folder / "bank/specs/account.json"
+            content = json.loads(spec.read_text())
+            expected = next(e for one in content["specs"] if isinstance(one["then"], list)
+                            for e in one["then"] if "amount" in e["data"])
+            expected["data"]["amount"] += 7777
+            spec.write_text(json.dumps(content))
             done = harness.run("check", folder / "bank")
             self.assertEqual(done.returncode, 1, done.stdout)
-            self.assertIn("101", done.stdout)
+            self.assertIn(str(expected["data"]["amount"]), done.stdout)
             (folder / "bank/schemas/commands/Deposit.json").write_text('{"type": 7}')
             done = harness.run("check", folder / "bank")
             self.assertEqual(done.returncode, 1)
