@@ -13,7 +13,7 @@
 /* Its address is the registry key of the metatable that marks arrays. */
 static const char array_mark;
 
-enum { SLOTS_PER_LEVEL = 6, SORT_SMALL = 16, PATH_STEP_MAX = 60 };
+enum { SLOTS_PER_LEVEL = 6, SORT_SMALL = 16, SMALL_MEMBERS = 16, PATH_STEP_MAX = 60 };
 
 void cairn_lua_value_open(lua_State *state)
 {
@@ -246,6 +246,21 @@ static void sort_members(struct cairn_member *members, uint32_t count)
     }
 }
 
+/* The member whose key and value are on top of the stack; pops the value. */
+static bool read_member(lua_State *state, struct cairn_lua_crossing *crossing, int depth,
+                        struct cairn_member *ret_member)
+{
+    int top = lua_gettop(state);
+    if (!read_text(state, top - 1, crossing, &ret_member->key)) {
+        return false;
+    }
+    if (!read(state, top, crossing, depth, &ret_member->value)) {
+        return step_out(crossing, ret_member->key.as.bytes, ret_member->key.count);
+    }
+    lua_pop(state, 1);
+    return true;
+}
+
 static bool read_map(lua_State *state, int index, uint32_t count,
                      struct cairn_lua_crossing *crossing, int depth, struct cairn_value *ret_value)
 {
@@ -257,15 +272,9 @@ static bool read_map(lua_State *state, int index, uint32_t count,
     lua_pushnil(state);
     while (lua_next(state, index) != 0) {
         assert(at < count);
-        struct cairn_member *member = &members[at++];
-        int top = lua_gettop(state);
-        if (!read_text(state, top - 1, crossing, &member->key)) {
+        if (!read_member(state, crossing, depth, &members[at++])) {
             return false;
         }
-        if (!read(state, top, crossing, depth, &member->value)) {
-            return step_out(crossing, member->key.as.bytes, member->key.count);
-        }
-        lua_pop(state, 1);
     }
     sort_members(members, count);
     *ret_value = (struct cairn_value){.type = CAIRN_MAP, .count = count, .as.members = members};
@@ -294,16 +303,45 @@ static bool count_keys(lua_State *state, int index, uint64_t *ret_strings, uint6
     return true;
 }
 
-static bool read_table(lua_State *state, int index, struct cairn_lua_crossing *crossing, int depth,
+enum small_end { SMALL_READ, SMALL_FAILED, SMALL_TOO_MANY };
+
+/* A table without a list part and with few members, which most are, in one walk. */
+static enum small_end read_small(lua_State *state, int index, struct cairn_lua_crossing *crossing,
+                                 int depth, struct cairn_value *ret_value)
+{
+    struct cairn_member found[SMALL_MEMBERS];
+    uint32_t count = 0;
+    lua_pushnil(state);
+    while (lua_next(state, index) != 0) {
+        if (count == SMALL_MEMBERS || lua_type(state, -2) != LUA_TSTRING) {
+            lua_pop(state, 2);
+            return SMALL_TOO_MANY; /* the careful way says what is wrong, if anything is */
+        }
+        if (!read_member(state, crossing, depth, &found[count++])) {
+            return SMALL_FAILED;
+        }
+    }
+    struct cairn_member *members = cairn_arena_alloc(crossing->arena, count * sizeof(*members));
+    if (members == NULL) {
+        (void)fail(crossing, CAIRN_ENOMEM, "out of memory");
+        return SMALL_FAILED;
+    }
+    sort_members(found, count);
+    if (count > 0) {
+        memcpy(members, found, count * sizeof(*members));
+    }
+    *ret_value = (struct cairn_value){.type = CAIRN_MAP, .count = count, .as.members = members};
+    if (count == 0 && cairn_lua_is_marked_array(state, index)) {
+        *ret_value = (struct cairn_value){.type = CAIRN_ARRAY};
+    }
+    return SMALL_READ;
+}
+
+static bool read_large(lua_State *state, int index, struct cairn_lua_crossing *crossing, int depth,
                        struct cairn_value *ret_value)
 {
     uint64_t strings;
     uint64_t indexes;
-    if (depth >= CAIRN_VALUE_DEPTH_MAX) {
-        return fail(crossing, CAIRN_EINVAL, "nested too deeply, or within itself");
-    }
-    luaL_checkstack(state, SLOTS_PER_LEVEL, "value");
-    cairn_lua_unface(state, index);
     if (!count_keys(state, index, &strings, &indexes)) {
         return fail(crossing, CAIRN_EINVAL, "a table's keys are neither strings nor 1..n");
     }
@@ -316,9 +354,25 @@ static bool read_table(lua_State *state, int index, struct cairn_lua_crossing *c
     if (strings > UINT32_MAX) {
         return fail(crossing, CAIRN_EINVAL, "too many members");
     }
-    bool array = indexes > 0 || (strings == 0 && cairn_lua_is_marked_array(state, index));
-    return array ? read_array(state, index, crossing, depth + 1, ret_value)
-                 : read_map(state, index, (uint32_t)strings, crossing, depth + 1, ret_value);
+    return indexes > 0 ? read_array(state, index, crossing, depth, ret_value)
+                       : read_map(state, index, (uint32_t)strings, crossing, depth, ret_value);
+}
+
+static bool read_table(lua_State *state, int index, struct cairn_lua_crossing *crossing, int depth,
+                       struct cairn_value *ret_value)
+{
+    if (depth >= CAIRN_VALUE_DEPTH_MAX) {
+        return fail(crossing, CAIRN_EINVAL, "nested too deeply, or within itself");
+    }
+    luaL_checkstack(state, SLOTS_PER_LEVEL, "value");
+    cairn_lua_unface(state, index);
+    if (lua_rawlen(state, index) == 0) {
+        enum small_end end = read_small(state, index, crossing, depth + 1, ret_value);
+        if (end != SMALL_TOO_MANY) {
+            return end == SMALL_READ;
+        }
+    }
+    return read_large(state, index, crossing, depth + 1, ret_value);
 }
 
 static bool read(lua_State *state, int index, struct cairn_lua_crossing *crossing, int depth,
