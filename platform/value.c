@@ -304,15 +304,31 @@ static void hash_array(const struct cairn_value *value, unsigned char ret_hash[H
     }
 }
 
+static uint64_t load_big_endian(const unsigned char bytes[8])
+{
+    uint64_t number = 0;
+    for (int i = 0; i < 8; i++) {
+        number = number << 8 | bytes[i];
+    }
+    return number;
+}
+
+static void store_big_endian(uint64_t number, unsigned char ret_bytes[8])
+{
+    for (int i = 7; i >= 0; i--) {
+        ret_bytes[i] = (unsigned char)(number & 0xffu);
+        number >>= 8;
+    }
+}
+
 /* sum += term as 128-bit big-endian numbers, the carry out dropped. */
 static void add(unsigned char sum[HASH_BYTES], const unsigned char term[HASH_BYTES])
 {
-    unsigned carry = 0;
-    for (int i = HASH_BYTES - 1; i >= 0; i--) {
-        carry += (unsigned)sum[i] + (unsigned)term[i];
-        sum[i] = (unsigned char)(carry & 0xffu);
-        carry >>= 8;
-    }
+    uint64_t old_low = load_big_endian(sum + 8);
+    uint64_t low = old_low + load_big_endian(term + 8);
+    uint64_t carry = low < old_low ? 1 : 0;
+    store_big_endian(load_big_endian(sum) + load_big_endian(term) + carry, sum);
+    store_big_endian(low, sum + 8);
 }
 
 static void hash_map(const struct cairn_value *value, unsigned char ret_hash[HASH_BYTES])
