@@ -1,10 +1,11 @@
 /* Lua 5.4 in a box: pure, bounded, and spoken to in values.
  *
- * A host runs scripts in a sandbox without io, os, clock, randomness, load or debug. What is left:
- * basic functions, string (no dump), table, math (no random), utf8. After cairn_lua_seal, writing a
- * global is an error, so nothing lives on between calls but what the host keeps by reference. Every
- * call has an instruction and a memory ceiling; whatever a script does, the host survives and says
- * where it happened ("account.lua:12: ...").
+ * A host runs scripts in a sandbox that is an allow-list (docs/reference/domain.md has it): no io,
+ * os, clock, randomness, load, debug, metatables or coroutines. pairs and next go by key and
+ * table.sort is stable, so the same input gives the same output on every machine. After
+ * cairn_lua_seal, writing a global is an error, so nothing lives on between calls but what the host
+ * keeps by reference. Every call has an instruction and a memory ceiling; whatever a script does,
+ * the host survives and says where it happened ("account.lua:12: ...").
  *
  * Conversion: JSON null <-> the global `null`; arrays <-> sequences (an empty table is a map unless
  * it came from an array or was made by `array{}`); integers and floats keep their kind; a uint64
@@ -22,7 +23,8 @@ struct cairn_lua;
 struct cairn_lua_limits {
     size_t memory_bytes;        /* ceiling of the whole host; 0: 256 MiB */
     size_t call_memory_bytes;   /* what one call may add to what was there; 0: 64 MiB */
-    uint64_t call_instructions; /* VM instructions of one call, in steps of 1000; 0: 10 million */
+    uint64_t call_instructions; /* VM instructions of one call, in steps of 1000, and bulk work of
+                                   the libraries in units of one; 0: 10 million */
 };
 
 /* A Lua object kept alive by the host, until cairn_lua_unref. 0 is none. */
@@ -118,7 +120,8 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_lua_register(struct cairn_lua *lua, const c
                                                   const char *name, cairn_lua_host_fn fn,
                                                   void *self, struct cairn_err *err);
 size_t cairn_lua_frame_count(const struct cairn_lua_frame *frame);
-/* Argument index (from 0) as a value in arena; EINVAL when it cannot cross. */
+/* Argument index (from 0) as a value in arena, null when it was not given; EINVAL when it cannot
+ * cross. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_lua_frame_value(struct cairn_lua_frame *frame, size_t index,
                                                      struct cairn_arena *arena,
                                                      struct cairn_value *ret_value,
