@@ -207,6 +207,11 @@ enum cairn_rc cairn_log_reader_next(struct cairn_log_reader *reader, size_t max_
     }
     /* Up to max_events, then on to the end of a command. */
     size_t left = reader->batch.count - reader->at;
+    if (left == 0) {
+        *ret_events = NULL;
+        *ret_count = 0;
+        return CAIRN_OK;
+    }
     size_t count = left < max_events ? left : max_events;
     const struct cairn_event *events = reader->batch.events + reader->at;
     while (count > 0 && count < left && !cairn_event_is_last(&events[count - 1])) {
