@@ -16,9 +16,9 @@ enum {
 #define EXACT_MAX  (UINT64_C(1) << 53)          /* integers below are exact doubles */
 #define UNIQUE_MAX (UINT64_C(1000000000000000)) /* 15 digits: no two are the same double */
 
-static const double POWERS[POWER_MAX + 1] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                             1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-                                             1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+static const double powers_of_ten[POWER_MAX + 1] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                                    1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                                    1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
 /* What a number is made of. */
 struct spelling {
@@ -144,8 +144,8 @@ static enum cairn_rc read_float(const struct spelling *spelling, double *ret_num
         return read_slowly(spelling, ret_number);
     }
     double number = (double)spelling->digits;
-    number =
-        spelling->scale < 0 ? number / POWERS[-spelling->scale] : number * POWERS[spelling->scale];
+    number = spelling->scale < 0 ? number / powers_of_ten[-spelling->scale]
+                                 : number * powers_of_ten[spelling->scale];
     *ret_number = spelling->negative ? -number : number;
     return CAIRN_OK;
 }
@@ -226,15 +226,15 @@ static size_t print_decimal(double number, char *out)
 {
     double magnitude = fabs(number);
     for (int places = 0; places <= FRACTION_MAX; places++) {
-        double scaled = magnitude * POWERS[places];
+        double scaled = magnitude * powers_of_ten[places];
         if (scaled >= (double)UNIQUE_MAX) {
             return 0;
         }
         uint64_t rounded = (uint64_t)(scaled + 0.5);
-        if ((double)rounded / POWERS[places] != magnitude) {
+        if ((double)rounded / powers_of_ten[places] != magnitude) {
             continue;
         }
-        uint64_t unit = (uint64_t)POWERS[places];
+        uint64_t unit = (uint64_t)powers_of_ten[places];
         size_t size = signbit(number) ? 1 : 0;
         out[0] = '-';
         size += print_digits(rounded / unit, 1, out + size);

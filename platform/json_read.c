@@ -130,8 +130,9 @@ static enum cairn_rc unescape_unicode(struct reader *reader, const char **at, ch
 
 static enum cairn_rc unescape_one(struct reader *reader, const char **at, char **out)
 {
-    static const char PLAIN[128] = {['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
-                                    ['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t'};
+    static const char plain_escapes[128] = {
+        ['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
+        ['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t'};
     const char *start = *at;
     if (reader->end - start < 2) {
         return refuse(reader, reader->end, "string without an end");
@@ -140,10 +141,10 @@ static enum cairn_rc unescape_one(struct reader *reader, const char **at, char *
     if (code == 'u') {
         return unescape_unicode(reader, at, out);
     }
-    if (code >= sizeof(PLAIN) || PLAIN[code] == '\0') {
+    if (code >= sizeof(plain_escapes) || plain_escapes[code] == '\0') {
         return refuse(reader, start, "unknown escape");
     }
-    *(*out)++ = PLAIN[code];
+    *(*out)++ = plain_escapes[code];
     *at = start + 2;
     return CAIRN_OK;
 }

@@ -7,20 +7,20 @@
 /* What stands behind the backslash for a byte that needs one: 'u' for \u00XX. */
 static char escape_of(unsigned char byte)
 {
-    static const char SHORT[0x20] = {
+    static const char short_codes[0x20] = {
         ['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't'};
     if (byte == '"' || byte == '\\') {
         return (char)byte;
     }
     assert(byte < 0x20);
-    return SHORT[byte] != '\0' ? SHORT[byte] : 'u';
+    return short_codes[byte] != '\0' ? short_codes[byte] : 'u';
 }
 
 static enum cairn_rc append_escape(struct cairn_buf *out, unsigned char byte)
 {
-    static const char HEX[] = "0123456789abcdef";
+    static const char hex_digits[] = "0123456789abcdef";
     char code = escape_of(byte);
-    char text[6] = {'\\', code, '0', '0', HEX[byte >> 4], HEX[byte & 15u]};
+    char text[6] = {'\\', code, '0', '0', hex_digits[byte >> 4], hex_digits[byte & 15u]};
     return cairn_buf_append(out, cairn_slice_of(text, code == 'u' ? 6 : 2));
 }
 

@@ -7,8 +7,8 @@
 
 enum { BUILDER_FIRST_CAP = 8, HASH_BYTES = 16 };
 
-static const double TWO_63 = 9223372036854775808.0;
-static const double TWO_64 = 18446744073709551616.0;
+static const double two_to_63 = 9223372036854775808.0;
+static const double two_to_64 = 18446744073709551616.0;
 
 struct cairn_value cairn_value_null(void)
 {
@@ -83,13 +83,13 @@ bool cairn_value_is_number(const struct cairn_value *value)
 
 const char *cairn_value_type_name(const struct cairn_value *value)
 {
-    static const char *const NAMES[] = {
+    static const char *const type_names[] = {
         [CAIRN_NULL] = "null",    [CAIRN_BOOL] = "boolean", [CAIRN_INT] = "integer",
         [CAIRN_UINT] = "integer", [CAIRN_FLOAT] = "number", [CAIRN_STRING] = "string",
         [CAIRN_ARRAY] = "array",  [CAIRN_MAP] = "object",   [CAIRN_BIN] = "binary",
         [CAIRN_EXT] = "extension"};
-    assert((size_t)value->type < sizeof(NAMES) / sizeof(NAMES[0]));
-    return NAMES[value->type];
+    assert((size_t)value->type < sizeof(type_names) / sizeof(type_names[0]));
+    return type_names[value->type];
 }
 
 static int sign_of(bool greater, bool less)
@@ -101,10 +101,10 @@ static int sign_of(bool greater, bool less)
  * is checked, and its fraction decides a draw. */
 static int compare_int_float(int64_t integer, double number)
 {
-    if (number >= TWO_63) {
+    if (number >= two_to_63) {
         return -1;
     }
-    if (number < -TWO_63) {
+    if (number < -two_to_63) {
         return 1;
     }
     int64_t whole = (int64_t)number;
@@ -117,7 +117,7 @@ static int compare_int_float(int64_t integer, double number)
 
 static int compare_uint_float(uint64_t integer, double number)
 {
-    if (number >= TWO_64) {
+    if (number >= two_to_64) {
         return -1;
     }
     if (number < 0) {
@@ -247,10 +247,10 @@ static void hash_bits(enum fingerprint_tag tag, uint64_t bits, unsigned char ret
 static struct cairn_value as_integer(const struct cairn_value *value)
 {
     double number = value->as.number;
-    if (number >= -TWO_63 && number < TWO_63 && (double)(int64_t)number == number) {
+    if (number >= -two_to_63 && number < two_to_63 && (double)(int64_t)number == number) {
         return cairn_value_int((int64_t)number);
     }
-    if (number >= TWO_63 && number < TWO_64) {
+    if (number >= two_to_63 && number < two_to_64) {
         return cairn_value_uint((uint64_t)number);
     }
     return *value;

@@ -8,12 +8,12 @@
 /* RFC 4122: 8-4-4-4-12 hexadecimal digits of any version. */
 static bool is_uuid(struct cairn_slice text)
 {
-    static const char SHAPE[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
-    if (text.size != sizeof(SHAPE) - 1) {
+    static const char shape[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+    if (text.size != sizeof(shape) - 1) {
         return false;
     }
     for (size_t i = 0; i < text.size; i++) {
-        bool fits = SHAPE[i] == '-' ? text.data[i] == '-' : cairn_format_is_hex(text.data[i]);
+        bool fits = shape[i] == '-' ? text.data[i] == '-' : cairn_format_is_hex(text.data[i]);
         if (!fits) {
             return false;
         }
@@ -50,7 +50,7 @@ static bool is_relative_json_pointer(struct cairn_slice text)
     return cairn_slice_is(rest, "#") || is_json_pointer(rest);
 }
 
-static const struct cairn_format FORMATS[] = {
+static const struct cairn_format formats[] = {
     {"date-time", "a date and time with a zone (2024-02-29T12:00:00Z)", cairn_format_is_date_time},
     {"date", "a date (2024-02-29)", cairn_format_is_date},
     {"time", "a time with a zone (12:00:00Z)", cairn_format_is_time},
@@ -74,15 +74,15 @@ static const struct cairn_format FORMATS[] = {
 const struct cairn_format *cairn_format_table(size_t *ret_count)
 {
     assert(ret_count != NULL);
-    *ret_count = sizeof(FORMATS) / sizeof(FORMATS[0]);
-    return FORMATS;
+    *ret_count = sizeof(formats) / sizeof(formats[0]);
+    return formats;
 }
 
 const struct cairn_format *cairn_format_find(struct cairn_slice name)
 {
-    for (size_t i = 0; i < sizeof(FORMATS) / sizeof(FORMATS[0]); i++) {
-        if (cairn_slice_is(name, FORMATS[i].name)) {
-            return &FORMATS[i];
+    for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
+        if (cairn_slice_is(name, formats[i].name)) {
+            return &formats[i];
         }
     }
     return NULL;

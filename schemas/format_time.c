@@ -14,9 +14,9 @@ static int two_digits(struct cairn_slice text, size_t at)
 
 static int days_of(int year, int month)
 {
-    static const int DAYS[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-    return DAYS[month - 1] + (month == 2 && leap ? 1 : 0);
+    return days[month - 1] + (month == 2 && leap ? 1 : 0);
 }
 
 bool cairn_format_is_date(struct cairn_slice text)

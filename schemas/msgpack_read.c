@@ -50,7 +50,7 @@ enum kind {
     KIND_MAP
 };
 
-static const struct format FORMATS[32] = {
+static const struct format formats[32] = {
     {KIND_NIL, 0},    {KIND_NEVER, 0},  {KIND_FALSE, 0},  {KIND_TRUE, 0},   {KIND_BIN, 1},
     {KIND_BIN, 2},    {KIND_BIN, 4},    {KIND_EXT, 1},    {KIND_EXT, 2},    {KIND_EXT, 4},
     {KIND_FLOAT, 4},  {KIND_FLOAT, 8},  {KIND_UINT, 1},   {KIND_UINT, 2},   {KIND_UINT, 4},
@@ -167,7 +167,7 @@ static enum cairn_rc open_container(struct reader *reader, size_t header, bool i
 /* The formats with a header byte of their own and a number or a length behind it. */
 static enum cairn_rc read_long(struct reader *reader, size_t header, struct cairn_value *value)
 {
-    struct format format = FORMATS[reader->bytes[header] - 0xc0];
+    struct format format = formats[reader->bytes[header] - 0xc0];
     uint64_t number = format.width;
     if (format.kind == KIND_FLOAT) {
         return take_float(reader, header, format.width, value);
@@ -218,7 +218,7 @@ static enum cairn_rc read_container(struct reader *reader, size_t header, bool i
 {
     uint64_t count = reader->bytes[header] & 0x0fu;
     if (reader->bytes[header] >= 0xc0) {
-        enum cairn_rc rc = take_number(reader, FORMATS[reader->bytes[header] - 0xc0].width, &count);
+        enum cairn_rc rc = take_number(reader, formats[reader->bytes[header] - 0xc0].width, &count);
         if (rc != CAIRN_OK) {
             return rc;
         }

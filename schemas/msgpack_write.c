@@ -30,7 +30,12 @@ static int pack_float(msgpack_packer *packer, double number)
     bool in_range = fabs(number) <= (double)FLT_MAX || !isfinite(number);
     float narrow = in_range ? (float)number : 0.0f;
     double wide = (double)narrow;
-    if (memcmp(&wide, &number, sizeof(wide)) == 0) {
+    /* By the bits: NaN equals nothing. */
+    uint64_t wide_bits = 0;
+    uint64_t bits = 0;
+    memcpy(&wide_bits, &wide, sizeof(wide_bits));
+    memcpy(&bits, &number, sizeof(bits));
+    if (wide_bits == bits) {
         return msgpack_pack_float(packer, narrow);
     }
     return msgpack_pack_double(packer, number);

@@ -273,7 +273,7 @@ enum cairn_rc cairn_schema_compile_contains(struct cairn_schema_compiler *compil
 enum cairn_rc cairn_schema_compile_if(struct cairn_schema_compiler *compiler,
                                       const struct cairn_value *value)
 {
-    static const char *const BRANCHES[] = {"if", "then", "else"};
+    static const char *const branches[] = {"if", "then", "else"};
     assert(value != NULL);
     struct cairn_schema_nodes *nodes =
         cairn_schema_alloc(compiler, sizeof(*nodes) + 3 * sizeof(nodes->at[0]));
@@ -282,10 +282,10 @@ enum cairn_rc cairn_schema_compile_if(struct cairn_schema_compiler *compiler,
     }
     nodes->count = 3;
     for (uint32_t i = 0; i < 3; i++) {
-        const struct cairn_value *branch = cairn_schema_keyword(compiler, BRANCHES[i]);
+        const struct cairn_value *branch = cairn_schema_keyword(compiler, branches[i]);
         nodes->at[i] = CAIRN_SCHEMA_NONE;
         enum cairn_rc rc = branch == NULL ? CAIRN_OK
-                                          : cairn_schema_child(compiler, branch, BRANCHES[i],
+                                          : cairn_schema_child(compiler, branch, branches[i],
                                                                CAIRN_SLICE_NONE, &nodes->at[i]);
         if (rc != CAIRN_OK) {
             return rc;
@@ -387,7 +387,7 @@ enum cairn_rc cairn_schema_compile_ref(struct cairn_schema_compiler *compiler,
 enum cairn_rc cairn_schema_compile_dynamic_ref(struct cairn_schema_compiler *compiler,
                                                const struct cairn_value *value)
 {
-    struct cairn_schema_target target;
+    struct cairn_schema_target target = {.schema = NULL};
     struct cairn_schema_instr instr = {.op = CAIRN_SCHEMA_REF};
     enum cairn_rc rc = find_target(compiler, value, &target, &instr.node);
     if (rc != CAIRN_OK || target.dynamic.data == NULL) {

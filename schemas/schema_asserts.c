@@ -21,18 +21,18 @@ static const char *type_names(struct cairn_schema_run *run, uint64_t mask)
     static const struct {
         const char *name;
         uint64_t bit;
-    } NAMES[] = {{"null", CAIRN_SCHEMA_BIT(CAIRN_NULL)},
-                 {"boolean", CAIRN_SCHEMA_BIT(CAIRN_BOOL)},
-                 {"number", CAIRN_SCHEMA_BIT(CAIRN_FLOAT)},
-                 {"integer", CAIRN_SCHEMA_WHOLE_FLOAT},
-                 {"string", CAIRN_SCHEMA_STRINGS},
-                 {"array", CAIRN_SCHEMA_ARRAYS},
-                 {"object", CAIRN_SCHEMA_MAPS}};
+    } rows[] = {{"null", CAIRN_SCHEMA_BIT(CAIRN_NULL)},
+                {"boolean", CAIRN_SCHEMA_BIT(CAIRN_BOOL)},
+                {"number", CAIRN_SCHEMA_BIT(CAIRN_FLOAT)},
+                {"integer", CAIRN_SCHEMA_WHOLE_FLOAT},
+                {"string", CAIRN_SCHEMA_STRINGS},
+                {"array", CAIRN_SCHEMA_ARRAYS},
+                {"object", CAIRN_SCHEMA_MAPS}};
     struct cairn_buf text = {.max = 128};
     enum cairn_rc rc = CAIRN_OK;
-    for (size_t i = 0; i < sizeof(NAMES) / sizeof(NAMES[0]); i++) {
-        if (rc == CAIRN_OK && (mask & NAMES[i].bit) != 0) {
-            rc = cairn_buf_printf(&text, "%s%s", text.size > 0 ? " or " : "", NAMES[i].name);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (rc == CAIRN_OK && (mask & rows[i].bit) != 0) {
+            rc = cairn_buf_printf(&text, "%s%s", text.size > 0 ? " or " : "", rows[i].name);
         }
     }
     const char *names = NULL;

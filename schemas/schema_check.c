@@ -8,7 +8,7 @@
 /* Running a program over a value: nothing is allocated unless there is a fault to report, a pattern
  * to match, or a container of hundreds of members to keep marks of. */
 
-static cairn_schema_op_fn *const OPS[CAIRN_SCHEMA_OP_COUNT] = {
+static cairn_schema_op_fn *const operations[CAIRN_SCHEMA_OP_COUNT] = {
 #define X(op, keyword, types, check) [CAIRN_SCHEMA_##op] = cairn_schema_##check,
     CAIRN_SCHEMA_OP_TABLE(X)
 #undef X
@@ -120,10 +120,10 @@ const char *cairn_schema_show(struct cairn_schema_run *run, const struct cairn_v
 bool cairn_schema_marks_init(struct cairn_schema_run *run, struct cairn_schema_marks *marks,
                              uint32_t count)
 {
-    static const size_t INLINE_WORDS = sizeof(marks->inline_bits) / sizeof(marks->inline_bits[0]);
+    static const size_t inline_words = sizeof(marks->inline_bits) / sizeof(marks->inline_bits[0]);
     marks->words = count / 64 + 1;
     marks->bits = marks->inline_bits;
-    if (marks->words <= INLINE_WORDS) {
+    if (marks->words <= inline_words) {
         memset(marks->inline_bits, 0, sizeof(marks->inline_bits));
         return true;
     }
@@ -151,7 +151,7 @@ static bool run_code(struct cairn_schema_run *run, const struct cairn_schema_nod
     uint32_t type = CAIRN_SCHEMA_BIT(visit->value->type);
     bool valid = true;
     for (; instr < end; instr++) {
-        if ((instr->types & type) != 0 && !OPS[instr->op](run, instr, visit)) {
+        if ((instr->types & type) != 0 && !operations[instr->op](run, instr, visit)) {
             valid = false;
             if (!cairn_schema_collects(run)) {
                 break;

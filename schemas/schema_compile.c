@@ -9,7 +9,7 @@
  * instructions when its turn comes. No recursion, and a $ref back to where it came from is just the
  * node that is there already. */
 
-static const uint16_t OP_TYPES[CAIRN_SCHEMA_OP_COUNT] = {
+static const uint16_t op_types[CAIRN_SCHEMA_OP_COUNT] = {
 #define X(op, keyword, types, check) [CAIRN_SCHEMA_##op] = CAIRN_SCHEMA_##types,
     CAIRN_SCHEMA_OP_TABLE(X)
 #undef X
@@ -34,11 +34,11 @@ void *cairn_schema_alloc(struct cairn_schema_compiler *compiler, size_t size)
 static const struct cairn_schema_keyword *keyword_named(const char *name)
 {
     size_t i = 0;
-    while (strcmp(CAIRN_SCHEMA_KEYWORDS[i].name, name) != 0) {
+    while (strcmp(cairn_schema_keyword_table[i].name, name) != 0) {
         i++;
-        assert(i < CAIRN_SCHEMA_KEYWORD_COUNT);
+        assert(i < cairn_schema_keyword_count);
     }
-    return &CAIRN_SCHEMA_KEYWORDS[i];
+    return &cairn_schema_keyword_table[i];
 }
 
 enum cairn_schema_op cairn_schema_own_op(const struct cairn_schema_compiler *compiler)
@@ -83,7 +83,7 @@ enum cairn_rc cairn_schema_emit(struct cairn_schema_compiler *compiler,
     if (rc != CAIRN_OK) {
         return rc;
     }
-    instr.types = OP_TYPES[instr.op];
+    instr.types = op_types[instr.op];
     compiler->code[compiler->code_count++] = instr;
     return CAIRN_OK;
 }
@@ -192,8 +192,8 @@ static enum cairn_rc compile_keywords(struct cairn_schema_compiler *compiler)
 {
     enum cairn_rc rc = cairn_schema_registry_vocabularies(
         compiler->registry, compiler->at->resource, &compiler->vocabularies, compiler->err);
-    for (size_t i = 0; i < CAIRN_SCHEMA_KEYWORD_COUNT && rc == CAIRN_OK; i++) {
-        const struct cairn_schema_keyword *keyword = &CAIRN_SCHEMA_KEYWORDS[i];
+    for (size_t i = 0; i < cairn_schema_keyword_count && rc == CAIRN_OK; i++) {
+        const struct cairn_schema_keyword *keyword = &cairn_schema_keyword_table[i];
         const struct cairn_value *value = cairn_schema_keyword(compiler, keyword->name);
         if (value != NULL) {
             compiler->keyword = keyword->name;
@@ -235,6 +235,7 @@ static enum cairn_rc compile_node(struct cairn_schema_compiler *compiler, uint32
     compiler->nodes[node].count = compiler->code_count - first;
     compiler->nodes[node].is_false = is_false;
     compiler->nodes[node].marks = marks_of(compiler, first);
+    compiler->at = NULL;
     return rc;
 }
 
@@ -387,12 +388,14 @@ static enum cairn_rc refuse_loops(struct cairn_schema_compiler *compiler)
     enum cairn_rc rc = CAIRN_OK;
     if (colours == NULL || stack == NULL) {
         rc = cairn_schema_no_memory(compiler);
+        goto done;
     }
     for (uint32_t i = 0; i < compiler->node_count && rc == CAIRN_OK; i++) {
         if (colours[i] == COLOUR_NEW) {
             rc = find_loop(compiler, colours, stack, i);
         }
     }
+done:
     cairn_mem_free(colours);
     cairn_mem_free(stack);
     return rc;

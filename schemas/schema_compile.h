@@ -44,8 +44,8 @@ struct cairn_schema_keyword {
 };
 
 /* In the order in which their instructions run: cheap ones first, unevaluated... last. */
-extern const struct cairn_schema_keyword CAIRN_SCHEMA_KEYWORDS[];
-extern const size_t CAIRN_SCHEMA_KEYWORD_COUNT;
+extern const struct cairn_schema_keyword cairn_schema_keyword_table[];
+extern const size_t cairn_schema_keyword_count;
 
 /* What an applicator's keyword is compiled by. */
 cairn_schema_keyword_fn cairn_schema_compile_object;

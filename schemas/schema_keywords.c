@@ -24,17 +24,17 @@ static bool add_type(struct cairn_slice name, uint64_t *mask)
     static const struct {
         const char *name;
         uint32_t types;
-    } TYPES[] = {{"null", CAIRN_SCHEMA_BIT(CAIRN_NULL)},
-                 {"boolean", CAIRN_SCHEMA_BIT(CAIRN_BOOL)},
-                 {"integer", CAIRN_SCHEMA_BIT(CAIRN_INT) | CAIRN_SCHEMA_BIT(CAIRN_UINT) |
-                                 CAIRN_SCHEMA_WHOLE_FLOAT},
-                 {"number", CAIRN_SCHEMA_NUMBERS},
-                 {"string", CAIRN_SCHEMA_STRINGS},
-                 {"array", CAIRN_SCHEMA_ARRAYS},
-                 {"object", CAIRN_SCHEMA_MAPS}};
-    for (size_t i = 0; i < sizeof(TYPES) / sizeof(TYPES[0]); i++) {
-        if (cairn_slice_is(name, TYPES[i].name)) {
-            *mask |= TYPES[i].types;
+    } rows[] = {{"null", CAIRN_SCHEMA_BIT(CAIRN_NULL)},
+                {"boolean", CAIRN_SCHEMA_BIT(CAIRN_BOOL)},
+                {"integer", CAIRN_SCHEMA_BIT(CAIRN_INT) | CAIRN_SCHEMA_BIT(CAIRN_UINT) |
+                                CAIRN_SCHEMA_WHOLE_FLOAT},
+                {"number", CAIRN_SCHEMA_NUMBERS},
+                {"string", CAIRN_SCHEMA_STRINGS},
+                {"array", CAIRN_SCHEMA_ARRAYS},
+                {"object", CAIRN_SCHEMA_MAPS}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (cairn_slice_is(name, rows[i].name)) {
+            *mask |= rows[i].types;
             return true;
         }
     }
@@ -168,7 +168,7 @@ static enum cairn_rc compile_nothing(struct cairn_schema_compiler *compiler,
 #define UNEVALUATED CAIRN_VOCABULARY_UNEVALUATED
 #define VALIDATION  CAIRN_VOCABULARY_VALIDATION
 
-const struct cairn_schema_keyword CAIRN_SCHEMA_KEYWORDS[] = {
+const struct cairn_schema_keyword cairn_schema_keyword_table[] = {
     {"type", VALIDATION, compile_type, CAIRN_SCHEMA_TYPE},
     {"const", VALIDATION, compile_const, CAIRN_SCHEMA_CONST},
     {"enum", VALIDATION, compile_enum, CAIRN_SCHEMA_ENUM},
@@ -214,5 +214,5 @@ const struct cairn_schema_keyword CAIRN_SCHEMA_KEYWORDS[] = {
      CAIRN_SCHEMA_UNEVALUATED_PROPERTIES},
 };
 
-const size_t CAIRN_SCHEMA_KEYWORD_COUNT =
-    sizeof(CAIRN_SCHEMA_KEYWORDS) / sizeof(CAIRN_SCHEMA_KEYWORDS[0]);
+const size_t cairn_schema_keyword_count =
+    sizeof(cairn_schema_keyword_table) / sizeof(cairn_schema_keyword_table[0]);

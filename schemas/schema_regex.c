@@ -51,7 +51,7 @@ struct translation {
 static const struct {
     const char *name;
     const char *code;
-} CATEGORIES[] = {{"Letter", "L"},
+} categories[] = {{"Letter", "L"},
                   {"Cased_Letter", "LC"},
                   {"Uppercase_Letter", "Lu"},
                   {"Lowercase_Letter", "Ll"},
@@ -109,11 +109,11 @@ static enum cairn_rc translate_property(struct translation *t)
         return refuse(t, "\\p without a property in braces");
     }
     struct cairn_slice name = cairn_slice_of(rest.data + 3, close - 3);
-    for (size_t i = 0; i < sizeof(CATEGORIES) / sizeof(CATEGORIES[0]); i++) {
-        if (cairn_slice_is(name, CATEGORIES[i].name)) {
+    for (size_t i = 0; i < sizeof(categories) / sizeof(categories[0]); i++) {
+        if (cairn_slice_is(name, categories[i].name)) {
             enum cairn_rc rc = copy(t, 3);
             if (rc == CAIRN_OK) {
-                rc = put(t, name.size, CATEGORIES[i].code);
+                rc = put(t, name.size, categories[i].code);
             }
             return rc == CAIRN_OK ? copy(t, 1) : rc;
         }

@@ -8,9 +8,9 @@
 #include "platform/map.h"
 #include "schemas/schema_program.h"
 
-#define CAIRN_SCHEMA_REGISTRY_BYTES_MAX (256u * 1024u * 1024u)
-#define CAIRN_SCHEMA_RESOURCES_MAX      65536
-#define CAIRN_SCHEMA_DOCUMENT_BYTES_MAX (16u * 1024u * 1024u)
+#define CAIRN_SCHEMA_REGISTRY_BYTES_MAX ((size_t)256 * 1024 * 1024)
+#define CAIRN_SCHEMA_RESOURCES_MAX      ((size_t)65536)
+#define CAIRN_SCHEMA_DOCUMENT_BYTES_MAX ((size_t)16 * 1024 * 1024)
 
 /* Bits of the vocabularies of 2020-12 that change what a schema asserts. */
 enum cairn_schema_vocabulary {

@@ -12,7 +12,7 @@ enum place { PLACE_SCHEMA, PLACE_LIST, PLACE_MAP };
 static const struct {
     const char *keyword;
     enum place place;
-} PLACES[] = {{"$defs", PLACE_MAP},
+} places[] = {{"$defs", PLACE_MAP},
               {"definitions", PLACE_MAP},
               {"properties", PLACE_MAP},
               {"patternProperties", PLACE_MAP},
@@ -104,10 +104,10 @@ enum cairn_rc cairn_schema_scan(struct cairn_schema_registry *registry,
     if (rc == CAIRN_OK) {
         rc = note_anchor(registry, resource, schema, "$dynamicAnchor", err);
     }
-    for (size_t i = 0; i < sizeof(PLACES) / sizeof(PLACES[0]) && rc == CAIRN_OK; i++) {
-        const struct cairn_value *value = cairn_value_at(schema, PLACES[i].keyword);
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]) && rc == CAIRN_OK; i++) {
+        const struct cairn_value *value = cairn_value_at(schema, places[i].keyword);
         if (value != NULL) {
-            rc = scan_children(registry, resource, PLACES[i].place, value, err);
+            rc = scan_children(registry, resource, places[i].place, value, err);
         }
     }
     return rc;

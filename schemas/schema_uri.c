@@ -136,9 +136,9 @@ static size_t merge(char *out, const struct parts *base, struct cairn_slice path
 
 static int hex_digit(char c)
 {
-    static const char DIGITS[] = "0123456789abcdef0123456789ABCDEF";
-    const char *at = c == '\0' ? NULL : strchr(DIGITS, c);
-    return at == NULL ? -1 : (int)(at - DIGITS) % 16;
+    static const char hex_digits[] = "0123456789abcdef0123456789ABCDEF";
+    const char *at = c == '\0' ? NULL : strchr(hex_digits, c);
+    return at == NULL ? -1 : (int)(at - hex_digits) % 16;
 }
 
 static enum cairn_rc decode(struct cairn_slice text, struct cairn_arena *arena,

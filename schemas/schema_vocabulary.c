@@ -8,7 +8,7 @@
 static const struct {
     const char *uri;
     uint32_t bit;
-} VOCABULARIES[] = {{DIALECT "vocab/core", CAIRN_VOCABULARY_CORE},
+} vocabularies[] = {{DIALECT "vocab/core", CAIRN_VOCABULARY_CORE},
                     {DIALECT "vocab/applicator", CAIRN_VOCABULARY_APPLICATOR},
                     {DIALECT "vocab/unevaluated", CAIRN_VOCABULARY_UNEVALUATED},
                     {DIALECT "vocab/validation", CAIRN_VOCABULARY_VALIDATION},
@@ -39,7 +39,7 @@ static const struct {
     const char *uri;
     const unsigned char *text;
     const unsigned int *size;
-} METASCHEMAS[] = {
+} metaschemas[] = {
 #define X(symbol, path)                                                                            \
     {DIALECT path, cairn_metaschema_##symbol, &cairn_metaschema_##symbol##_size},
     METASCHEMA_TABLE(X)
@@ -48,14 +48,14 @@ static const struct {
 
 size_t cairn_schema_metaschema_count(void)
 {
-    return sizeof(METASCHEMAS) / sizeof(METASCHEMAS[0]);
+    return sizeof(metaschemas) / sizeof(metaschemas[0]);
 }
 
 void cairn_schema_metaschema(size_t index, const char **ret_uri, struct cairn_slice *ret_text)
 {
     assert(index < cairn_schema_metaschema_count());
-    *ret_uri = METASCHEMAS[index].uri;
-    *ret_text = cairn_slice_of((const char *)METASCHEMAS[index].text, *METASCHEMAS[index].size);
+    *ret_uri = metaschemas[index].uri;
+    *ret_text = cairn_slice_of((const char *)metaschemas[index].text, *metaschemas[index].size);
 }
 
 /* One row of `$vocabulary`: a vocabulary that we do not know may be ignored only when it says so.
@@ -64,9 +64,9 @@ static enum cairn_rc add_vocabulary(const struct cairn_member *row, uint32_t *bi
                                     struct cairn_err *err)
 {
     struct cairn_slice uri = cairn_value_slice(&row->key);
-    for (size_t i = 0; i < sizeof(VOCABULARIES) / sizeof(VOCABULARIES[0]); i++) {
-        if (cairn_slice_is(uri, VOCABULARIES[i].uri)) {
-            *bits |= VOCABULARIES[i].bit;
+    for (size_t i = 0; i < sizeof(vocabularies) / sizeof(vocabularies[0]); i++) {
+        if (cairn_slice_is(uri, vocabularies[i].uri)) {
+            *bits |= vocabularies[i].bit;
             return CAIRN_OK;
         }
     }
