@@ -13,7 +13,9 @@ void cairn_command_problem(struct cairn_http_response *response,
                            struct cairn_http_request *request)
 {
     const struct cairn_value *extra = report->extra.type == CAIRN_MAP ? &report->extra : NULL;
-    cairn_http_problem(response, &report->err, extra, request);
+    struct cairn_err err = report->err;
+    cairn_reply_clean(&err);
+    cairn_http_problem(response, &err, extra, request);
 }
 
 /* ---- the request ---- */

@@ -177,14 +177,14 @@ enum cairn_rc cairn_reply_value(const struct cairn_answer *answer, bool batch,
 
 /* ---- problems ---- */
 
-/* A script may throw any bytes, and a long text is cut anywhere: what goes out is UTF-8. */
-static void clean_text(char *text)
+void cairn_reply_clean(struct cairn_err *err)
 {
-    size_t size = strlen(text);
+    size_t size = strlen(err->text);
+    assert(size < sizeof(err->text));
     for (size_t at = 0; at < size;) {
-        at += cairn_utf8_valid_prefix(cairn_slice_of(text + at, size - at));
+        at += cairn_utf8_valid_prefix(cairn_slice_of(err->text + at, size - at));
         if (at < size) {
-            text[at] = '?';
+            err->text[at] = '?';
         }
     }
 }
@@ -208,7 +208,6 @@ void cairn_reply_report(const struct cairn_answer *answer, const struct cairn_co
     } else if (answer->rc == CAIRN_ESCRIPT && answer->place != NULL) {
         add(&members, "place", cairn_value_string(cairn_slice_str(answer->place)));
     }
-    clean_text(report->err.text);
     if (members.rc == CAIRN_OK) {
         report->extra = cairn_value_map(&members.builder);
     }
@@ -218,14 +217,16 @@ enum cairn_rc cairn_reply_problem(const struct cairn_fault_report *report,
                                   struct cairn_arena *arena, struct cairn_value *ret_value)
 {
     const struct cairn_err_info *info = cairn_err_info(report->err.rc);
+    struct cairn_err err = report->err;
+    cairn_reply_clean(&err);
     struct members members = {.builder = {.arena = arena}};
     char type[64];
     (void)snprintf(type, sizeof(type), "/problems/%s", info->slug);
     add_text(&members, "type", cairn_slice_str(type));
     add(&members, "title", cairn_value_string(cairn_slice_str(info->title)));
     add(&members, "status", cairn_value_int(info->status));
-    if (report->err.text[0] != '\0') {
-        add_text(&members, "detail", cairn_slice_str(report->err.text));
+    if (err.text[0] != '\0') {
+        add_text(&members, "detail", cairn_slice_str(err.text));
     }
     if (report->extra.type == CAIRN_MAP) {
         for (uint32_t i = 0; i < report->extra.count && members.rc == CAIRN_OK; i++) {

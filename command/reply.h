@@ -27,6 +27,9 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_reply_value(const struct cairn_answer *answ
  * of its kind: code; expected and actual; place. */
 void cairn_reply_report(const struct cairn_answer *answer, const struct cairn_command *command,
                         struct cairn_arena *arena, struct cairn_fault_report *report);
+/* Make err's text UTF-8: a script may throw any bytes, and a text that is too long is cut anywhere.
+ */
+void cairn_reply_clean(struct cairn_err *err);
 /* A whole problem document as a value: what cairn_http_problem writes. ENOMEM. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_reply_problem(const struct cairn_fault_report *report,
                                                    struct cairn_arena *arena,
