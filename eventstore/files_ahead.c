@@ -140,6 +140,7 @@ enum cairn_rc cairn_files_room(struct cairn_files *files, struct cairn_files_par
     uint64_t from = part->ready;
     bool enough = from >= end;
     part->filling = part->filling || (!enough && os == 0);
+    part->outran = part->outran || !enough;
     (void)pthread_mutex_unlock(&files->lock);
     if (os != 0) {
         return CAIRN_FAIL_OS(err, os, "extend a segment of %s/%u", files->folder,
@@ -148,7 +149,7 @@ enum cairn_rc cairn_files_room(struct cairn_files *files, struct cairn_files_par
     if (enough) {
         return CAIRN_OK;
     }
-    uint64_t to = end - from < CAIRN_AHEAD_CHUNK_BYTES ? from + CAIRN_AHEAD_CHUNK_BYTES : end;
+    uint64_t to = end + CAIRN_AHEAD_CHUNK_BYTES;
     os = extend(files, part->fd, from, to, false);
     (void)pthread_mutex_lock(&files->lock);
     part->filling = false;
@@ -182,9 +183,12 @@ static void fill(struct cairn_files *files, struct cairn_files_part *part)
     uint64_t to = part->pos_hint + CAIRN_AHEAD_HIGH_BYTES;
     to = to < part->limit ? to : part->limit;
     int fd = part->fd;
+    /* Large groups outrun the zeros and would wait for them: there only allocate. */
+    bool zeros = !part->outran;
+    part->outran = false;
     part->filling = true;
     (void)pthread_mutex_unlock(&files->lock);
-    int os = extend(files, fd, from, to, true);
+    int os = extend(files, fd, from, to, zeros);
     (void)pthread_mutex_lock(&files->lock);
     part->filling = false;
     if (os == 0) {

@@ -25,6 +25,7 @@ struct cairn_files_part {
     uint32_t cap;
     uint64_t ready; /* bytes of the current segment that are allocated and read as zeros or data */
     bool filling;   /* somebody extends the current segment: its fd must stay */
+    bool outran;    /* a commit needed room that was not there yet: zeros would only slow it down */
     int fill_os;    /* errno of a fill that failed in the background; 0 */
     uint64_t pos_hint; /* pos, as the filling thread may see it */
     /* Writer's, one thread at a time. */

@@ -321,8 +321,8 @@ enum cairn_rc cairn_index_file_head(struct cairn_index *index, struct cairn_slic
 
 /* Stand at the row that holds version, or at the first one behind it. */
 static enum cairn_rc stand(struct look *look, struct cairn_slice stream, uint64_t version,
-                           struct cairn_slice *ret_key, struct cairn_slice *ret_value,
-                           struct cairn_err *err)
+                           enum cairn_direction direction, struct cairn_slice *ret_key,
+                           struct cairn_slice *ret_value, struct cairn_err *err)
 {
     char key[ROW_KEY_MAX];
     struct cairn_index_row row;
@@ -333,8 +333,8 @@ static enum cairn_rc stand(struct look *look, struct cairn_slice stream, uint64_
     if (rc == CAIRN_OK && row_read(*ret_key, *ret_value, stream, &row)) {
         return CAIRN_OK;
     }
-    if (rc != CAIRN_OK && rc != CAIRN_ENOENT) {
-        return rc;
+    if (direction == CAIRN_BACKWARD || (rc != CAIRN_OK && rc != CAIRN_ENOENT)) {
+        return rc; /* backwards there is nothing behind: the caller sees another stream's row */
     }
     return cairn_kv_seek(look->cursor, CAIRN_KV_AT_OR_AFTER, wanted, ret_key, ret_value, err);
 }
@@ -356,7 +356,7 @@ enum cairn_rc cairn_index_file_rows(struct cairn_index *index, struct cairn_slic
     if (rc != CAIRN_OK) {
         return rc;
     }
-    rc = stand(&look, stream, version, &key, &value, err);
+    rc = stand(&look, stream, version, direction, &key, &value, err);
     enum cairn_kv_step step = direction == CAIRN_FORWARD ? CAIRN_KV_NEXT : CAIRN_KV_PREVIOUS;
     while (rc == CAIRN_OK && count < max) {
         struct cairn_index_row row;
