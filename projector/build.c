@@ -188,6 +188,7 @@ static enum cairn_rc follow(struct build *build, struct cairn_build_meter *meter
     const struct cairn_follower *follower = build->group.followers[0];
     while (!switched && rc == CAIRN_OK) {
         size_t events = 0;
+        uint64_t lag = 0;
         if (build->hooks != NULL && build->hooks->cancelled != NULL &&
             build->hooks->cancelled(build->hooks->self)) {
             return CAIRN_FAIL(err, CAIRN_ESTOPPED, "cancelled; nothing was switched");
@@ -204,8 +205,11 @@ static enum cairn_rc follow(struct build *build, struct cairn_build_meter *meter
         if (rc == CAIRN_OK) {
             cairn_build_meter_report(meter, follower->head.events, follower->head.all, false);
         }
+        if (rc == CAIRN_OK) {
+            rc = cairn_view_group_lag(&build->group, &lag, err);
+        }
         /* Near the end, though it may move on as fast as this reads: the live one moves, too. */
-        if (rc == CAIRN_OK && events < CAIRN_GROUP_LIVE_EVENTS) {
+        if (rc == CAIRN_OK && (events == 0 || lag < CAIRN_GROUP_LIVE_EVENTS)) {
             rc = try_switch(build, &switched, err);
         }
     }

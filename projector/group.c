@@ -10,10 +10,17 @@
 /* What a single command may need beyond it. */
 #define BATCH_BYTES_MAX (1024u * 1024u * 1024u)
 
-/* A place in the batch: of an event. */
-struct batch_place {
-    size_t chunk;
-    size_t event;
+/* The value of one event, unpacked and lifted. */
+#define EVENT_BYTES_MAX (256u * 1024u * 1024u)
+
+/* A batch under way. */
+struct batch {
+    struct cairn_position position; /* behind its last event */
+    size_t events;
+    size_t reads; /* of the source */
+    bool full;    /* no more fits: it ends here, though more was read */
+    bool failed;  /* a follower did */
+    bool again; /* it cannot be cut back, because it is of several reads: take it anew, carefully */
 };
 
 enum cairn_rc cairn_view_group_init(struct cairn_view_group *group,
@@ -25,7 +32,8 @@ enum cairn_rc cairn_view_group_init(struct cairn_view_group *group,
                                        .store = options->store,
                                        .clock = options->clock == NULL ? cairn_clock_system()
                                                                        : options->clock,
-                                       .arena = {.max = BATCH_BYTES_MAX}};
+                                       .arena = {.max = BATCH_BYTES_MAX},
+                                       .event_arena = {.max = EVENT_BYTES_MAX}};
     if (options->metrics != NULL) {
         group->batch_seconds =
             cairn_metrics_add(options->metrics, CAIRN_HISTOGRAM, "cairn_view_batch_seconds", NULL,
@@ -45,6 +53,7 @@ void cairn_view_group_fini(struct cairn_view_group *group)
     cairn_upcaster_free(group->upcaster);
     group->upcaster = NULL;
     cairn_arena_fini(&group->arena);
+    cairn_arena_fini(&group->event_arena);
 }
 
 void cairn_view_group_add(struct cairn_view_group *group, struct cairn_follower *follower)
@@ -89,9 +98,10 @@ static enum cairn_rc event_value(struct cairn_view_group *group, const struct ca
         return CAIRN_OK;
     }
     struct cairn_value data;
-    enum cairn_rc rc = cairn_upcaster_data(group->upcaster, event, &group->arena, &data, err);
+    cairn_arena_reset(&group->event_arena);
+    enum cairn_rc rc = cairn_upcaster_data(group->upcaster, event, &group->event_arena, &data, err);
     if (rc == CAIRN_OK) {
-        rc = cairn_projection_event(event, &data, &group->arena, value);
+        rc = cairn_projection_event(event, &data, &group->event_arena, value);
         rc = rc == CAIRN_OK ? rc : CAIRN_FAIL(err, rc, "read an event");
     }
     *made = rc == CAIRN_OK;
@@ -133,14 +143,13 @@ static bool batch_is_big(const struct cairn_view_group *group)
     return big;
 }
 
-/* All events, for all followers. ret_end: where the batch ended, before its end when it grew big.
- */
-static enum cairn_rc apply_all(struct cairn_view_group *group, struct batch_place *ret_end,
-                               struct cairn_err *err)
+/* Everything of one read, for all followers, until the batch is full. */
+static enum cairn_rc apply_read(struct cairn_view_group *group, struct batch *batch,
+                                struct cairn_err *err)
 {
-    for (size_t c = 0; c < group->chunks.count; c++) {
+    for (size_t c = 0; c < group->chunks.count && !batch->full; c++) {
         const struct cairn_chunk *chunk = &group->chunks.items[c];
-        for (size_t e = 0; e < chunk->count; e++) {
+        for (size_t e = 0; e < chunk->count && !batch->full; e++) {
             const struct cairn_event *event = &chunk->events[e];
             struct cairn_value value;
             bool made = false;
@@ -149,14 +158,34 @@ static enum cairn_rc apply_all(struct cairn_view_group *group, struct batch_plac
                 if (rc != CAIRN_OK) {
                     return rc;
                 }
+                batch->failed = batch->failed || group->followers[i]->failure.failed;
             }
-            if (cairn_event_is_last(event) && batch_is_big(group)) {
-                *ret_end = (struct batch_place){.chunk = c, .event = e + 1};
-                return CAIRN_OK;
-            }
+            batch->position.offsets[event->partition] = event->offset;
+            batch->events++;
+            batch->full = cairn_event_is_last(event) && batch_is_big(group);
         }
     }
-    *ret_end = (struct batch_place){.chunk = group->chunks.count, .event = 0};
+    return CAIRN_OK;
+}
+
+/* Read and apply until the batch has its events, or the log has no more for now. */
+static enum cairn_rc apply_reads(struct cairn_view_group *group, size_t max_events,
+                                 const struct cairn_position *until, struct batch *batch,
+                                 struct cairn_err *err)
+{
+    while (!batch->full && !batch->failed && batch->events < max_events &&
+           (batch->reads == 0 || !group->careful)) {
+        enum cairn_rc rc = cairn_source_next(group->source, max_events - batch->events, until,
+                                             &group->chunks, err);
+        if (rc != CAIRN_OK || group->chunks.count == 0) {
+            return rc;
+        }
+        batch->reads++;
+        rc = apply_read(group, batch, err);
+        if (rc != CAIRN_OK) {
+            return rc;
+        }
+    }
     return CAIRN_OK;
 }
 
@@ -190,7 +219,7 @@ static enum cairn_rc cut_back(struct cairn_view_group *group, struct cairn_follo
             }
         }
     }
-    assert(!"the event that failed is in the batch");
+    assert(false && "the event that failed is in the batch");
     return CAIRN_OK;
 }
 
@@ -234,8 +263,9 @@ static enum cairn_rc write_all(struct cairn_view_group *group, struct cairn_err 
     return rc;
 }
 
-/* The batch against one snapshot, up to the commit. */
-static enum cairn_rc run_batch(struct cairn_view_group *group, struct batch_place *ret_end,
+/* The batch against one snapshot, up to the commit; nothing is committed where nothing was read. */
+static enum cairn_rc run_batch(struct cairn_view_group *group, size_t max_events,
+                               const struct cairn_position *until, struct batch *batch,
                                struct cairn_err *err)
 {
     struct cairn_kv_txn *snapshot = NULL;
@@ -247,31 +277,17 @@ static enum cairn_rc run_batch(struct cairn_view_group *group, struct batch_plac
         group->followers[i]->failure.failed = false;
         cairn_follower_begin(group->followers[i], snapshot, &group->arena);
     }
-    rc = apply_all(group, ret_end, err);
-    if (rc == CAIRN_OK) {
+    rc = apply_reads(group, max_events, until, batch, err);
+    batch->again = batch->failed && batch->reads > 1;
+    if (rc == CAIRN_OK && batch->events > 0 && !batch->again) {
         rc = seal_all(group, snapshot, err);
-    }
-    if (rc == CAIRN_OK) {
-        rc = write_all(group, err);
-    }
-    cairn_kv_end(snapshot);
-    return rc;
-}
-
-/* Move the group's position to where the batch ended; returns how many events that were. */
-static size_t move_position(struct cairn_view_group *group, struct batch_place end)
-{
-    size_t events = 0;
-    for (size_t c = 0; c < group->chunks.count; c++) {
-        const struct cairn_chunk *chunk = &group->chunks.items[c];
-        size_t count = c < end.chunk ? chunk->count : c == end.chunk ? end.event : 0;
-        if (count > 0) {
-            const struct cairn_event *last = &chunk->events[count - 1];
-            group->position.offsets[last->partition] = last->offset;
-            events += count;
+        if (rc == CAIRN_OK) {
+            rc = write_all(group, err);
         }
     }
-    return events;
+    cairn_kv_end(snapshot);
+    cairn_arena_reset(&group->arena);
+    return rc;
 }
 
 /* The source stands behind what was applied: after a failure, or when a batch was cut short. */
@@ -281,39 +297,58 @@ static void forget_source(struct cairn_view_group *group)
     group->source = NULL;
 }
 
+/* One batch, taken anew where it cannot be cut back. */
+static enum cairn_rc take_batch(struct cairn_view_group *group, size_t max_events,
+                                const struct cairn_position *until, struct batch *batch,
+                                struct cairn_err *err)
+{
+    enum cairn_rc rc = CAIRN_OK;
+    do {
+        *batch = (struct batch){.position = group->position};
+        if (group->source == NULL) {
+            rc = cairn_source_open(group->store, &group->position, &group->source, err);
+        }
+        if (rc == CAIRN_OK) {
+            rc = run_batch(group, max_events, until, batch, err);
+        }
+        if (rc != CAIRN_OK || batch->full || batch->again) {
+            forget_source(group);
+        }
+        group->careful = rc == CAIRN_OK && (batch->again || (group->careful && !batch->failed));
+    } while (rc == CAIRN_OK && batch->again);
+    return rc;
+}
+
 enum cairn_rc cairn_view_group_step(struct cairn_view_group *group, size_t max_events,
                                     const struct cairn_position *until, size_t *ret_events,
                                     struct cairn_err *err)
 {
-    enum cairn_rc rc = CAIRN_OK;
-    if (group->source == NULL) {
-        rc = cairn_source_open(group->store, &group->position, &group->source, err);
-    }
-    if (rc == CAIRN_OK) {
-        rc = cairn_source_next(group->source, max_events, until, &group->chunks, err);
-    }
-    if (rc != CAIRN_OK || group->chunks.count == 0) {
-        *ret_events = 0;
-        return rc;
-    }
-    struct batch_place end;
+    assert(max_events > 0 && ret_events != NULL);
+    struct batch batch;
     int64_t begun_ns = cairn_clock_monotonic_ns(group->clock);
-    rc = run_batch(group, &end, err);
-    cairn_arena_reset(&group->arena);
-    if (rc != CAIRN_OK) {
-        forget_source(group);
+    *ret_events = 0;
+    enum cairn_rc rc = take_batch(group, max_events, until, &batch, err);
+    if (rc != CAIRN_OK || batch.events == 0) {
+        group->careful = false;
         return rc;
     }
     for (size_t i = 0; i < group->count; i++) {
         cairn_follower_done(group->followers[i]);
     }
-    size_t events = move_position(group, end);
-    if (events < group->chunks.events) {
-        forget_source(group);
-    }
+    group->position = batch.position;
     cairn_metric_observe_ns(group->batch_seconds,
                             cairn_clock_monotonic_ns(group->clock) - begun_ns);
-    assert(events > 0);
-    *ret_events = events;
+    *ret_events = batch.events;
     return CAIRN_OK;
+}
+
+enum cairn_rc cairn_view_group_lag(const struct cairn_view_group *group, uint64_t *ret_lag,
+                                   struct cairn_err *err)
+{
+    struct cairn_position end;
+    enum cairn_rc rc = cairn_store_end(group->store, &end, err);
+    if (rc == CAIRN_OK) {
+        *ret_lag = cairn_position_lag(&group->position, &end);
+    }
+    return rc;
 }

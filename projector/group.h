@@ -13,7 +13,7 @@
 #define CAIRN_GROUP_FOLLOWERS_MAX 128
 /* Events of one batch: while following, and while building, where nobody waits for the first. */
 #define CAIRN_GROUP_LIVE_EVENTS  4096u
-#define CAIRN_GROUP_BUILD_EVENTS 16384u
+#define CAIRN_GROUP_BUILD_EVENTS 32768u
 
 struct cairn_view_group {
     struct cairn_views *views;
@@ -23,7 +23,9 @@ struct cairn_view_group {
     struct cairn_position position;     /* how far the source was applied */
     struct cairn_metric *batch_seconds; /* may be NULL */
     const struct cairn_clock *clock;
-    struct cairn_arena arena; /* of the batch */
+    struct cairn_arena arena;       /* of the batch: write-sets */
+    struct cairn_arena event_arena; /* of the event in hand: its value */
+    bool careful; /* one read a batch, so that the command that failed is still in memory */
     struct cairn_chunks chunks;
     struct cairn_follower *followers[CAIRN_GROUP_FOLLOWERS_MAX]; /* owned */
     size_t count;
@@ -59,5 +61,8 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_view_group_step(struct cairn_view_group *gr
                                                      size_t max_events,
                                                      const struct cairn_position *until,
                                                      size_t *ret_events, struct cairn_err *err);
+/* Events between the group's position and the end of the log. errors: EIO. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_view_group_lag(const struct cairn_view_group *group,
+                                                    uint64_t *ret_lag, struct cairn_err *err);
 
 #endif

@@ -65,17 +65,20 @@ static void release(struct cairn_projector *projector, struct cairn_view_group *
 static void advance(struct cairn_projector *projector, struct cairn_view_group *group)
 {
     int tries = 0;
-    size_t events = CAIRN_GROUP_BUILD_EVENTS;
-    while (group->count > 0 && events >= CAIRN_GROUP_LIVE_EVENTS && !is_stopping(projector)) {
+    uint64_t lag = UINT64_MAX;
+    while (group->count > 0 && lag >= CAIRN_GROUP_LIVE_EVENTS && !is_stopping(projector)) {
         struct cairn_err err;
+        size_t events = 0;
         enum cairn_rc rc =
             cairn_view_group_step(group, CAIRN_GROUP_BUILD_EVENTS, NULL, &events, &err);
+        if (rc == CAIRN_OK) {
+            rc = cairn_view_group_lag(group, &lag, &err);
+        }
         if (rc == CAIRN_OK) {
             release(projector, group, false);
             continue;
         }
         cairn_log_error(projector->options.log, CAIRN_LOG_ERROR, "projector", "build failed", &err);
-        events = CAIRN_GROUP_BUILD_EVENTS;
         if (++tries >= BUILD_TRIES_MAX) {
             break; /* the live thread goes on trying */
         }

@@ -147,7 +147,7 @@ bool cairn_view_test_value(const struct cairn_view_test *test, const struct cair
         }
         return outcome == EQUAL;
     }
-    assert(!"an operator of the table");
+    assert(false && "an operator of the table");
     return false;
 }
 

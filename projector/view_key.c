@@ -20,7 +20,7 @@ static double floor_int(int64_t integer, unsigned *ret_rest)
 {
     double below = (double)integer;
     if (below >= TWO_POW_63 || (int64_t)below > integer) {
-        below = nextafter(below, -INFINITY);
+        below = nextafter(below, -HUGE_VAL);
     }
     uint64_t rest = (uint64_t)integer - (uint64_t)(int64_t)below;
     assert(rest <= REST_MAX);
@@ -32,7 +32,7 @@ static double floor_uint(uint64_t integer, unsigned *ret_rest)
 {
     double below = (double)integer;
     if (below >= TWO_POW_64 || (uint64_t)below > integer) {
-        below = nextafter(below, -INFINITY);
+        below = nextafter(below, -HUGE_VAL);
     }
     uint64_t rest = integer - (uint64_t)below;
     assert(rest <= REST_MAX);

@@ -360,7 +360,7 @@ static enum cairn_rc take_collection(struct lister *lister, const struct collect
 static enum cairn_rc collect(struct lister *lister, int column,
                              const struct cairn_view_spans *spans)
 {
-    struct collection collection;
+    struct collection collection = {.count = 0};
     struct cairn_kv_cursor *cursor = NULL;
     bool of_keys = column == CAIRN_VIEW_COLUMN_KEY;
     enum cairn_rc rc = begin_collection(lister, &collection);
@@ -447,7 +447,7 @@ static enum cairn_rc find_collected(struct lister *lister, struct plan *plan)
     size_t best = COLLECT_POINTS_MAX;
     enum cairn_rc rc = CAIRN_OK;
     for (int i = 0; i < (int)lister->code.column_count && rc == CAIRN_OK; i++) {
-        struct cairn_view_spans spans;
+        struct cairn_view_spans spans = {.count = 0};
         bool points = false;
         bool filtered = false;
         size_t count = 0;

@@ -99,7 +99,7 @@ static void add_value(struct span_builder *builder, enum cairn_view_operator op,
         add_span(builder, class_bound(builder, first), behind);
         break;
     case CAIRN_OP_NEQ:
-        assert(!"an inequality has no span");
+        assert(false && "an inequality has no span");
         break;
     }
 }
@@ -149,7 +149,7 @@ static void add_key(struct span_builder *builder, enum cairn_view_operator op,
         add_span(builder, first, behind);
         break;
     case CAIRN_OP_NEQ:
-        assert(!"an inequality has no span");
+        assert(false && "an inequality has no span");
         break;
     }
 }

@@ -58,7 +58,9 @@ static enum cairn_rc check_format(struct cairn_views *views, bool writer, struct
     rc = cairn_view_format_check(txn, views->meta, err);
     if (rc == CAIRN_ENOENT && writer) {
         rc = cairn_view_format_put(txn, views->meta, err);
-        return rc == CAIRN_OK ? cairn_kv_commit(txn, err) : (cairn_kv_end(txn), rc);
+        if (rc == CAIRN_OK) {
+            return cairn_kv_commit(txn, err);
+        }
     }
     cairn_kv_end(txn);
     if (rc == CAIRN_ENOENT) {

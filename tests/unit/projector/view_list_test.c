@@ -28,25 +28,26 @@ static const char mixed[] =
     "  end\n"
     "end\n";
 
+#define SIXTY     "pppppppppppppppppppppppppppppppppppppppppppppppppppppppppppp"
+#define LONG_TEXT SIXTY SIXTY "17"
+
 static const char *const columns[] = {"a", "b", "c", "key"};
-static const char *const texts[] = {
-    "5",
-    "2.5",
-    "true",
-    "false",
-    "null",
-    "abc",
-    "-3",
-    "0",
-    "9007199254740993",
-    "row-5",
-    "k4242",
-    "7",
-    "1e2",
-    "9007199254740992",
-    "ppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppp"
-    "pppppppppppppppppppppppppppppppppppppppppppppppppppppp17",
-    ""};
+static const char *const texts[] = {"5",
+                                    "2.5",
+                                    "true",
+                                    "false",
+                                    "null",
+                                    "abc",
+                                    "-3",
+                                    "0",
+                                    "9007199254740993",
+                                    "row-5",
+                                    "k4242",
+                                    "7",
+                                    "1e2",
+                                    "9007199254740992",
+                                    LONG_TEXT,
+                                    ""};
 
 struct model {
     struct cairn_view_row *rows; /* by key */
