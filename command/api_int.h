@@ -5,8 +5,8 @@
 #include "command/api.h"
 #include "command/reply.h"
 
-#define CAIRN_COMMAND_BODY_DEFAULT (1024u * 1024u)
-#define CAIRN_BATCH_BODY_DEFAULT   (32u * 1024u * 1024u)
+#define CAIRN_COMMAND_BODY_DEFAULT ((size_t)1 << 20)
+#define CAIRN_BATCH_BODY_DEFAULT   ((size_t)32 << 20)
 
 enum { CAIRN_COMMAND_ROUTE_COUNT = 2 };
 

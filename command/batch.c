@@ -12,11 +12,11 @@
 
 /* Commands of one chunk, and bytes of NDJSON after which a chunk ends early. */
 #define CAIRN_BATCH_CHUNK_MAX       2048
-#define CAIRN_BATCH_CHUNK_BYTES_MAX (2u * 1024u * 1024u)
+#define CAIRN_BATCH_CHUNK_BYTES_MAX ((size_t)2 << 20)
 /* Bytes that one chunk may take when parsed and answered. */
-#define CAIRN_BATCH_ARENA_MAX (256u * 1024u * 1024u)
+#define CAIRN_BATCH_ARENA_MAX ((size_t)256 << 20)
 /* Answers beyond this many bytes go out while the batch runs. */
-#define CAIRN_BATCH_FLUSH_BYTES (4u * 1024u * 1024u)
+#define CAIRN_BATCH_FLUSH_BYTES ((size_t)4 << 20)
 
 /* One item of the chunk: a command, or the fault that kept it from being one. */
 struct item {

@@ -11,7 +11,7 @@ static const struct {
     const char *name;
     enum cairn_value_type type;
     bool needed;
-} PARTS[PART_COUNT] = {
+} known_parts[PART_COUNT] = {
     [PART_AGGREGATE] = {"aggregate", CAIRN_STRING, true},
     [PART_ID] = {"id", CAIRN_STRING, true},
     [PART_COMMAND] = {"command", CAIRN_STRING, true},
@@ -21,12 +21,12 @@ static const struct {
 };
 
 /* What no item that leaves `data` out needs to say. */
-static const struct cairn_value NO_DATA = {.type = CAIRN_MAP};
+static const struct cairn_value no_data = {.type = CAIRN_MAP};
 
 static int find_part(struct cairn_slice name)
 {
     for (int part = 0; part < PART_COUNT; part++) {
-        if (cairn_slice_is(name, PARTS[part].name)) {
+        if (cairn_slice_is(name, known_parts[part].name)) {
             return part;
         }
     }
@@ -48,15 +48,15 @@ static enum cairn_rc sort_members(const struct cairn_value *item, const struct c
             return CAIRN_FAIL(err, CAIRN_EINVAL, "unknown member \"%.*s\"",
                               CAIRN_SLICE_ARG(cairn_value_slice(&member->key)));
         }
-        if (part != PART_DATA && member->value.type != PARTS[part].type) {
-            return CAIRN_FAIL(err, CAIRN_EINVAL, "\"%s\" must be %s", PARTS[part].name,
+        if (part != PART_DATA && member->value.type != known_parts[part].type) {
+            return CAIRN_FAIL(err, CAIRN_EINVAL, "\"%s\" must be %s", known_parts[part].name,
                               part == PART_EXPECTED ? "a version" : "a string");
         }
         parts[part] = &member->value;
     }
     for (int part = 0; part < PART_COUNT; part++) {
-        if (PARTS[part].needed && parts[part] == NULL) {
-            return CAIRN_FAIL(err, CAIRN_EINVAL, "\"%s\" is missing", PARTS[part].name);
+        if (known_parts[part].needed && parts[part] == NULL) {
+            return CAIRN_FAIL(err, CAIRN_EINVAL, "\"%s\" is missing", known_parts[part].name);
         }
     }
     return CAIRN_OK;
@@ -105,15 +105,17 @@ enum cairn_rc cairn_batch_read_item(struct cairn_batch_reader *reader,
 {
     assert(reader->domain != NULL);
     const struct cairn_value *parts[PART_COUNT] = {NULL};
-    struct cairn_command command = {.data = &NO_DATA};
+    struct cairn_command command = {.data = &no_data};
     struct cairn_err *err = &report->err;
     report->extra = cairn_value_null();
     enum cairn_rc rc = sort_members(item, parts, err);
     if (rc == CAIRN_OK) {
+        assert(parts[PART_AGGREGATE] != NULL && parts[PART_COMMAND] != NULL);
         rc = find_command(reader, cairn_value_slice(parts[PART_AGGREGATE]),
                           cairn_value_slice(parts[PART_COMMAND]), &command.command, err);
     }
     if (rc == CAIRN_OK) {
+        assert(parts[PART_ID] != NULL);
         command.id = cairn_value_slice(parts[PART_ID]);
         rc = cairn_request_check_id(command.id, err);
     }

@@ -9,7 +9,7 @@
 #include "schemas/domain.h"
 
 /* Bytes that all hosts of a Lua decider may take together, where the limits do not say. */
-#define CAIRN_DECIDER_MEMORY_DEFAULT (256u * 1024u * 1024u)
+#define CAIRN_DECIDER_MEMORY_DEFAULT ((size_t)256 << 20)
 
 /* A state as the decider keeps it; 0 is none. */
 typedef int cairn_state;

@@ -10,7 +10,7 @@
 /* Functions of one script. */
 #define CAIRN_FUNCTIONS_MAX 10000
 /* Bytes of names and initial states of one script. */
-#define CAIRN_SCRIPT_ARENA_MAX (16u * 1024u * 1024u)
+#define CAIRN_SCRIPT_ARENA_MAX ((size_t)16 << 20)
 
 /* A function of a script. What is not taken need not be built. */
 struct function {

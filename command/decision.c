@@ -82,6 +82,9 @@ bool cairn_decision_rejects(const struct cairn_lua_result *result, struct cairn_
         return false;
     }
     const struct cairn_value *reject = cairn_value_at(&result->values[0], "reject");
+    if (reject == NULL) {
+        return false;
+    }
     struct cairn_slice code = cairn_value_get_string(reject, "code");
     if (code.size == 0) {
         return false;

@@ -8,9 +8,9 @@
 /* Events read at a time. */
 #define CAIRN_FOLD_PAGE_MAX 512
 /* Bytes that one page may take when parsed; a page is about 4 MiB of events at most. */
-#define CAIRN_FOLD_ARENA_MAX (256u * 1024u * 1024u)
+#define CAIRN_FOLD_ARENA_MAX ((size_t)256 << 20)
 /* Bytes of a state as msgpack; a bigger one is not kept as a snapshot. */
-#define CAIRN_SNAPSHOT_BYTES_MAX (16u * 1024u * 1024u)
+#define CAIRN_SNAPSHOT_BYTES_MAX ((size_t)16 << 20)
 
 /* What folding works with. All borrowed but the arena and the buffer. thread: owner. */
 struct cairn_fold {

@@ -22,8 +22,8 @@ enum cairn_rc cairn_group_init(struct cairn_group *group,
                                struct cairn_keys *keys, struct cairn_err *err)
 {
     assert(options->store != NULL && options->domain != NULL);
-    size_t memory = options->lua.memory_bytes > 0 ? options->lua.memory_bytes
-                                                  : (size_t)CAIRN_DECIDER_MEMORY_DEFAULT;
+    size_t memory =
+        options->lua.memory_bytes > 0 ? options->lua.memory_bytes : CAIRN_DECIDER_MEMORY_DEFAULT;
     size_t aggregates =
         options->cache_aggregates > 0 ? options->cache_aggregates : CAIRN_CACHE_AGGREGATES_DEFAULT;
     *group = (struct cairn_group){

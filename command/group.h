@@ -14,7 +14,7 @@
 /* Decisions of one command: after that many conflicts the client is told. */
 #define CAIRN_DECISIONS_MAX 8
 /* Bytes of the events of one append, with what lies about them. */
-#define CAIRN_GROUP_ARENA_MAX (4u * CAIRN_GROUP_BYTES_MAX)
+#define CAIRN_GROUP_ARENA_MAX (4 * (size_t)CAIRN_GROUP_BYTES_MAX)
 /* The part of the decider's memory that cached states may fill, in percent. */
 #define CAIRN_CACHE_MEMORY_PERCENT 75u
 

@@ -141,13 +141,13 @@ static enum cairn_slot_step add_append(struct cairn_group *group, struct cairn_g
                                        struct cairn_hot *hot, const struct cairn_proposal *proposal)
 {
     struct cairn_err err;
-    if (proposal->bytes > CAIRN_GROUP_BYTES_MAX) {
+    if (proposal->bytes > (size_t)CAIRN_GROUP_BYTES_MAX) {
         (void)CAIRN_FAIL(&err, CAIRN_ETOOBIG, "the command's events take more than %u bytes",
                          CAIRN_GROUP_BYTES_MAX);
         cairn_slot_fail(group, slot, &err);
         return CAIRN_STEP_NEXT;
     }
-    if (proposal->bytes > CAIRN_GROUP_BYTES_MAX - group->bytes) {
+    if (proposal->bytes > (size_t)CAIRN_GROUP_BYTES_MAX - group->bytes) {
         return CAIRN_STEP_COMMIT_FIRST;
     }
     if (!reserve_append(group) || !remember_key(group, slot)) {

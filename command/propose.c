@@ -16,7 +16,7 @@ void cairn_proposer_init(struct cairn_proposer *proposer,
         .clock = options->clock,
         .random = options->random,
         .scratch = {.max = CAIRN_PROPOSE_ARENA_MAX},
-        .packed = {.max = CAIRN_EVENT_DATA_BYTES_MAX},
+        .packed = {.max = (size_t)CAIRN_EVENT_DATA_BYTES_MAX},
     };
 }
 
@@ -117,39 +117,48 @@ static size_t event_bytes(const struct cairn_event *event)
            event->principal.size + event->traceparent.size;
 }
 
+/* One command on its way to events. */
+struct course {
+    const struct cairn_command *command;
+    const struct cairn_hot *hot;
+    int64_t time_us;
+    struct cairn_answer *answer;
+    struct cairn_arena *arena;       /* of the answer */
+    struct cairn_arena *group_arena; /* of the events */
+};
+
 /* Make the events of an accepted command, and the answer that will tell of them. */
-static enum cairn_rc make_events(struct cairn_proposer *proposer,
-                                 const struct cairn_command *command, const struct cairn_hot *hot,
-                                 int64_t time_us, const struct cairn_decision *decision,
-                                 struct cairn_answer *answer, struct cairn_arena *arena,
-                                 struct cairn_arena *group_arena, struct cairn_proposal *proposal,
-                                 struct cairn_err *err)
+static enum cairn_rc make_events(struct cairn_proposer *proposer, const struct course *course,
+                                 const struct cairn_decision *decision,
+                                 struct cairn_proposal *proposal, struct cairn_err *err)
 {
     size_t count = decision->count;
     assert(count > 0 && count <= CAIRN_EVENTS_PER_COMMAND_MAX);
-    struct cairn_event *events = cairn_arena_zalloc(group_arena, count, sizeof(*events));
-    struct cairn_answer_event *told = cairn_arena_zalloc(arena, count, sizeof(*told));
+    struct cairn_event *events = cairn_arena_zalloc(course->group_arena, count, sizeof(*events));
+    struct cairn_answer_event *told = cairn_arena_zalloc(course->arena, count, sizeof(*told));
     if (events == NULL || told == NULL) {
         return CAIRN_FAIL(err, CAIRN_ENOMEM, "no memory for %zu events", count);
     }
     for (size_t i = 0; i < count; i++) {
         struct cairn_event *event = &events[i];
-        event->stream = hot->stream;
-        event->version = hot->version + 1 + i;
-        event->time_us = time_us;
+        event->stream = course->hot->stream;
+        event->version = course->hot->version + 1 + i;
+        event->time_us = course->time_us;
         event->index = (uint16_t)i;
         event->count = (uint16_t)count;
-        enum cairn_rc rc =
-            make_event(proposer, command, &decision->events[i], group_arena, event, err);
+        enum cairn_rc rc = make_event(proposer, course->command, &decision->events[i],
+                                      course->group_arena, event, err);
         if (rc != CAIRN_OK) {
-            return rc == CAIRN_ESCRIPT ? blame_script(hot, answer, arena, rc) : rc;
+            return rc == CAIRN_ESCRIPT
+                       ? blame_script(course->hot, course->answer, course->arena, rc)
+                       : rc;
         }
         /* type is the catalogue's text, which outlives every answer. */
         told[i] = (struct cairn_answer_event){event->id, event->type, event->version};
         proposal->bytes += event_bytes(event);
     }
     proposal->events = events;
-    answer->events = told;
+    course->answer->events = told;
     return CAIRN_OK;
 }
 
@@ -196,8 +205,8 @@ enum cairn_rc cairn_propose(struct cairn_proposer *proposer, const struct cairn_
     }
     struct cairn_proposal proposal = {.decided = decision.events, .count = decision.count};
     if (decision.count > 0) {
-        rc = make_events(proposer, command, hot, context.time_us, &decision, answer, arena,
-                         group_arena, &proposal, err);
+        const struct course course = {command, hot, context.time_us, answer, arena, group_arena};
+        rc = make_events(proposer, &course, &decision, &proposal, err);
         if (rc != CAIRN_OK) {
             return rc;
         }

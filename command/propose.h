@@ -6,7 +6,7 @@
 #include "command/service.h"
 
 /* Bytes that deciding one command may take. */
-#define CAIRN_PROPOSE_ARENA_MAX (128u * 1024u * 1024u)
+#define CAIRN_PROPOSE_ARENA_MAX ((size_t)128 << 20)
 /* What an event takes in a group beside its texts and data, rounded up. */
 #define CAIRN_PROPOSE_EVENT_BYTES 160u
 

@@ -6,7 +6,7 @@
 #include "platform/utf8.h"
 #include "schemas/msgpack.h"
 
-static const char *const MEDIA_TYPES[] = {
+static const char *const media_types[] = {
     [CAIRN_FORM_JSON] = "application/json",
     [CAIRN_FORM_MSGPACK] = "application/msgpack",
     [CAIRN_FORM_NDJSON] = "application/x-ndjson",
@@ -15,7 +15,7 @@ static const char *const MEDIA_TYPES[] = {
 const char *cairn_form_media_type(enum cairn_form form)
 {
     assert(form <= CAIRN_FORM_NDJSON);
-    return MEDIA_TYPES[form];
+    return media_types[form];
 }
 
 enum cairn_rc cairn_request_form(const struct cairn_http_request *request, bool batch,
@@ -28,7 +28,7 @@ enum cairn_rc cairn_request_form(const struct cairn_http_request *request, bool 
     }
     enum cairn_form last = batch ? CAIRN_FORM_NDJSON : CAIRN_FORM_MSGPACK;
     for (enum cairn_form form = CAIRN_FORM_JSON; form <= last; form++) {
-        if (cairn_http_content_is(request, MEDIA_TYPES[form])) {
+        if (cairn_http_content_is(request, media_types[form])) {
             *ret_form = form;
             return CAIRN_OK;
         }

@@ -8,13 +8,13 @@
 #include "platform/mem.h"
 
 /* Bytes that the answers of one lane may take while several lanes work for one caller. */
-#define CAIRN_SHARE_ARENA_MAX (256u * 1024u * 1024u)
+#define CAIRN_SHARE_ARENA_MAX ((size_t)256 << 20)
 
 /* How an answer is counted: code, label. What is not here is "failed". */
 static const struct {
     enum cairn_rc rc;
     const char *labels;
-} OUTCOMES[] = {
+} outcome_labels[] = {
     {CAIRN_OK, "outcome=\"accepted\""},
     {CAIRN_EREJECTED, "outcome=\"rejected\""},
     {CAIRN_ECONFLICT, "outcome=\"version-conflict\""},
@@ -25,7 +25,7 @@ static const struct {
     {CAIRN_EUNKNOWN, "outcome=\"outcome-unknown\""},
 };
 
-enum { OUTCOME_COUNT = sizeof(OUTCOMES) / sizeof(OUTCOMES[0]) };
+enum { OUTCOME_COUNT = sizeof(outcome_labels) / sizeof(outcome_labels[0]) };
 
 struct cairn_service {
     struct cairn_store *store;
@@ -56,13 +56,14 @@ static struct cairn_metric *add_metric(struct cairn_metrics *metrics, enum cairn
 
 static void add_metrics(struct cairn_service *service, struct cairn_metrics *metrics)
 {
-    static const char NAME[] = "cairn_commands_total";
-    static const char HELP[] = "Commands answered, by outcome.";
+    static const char name[] = "cairn_commands_total";
+    static const char help[] = "Commands answered, by outcome.";
     for (size_t i = 0; i < OUTCOME_COUNT; i++) {
-        service->outcomes[i] = add_metric(metrics, CAIRN_COUNTER, NAME, OUTCOMES[i].labels, HELP);
+        service->outcomes[i] =
+            add_metric(metrics, CAIRN_COUNTER, name, outcome_labels[i].labels, help);
     }
-    service->replayed = add_metric(metrics, CAIRN_COUNTER, NAME, "outcome=\"replayed\"", HELP);
-    service->failed = add_metric(metrics, CAIRN_COUNTER, NAME, "outcome=\"failed\"", HELP);
+    service->replayed = add_metric(metrics, CAIRN_COUNTER, name, "outcome=\"replayed\"", help);
+    service->failed = add_metric(metrics, CAIRN_COUNTER, name, "outcome=\"failed\"", help);
     service->seconds =
         add_metric(metrics, CAIRN_HISTOGRAM, "cairn_command_seconds", NULL,
                    "From submission to answer, one observation for each call of the service.");
@@ -185,7 +186,7 @@ static void count_answers(struct cairn_service *service, const struct cairn_answ
     for (size_t i = 0; i < count; i++) {
         struct cairn_metric *metric = answers[i].replayed ? service->replayed : service->failed;
         for (size_t k = 0; k < OUTCOME_COUNT && !answers[i].replayed; k++) {
-            if (OUTCOMES[k].rc == answers[i].rc) {
+            if (outcome_labels[k].rc == answers[i].rc) {
                 metric = service->outcomes[k];
                 break;
             }

@@ -491,13 +491,13 @@ static void misbehaving_decider_harms_nobody(void **state)
         const char *text;
         const char *place;
     } CASES[] = {
-        {"Loop", "instruction", "probe.lua:17"},
-        {"Hoard", "memory", "probe.lua:20"},
-        {"Throw", "out of order", "probe.lua:22"},
+        {"Loop", "instruction", "probe.lua:25"},
+        {"Hoard", "memory", "probe.lua:28"},
+        {"Throw", "out of order", "probe.lua:30"},
         {"Text", "a string that is no event", "probe.lua"},
         {"Unknown", "no event named \"Nope\"", "probe.lua"},
         {"Bad", "event Added does not match its schema: at \"/n\"", "probe.lua"},
-        {"Meddle", "read-only", "probe.lua:26"},
+        {"Meddle", "read-only", "probe.lua:34"},
         {"Spoil", "missing", "probe.lua"},
     };
     for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {

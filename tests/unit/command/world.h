@@ -32,6 +32,14 @@ static const char WORLD_SCRIPT[] =
     "    .. tostring(ctx.principal) .. ' ' .. ctx.request_id .. ' ' .. ctx.time .. ' ' .. "
     "state.sum })\n"
     "end\n"
+    "function probe.decide.Big(state, cmd)\n"
+    "  local list, text = {}, ('x'):rep(1048000)\n"
+    "  for i = 1, cmd.n do list[i] = event(\"Noted\", { text = text }) end\n"
+    "  return list\n"
+    "end\n"
+    "function probe.decide.Bigger()\n"
+    "  return event(\"Noted\", { text = ('x'):rep(1048576) })\n"
+    "end\n"
     "function probe.decide.Silent() end\n"
     "function probe.decide.Loop() while true do end end\n"
     "function probe.decide.Hoard()\n"
@@ -51,9 +59,9 @@ static const char WORLD_SCRIPT[] =
     "function probe.evolve.Noted(state, data) end\n"
     "function probe.evolve.Spoilt(state, data) state.sum = state.missing.field end\n";
 
-static const char *const WORLD_COMMANDS[] = {"Add",     "Many",  "Context", "Silent",
-                                             "Loop",    "Hoard", "Throw",   "Text",
-                                             "Unknown", "Bad",   "Meddle",  "Spoil"};
+static const char *const WORLD_COMMANDS[] = {"Add",    "Many",  "Context", "Silent",  "Loop",
+                                             "Hoard",  "Throw", "Text",    "Unknown", "Bad",
+                                             "Meddle", "Spoil", "Big",     "Bigger"};
 
 static const char WORLD_NUMBER[] = "{\"type\":\"object\",\"properties\":{\"n\":{\"type\":"
                                    "\"integer\",\"minimum\":0}},\"additionalProperties\":false}";
