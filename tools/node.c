@@ -218,7 +218,12 @@ static enum cairn_rc start(struct node *node, const char *domain_folder, struct 
     enum cairn_rc rc = open_base(node, domain_folder, err);
     rc = rc == CAIRN_OK ? open_store(node, err) : rc;
     if (rc == CAIRN_OK) {
-        rc = cairn_ops_init(&node->ops, node->metrics, node->domain, node->store, node->roles, err);
+        struct cairn_ops_options ops = {.metrics = node->metrics,
+                                        .domain = node->domain,
+                                        .store = node->store,
+                                        .data_folder = cairn_config_text(node->config, "data"),
+                                        .roles = node->roles};
+        rc = cairn_ops_init(&node->ops, &ops, err);
     }
     if (rc == CAIRN_OK && has_role(node, CAIRN_ROLE_COMMAND)) {
         rc = start_command(node, err);

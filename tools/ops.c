@@ -1,6 +1,7 @@
 #include "tools/ops.h"
 
 #include <assert.h>
+#include <sys/statvfs.h>
 
 #include "schemas/html.h"
 #include "schemas/openapi.h"
@@ -23,15 +24,30 @@ static void get_live(void *self, struct cairn_http_request *request,
     append(response, CAIRN_SLICE_LIT("{\"status\":\"live\"}"));
 }
 
-/* Ready is: would a request to this process be carried out? A store that has stopped accepting is
- * not ready. */
+/* A full disk refuses commands until there is room again. False too where the system does not tell.
+ */
+static bool disk_is_full(const char *folder)
+{
+    struct statvfs info;
+    return statvfs(folder, &info) == 0 && info.f_bavail < CAIRN_OPS_FREE_BYTES_MIN / info.f_frsize;
+}
+
+/* Ready is: would a command or a query to this process be carried out? */
 static void get_ready(void *self, struct cairn_http_request *request,
                       struct cairn_http_response *response)
 {
-    struct cairn_ops *ops = self;
+    const struct cairn_ops *ops = self;
     struct cairn_err err = {.rc = CAIRN_OK};
-    if ((ops->roles & CAIRN_ROLE_COMMAND) != 0 && cairn_store_stopped(ops->store, &err)) {
-        (void)cairn_err_wrap(&err, CAIRN_ESTOPPED, "the log does not accept events");
+    if ((ops->roles & CAIRN_ROLE_COMMAND) != 0) {
+        if (cairn_store_stopped(ops->store, &err)) {
+            (void)cairn_err_wrap(&err, CAIRN_ESTOPPED,
+                                 "the log takes no more events; restart the process");
+        } else if (disk_is_full(ops->data_folder)) {
+            (void)CAIRN_FAIL(&err, CAIRN_EFULL, "%s has no room; commands are refused until it has",
+                             ops->data_folder);
+        }
+    }
+    if (err.rc != CAIRN_OK) {
         cairn_http_problem(response, &err, NULL, request);
         return;
     }
@@ -85,14 +101,14 @@ static void add(struct cairn_ops *ops, const char *pattern, cairn_http_handler_f
         .method = "GET", .pattern = pattern, .handler = handler, .self = ops};
 }
 
-enum cairn_rc cairn_ops_init(struct cairn_ops *ops, struct cairn_metrics *metrics,
-                             const struct cairn_domain *domain, struct cairn_store *store,
-                             unsigned roles, struct cairn_err *err)
+enum cairn_rc cairn_ops_init(struct cairn_ops *ops, const struct cairn_ops_options *options,
+                             struct cairn_err *err)
 {
-    *ops = (struct cairn_ops){.metrics = metrics,
-                              .domain = domain,
-                              .store = store,
-                              .roles = roles,
+    *ops = (struct cairn_ops){.metrics = options->metrics,
+                              .domain = options->domain,
+                              .store = options->store,
+                              .data_folder = options->data_folder,
+                              .roles = options->roles,
                               .openapi = {.max = CAIRN_OPENAPI_BYTES_MAX}};
     add(ops, "/health/live", get_live);
     add(ops, "/health/ready", get_ready);
@@ -100,9 +116,9 @@ enum cairn_rc cairn_ops_init(struct cairn_ops *ops, struct cairn_metrics *metric
     add(ops, "/openapi.json", get_openapi);
     add(ops, "/docs", get_docs);
     unsigned parts = 0;
-    parts |= (roles & CAIRN_ROLE_COMMAND) != 0 ? CAIRN_OPENAPI_COMMAND : 0;
-    parts |= (roles & CAIRN_ROLE_QUERY) != 0 ? CAIRN_OPENAPI_QUERY : 0;
-    return cairn_openapi_write(domain, parts, &ops->openapi, err);
+    parts |= (ops->roles & CAIRN_ROLE_COMMAND) != 0 ? CAIRN_OPENAPI_COMMAND : 0;
+    parts |= (ops->roles & CAIRN_ROLE_QUERY) != 0 ? CAIRN_OPENAPI_QUERY : 0;
+    return cairn_openapi_write(ops->domain, parts, &ops->openapi, err);
 }
 
 void cairn_ops_fini(struct cairn_ops *ops)

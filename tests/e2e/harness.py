@@ -4,18 +4,30 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("CAIRN_BINARY", str(ROOT / "build/release/cairn"))
 SHARED_DATA = ROOT.parent / "shared" / "data"
 START_S = 120
+
+# What a sanitizer says first, for the presets that build the binary with one.
+SANITIZER = re.compile(r"==\d+==ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|\.[ch]:\d+:\d+: runtime error: ")
+
+
+def refuse_reports(text):
+    """Fails the test where the binary's standard error holds a sanitizer's report."""
+    found = SANITIZER.search(text)
+    if found:
+        raise AssertionError(f"the binary met a fault:\n{text[found.start():found.start() + 8000]}")
 
 
 class Answer:
@@ -32,7 +44,11 @@ class Answer:
 
 
 class Node:
-    """A serving process on a free port. Use as a context manager; kill() is kill -9."""
+    """A serving process on a free port. Use as a context manager; kill() is kill -9.
+
+    The end of the context stops a process that still runs, and fails where that does not end with exit status 0 or
+    where a sanitizer had something to say.
+    """
 
     def __init__(self, domain, data, verb="serve", flags=()):
         self.arguments = [BINARY, verb, str(domain), "--data", str(data), "--listen", "127.0.0.1:0", *flags]
@@ -41,7 +57,7 @@ class Node:
         self.log = None
 
     def start(self):
-        self.log = tempfile.TemporaryFile()
+        self.log = tempfile.NamedTemporaryFile(prefix="cairn-e2e-", suffix=".log")
         self.process = subprocess.Popen(self.arguments, stdout=subprocess.PIPE, stderr=self.log, text=True)
         timer = threading.Timer(START_S, self.process.kill)
         timer.start()
@@ -49,7 +65,7 @@ class Node:
         timer.cancel()
         if not line.startswith("ready http://"):
             self.process.wait()
-            raise AssertionError(f"no ready line but {line!r}, exit {self.process.returncode}: {self.log_text()}")
+            raise AssertionError(f"no ready line but {line!r}, exit {self.process.returncode}: {self.log_text()[-8000:]}")
         self.port = int(line.rsplit(":", 1)[1])
         return self
 
@@ -58,8 +74,16 @@ class Node:
         return f"http://127.0.0.1:{self.port}"
 
     def log_text(self):
-        self.log.seek(0)
-        return self.log.read().decode("utf-8", "replace")[-4000:]
+        # Opened anew: a seek on the descriptor that the process writes to would move its next line.
+        with open(f"/proc/self/fd/{self.log.fileno()}", encoding="utf-8", errors="replace") as log:
+            return log.read()
+
+    def wait_for_log(self, text):
+        """Waits until the process has logged text."""
+        until = time.monotonic() + 30
+        while text not in self.log_text():
+            if time.monotonic() > until:
+                raise AssertionError(f"{text!r} was not logged: {self.log_text()[-4000:]}")
 
     def kill(self):
         self.process.kill()
@@ -78,11 +102,16 @@ class Node:
     def __enter__(self):
         return self.start()
 
-    def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.stop()
-        self.process.stdout.close()
-        self.log.close()
+    def __exit__(self, kind, *_):
+        try:
+            status = self.stop() if self.process.poll() is None else 0
+            text = self.log_text()
+        finally:
+            self.process.stdout.close()
+            self.log.close()
+        refuse_reports(text)
+        if status != 0 and kind is None:
+            raise AssertionError(f"exit {status} after SIGTERM: {text[-4000:]}")
 
     def request(self, method, path, body=None, headers=None, timeout=60):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
@@ -106,7 +135,9 @@ class Node:
 
 def run(*arguments, timeout=600, **options):
     """Runs the binary to its end; returns the finished process with its output as text."""
-    return subprocess.run([BINARY, *map(str, arguments)], capture_output=True, text=True, timeout=timeout, **options)
+    done = subprocess.run([BINARY, *map(str, arguments)], capture_output=True, text=True, timeout=timeout, **options)
+    refuse_reports(done.stderr)
+    return done
 
 
 @contextlib.contextmanager
