@@ -561,6 +561,28 @@ static void cost_of_a_command_does_not_grow_with_its_stream(void **state)
     world_close(&world);
 }
 
+static void states_past_the_memory_of_the_decider_make_room(void **state)
+{
+    (void)state;
+    struct world world = {.lua_memory_bytes = 1u << 20};
+    world_open(&world);
+    enum { STREAMS = 5000 };
+    static char ids[STREAMS][8];
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < STREAMS; i++) {
+            (void)snprintf(ids[i], sizeof(ids[i]), "%d", i);
+            struct cairn_answer answer =
+                world_ask(&world, (struct ask){ids[i], "Add", "{\"n\":1}", NULL, ANY});
+            assert_rc(&answer, CAIRN_OK);
+            assert_int_equal(answer.version, round + 1);
+            cairn_arena_reset(&world.arena);
+        }
+    }
+    /* Most states had to be loaded again: they do not fit a mebibyte. */
+    assert_true(world_count(&world, "cairn_cache_misses_total") > STREAMS + STREAMS / 4);
+    world_close(&world);
+}
+
 static void hot_state_reads_nothing(void **state)
 {
     struct world *world = *state;
@@ -614,6 +636,7 @@ int main(void)
         TEST(a_batch_longer_than_a_group_is_answered_whole),
         TEST(misbehaving_decider_harms_nobody),
         cmocka_unit_test(cost_of_a_command_does_not_grow_with_its_stream),
+        cmocka_unit_test(states_past_the_memory_of_the_decider_make_room),
         TEST(hot_state_reads_nothing),
         TEST(state_is_the_same_after_a_restart),
     };

@@ -83,6 +83,7 @@ struct world {
     struct cairn_arena arena; /* of what the tests ask */
     uint16_t partitions;
     size_t cache_aggregates;
+    size_t lua_memory_bytes;
     bool bank; /* the domain is examples/bank */
 };
 
@@ -141,7 +142,9 @@ static void world_start(struct world *world)
         .store = world->store,
         .clock = cairn_clock_system(),
         .random = cairn_random_system(),
-        .lua = {.call_memory_bytes = 8u << 20, .call_instructions = 1000000},
+        .lua = {.memory_bytes = world->lua_memory_bytes,
+                .call_memory_bytes = 8u << 20,
+                .call_instructions = 1000000},
         .cache_aggregates = world->cache_aggregates,
         .metrics = world->metrics,
     };
