@@ -1,0 +1,99 @@
+/* A query string's filters, as a stranger may write them.
+ *
+ * The input is lines of name=value. Whatever comes in, reading ends in a query within its limits or
+ * in CAIRN_EQUERY with a sentence. A list that was read is quoted anew and read again: it must give
+ * the same values. */
+#include "query/filter.h"
+
+#include <assert.h>
+
+#include "tests/fuzz/fuzz.h"
+
+enum { PARAMS_MAX = 64, ARENA_MAX = 1 << 22 };
+
+static size_t split(struct cairn_slice text, struct cairn_http_param params[PARAMS_MAX])
+{
+    size_t count = 0;
+    while (text.size > 0 && count < PARAMS_MAX) {
+        size_t size = cairn_slice_find(text, '\n');
+        struct cairn_slice line = cairn_slice_of(text.data, size);
+        size_t equals = cairn_slice_find(line, '=');
+        size_t begin = equals < size ? equals + 1 : size;
+        params[count].name = cairn_slice_of(line.data, equals);
+        params[count].value = cairn_slice_of(line.data + begin, size - begin);
+        count++;
+        size_t used = size < text.size ? size + 1 : size;
+        text = cairn_slice_of(text.data + used, text.size - used);
+    }
+    return count;
+}
+
+static void check_limits(const struct cairn_view_query *query)
+{
+    assert(query->limit >= 1 && query->limit <= CAIRN_VIEW_LIMIT_MAX);
+    assert(query->filter_count <= CAIRN_VIEW_FILTERS_MAX);
+    for (size_t i = 0; i < query->filter_count; i++) {
+        const struct cairn_view_filter *filter = &query->filters[i];
+        assert(filter->value_count >= 1 && filter->value_count <= CAIRN_FILTER_VALUES_MAX);
+        assert(filter->op == CAIRN_OP_IN || filter->value_count == 1);
+        assert(!cairn_filter_is_reserved(filter->column));
+    }
+}
+
+/* in.("a","b") with every byte that could end an element behind a backslash. */
+static void quote(const struct cairn_view_filter *filter, struct cairn_buf *out)
+{
+    enum cairn_rc rc = cairn_buf_append_str(out, "in.(");
+    for (size_t v = 0; v < filter->value_count; v++) {
+        rc = rc != CAIRN_OK ? rc : cairn_buf_append_str(out, v == 0 ? "\"" : ",\"");
+        for (size_t i = 0; rc == CAIRN_OK && i < filter->values[v].size; i++) {
+            char c = filter->values[v].data[i];
+            rc = c == '"' || c == '\\' ? cairn_buf_append_byte(out, '\\') : CAIRN_OK;
+            rc = rc != CAIRN_OK ? rc : cairn_buf_append_byte(out, c);
+        }
+        rc = rc != CAIRN_OK ? rc : cairn_buf_append_byte(out, '"');
+    }
+    rc = rc != CAIRN_OK ? rc : cairn_buf_append_byte(out, ')');
+    assert(rc == CAIRN_OK);
+}
+
+static void check_round_trip(const struct cairn_view_filter *filter, struct cairn_arena *arena)
+{
+    struct cairn_buf text = {.max = 1 << 20};
+    struct cairn_view_query again;
+    struct cairn_err err;
+    quote(filter, &text);
+    const struct cairn_http_param param = {CAIRN_SLICE_LIT("column"), cairn_buf_slice(&text)};
+    enum cairn_rc rc = cairn_filter_read(&param, 1, arena, &again, &err);
+    assert(rc == CAIRN_OK && again.filter_count == 1);
+    assert(again.filters[0].value_count == filter->value_count);
+    for (size_t v = 0; v < filter->value_count; v++) {
+        assert(cairn_slice_equal(again.filters[0].values[v], filter->values[v]));
+    }
+    cairn_buf_fini(&text);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct cairn_http_param params[PARAMS_MAX];
+    struct cairn_arena arena = {.max = ARENA_MAX};
+    struct cairn_view_query query;
+    struct cairn_err err = {0};
+    if (size > 16384) {
+        return 0;
+    }
+    size_t count = split(cairn_slice_of((const char *)data, size), params);
+    enum cairn_rc rc = cairn_filter_read(params, count, &arena, &query, &err);
+    if (rc != CAIRN_OK) {
+        assert(rc == CAIRN_EQUERY && err.rc == rc && err.text[0] != '\0');
+    } else {
+        check_limits(&query);
+        for (size_t i = 0; i < query.filter_count; i++) {
+            if (query.filters[i].op == CAIRN_OP_IN) {
+                check_round_trip(&query.filters[i], &arena);
+            }
+        }
+    }
+    cairn_arena_fini(&arena);
+    return 0;
+}
