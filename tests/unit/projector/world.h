@@ -192,21 +192,33 @@ static inline struct cairn_view_status world_status(struct cairn_views *views, c
     return status;
 }
 
-/* Poll the state until it is the wanted one and nothing is being rebuilt: for changes that ring no
- * position, as a stop. */
+/* Wait for the next commit of the view store, at most 50 ms. */
+static inline void world_wait_commit(struct cairn_views *views, const char *view)
+{
+    struct cairn_position never;
+    struct cairn_position held;
+    struct cairn_err err;
+    memset(&never, 0xFF, sizeof never);
+    assert_ok(cairn_view_wait(views, cairn_slice_str(view), &never, 50, &held, &err), &err);
+}
+
+/* Wait until the view is in a state, in that generation or a later one, with nothing being built.
+ */
 static inline struct cairn_view_status world_wait_state(struct cairn_views *views, const char *view,
                                                         enum cairn_view_state state,
                                                         uint64_t generation,
                                                         struct cairn_arena *arena)
 {
+    const struct cairn_clock *clock = cairn_clock_system();
+    int64_t until_ns = cairn_clock_monotonic_ns(clock) + INT64_C(30000000000);
     struct cairn_view_status status = {.state = CAIRN_VIEW_BUILDING};
-    for (int i = 0; i < 1000; i++) {
+    while (cairn_clock_monotonic_ns(clock) < until_ns) {
         cairn_arena_reset(arena);
         status = world_status(views, view, arena);
         if (status.state == state && status.generation >= generation && !status.rebuilding) {
             return status;
         }
-        (void)usleep(10000);
+        world_wait_commit(views, view);
     }
     fail_msg("view %s is in state %d, generation %llu", view, (int)status.state,
              (unsigned long long)status.generation);

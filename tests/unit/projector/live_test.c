@@ -1,3 +1,5 @@
+#include "projector/live.h"
+
 #include "platform/fault.h"
 #include "tests/unit/projector/world.h"
 

@@ -1,3 +1,5 @@
+#include "projector/build.h"
+
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -99,50 +101,45 @@ static void a_rebuild_under_load_never_shows_half_a_view(void **state)
 }
 
 /* In a process of its own: keep the views until killed. */
-static void run_projector_process(struct world *world)
+static void run_projector_process(struct world *world, int started)
 {
-    cairn_store_close(world->store);
+    world->store = NULL;
     world_open_store(world, false, 0);
-    struct cairn_projector *projector = world_projector(world);
-    (void)projector;
+    (void)world_projector(world);
+    if (write(started, "x", 1) != 1) {
+        return;
+    }
     for (;;) {
         (void)pause();
     }
 }
 
 /* A projector of another process follows; this process writes the log, and rebuilds. LMDB and the
- * log forbid use across fork, so the child is forked before anything is open. */
+ * log forbid use across fork, so the child is forked before anything is open. Returns when the
+ * child's projector has started. */
 static pid_t fork_projector(struct world *world)
 {
+    int ends[2];
+    char byte = 0;
+    assert_int_equal(pipe(ends), 0);
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
-        world->store = NULL;
-        run_projector_process(world);
+        run_projector_process(world, ends[1]);
         _exit(1);
     }
+    (void)close(ends[1]);
+    assert_int_equal(read(ends[0], &byte, 1), 1);
+    (void)close(ends[0]);
     return child;
 }
 
-static struct cairn_views *wait_for_views(const struct world *world, const char *view)
+static struct cairn_views *open_views(const struct world *world)
 {
     struct cairn_views *views = NULL;
-    struct cairn_arena arena = {.max = 1u << 20};
-    struct cairn_view_status status;
     struct cairn_err err;
-    for (int i = 0; i < 1000; i++) {
-        if (views == NULL && cairn_views_open(world->data, &views, &err) != CAIRN_OK) {
-            views = NULL;
-        }
-        if (views != NULL &&
-            cairn_view_status(views, cairn_slice_str(view), &arena, &status, &err) == CAIRN_OK) {
-            cairn_arena_fini(&arena);
-            return views;
-        }
-        (void)usleep(10000);
-    }
-    fail_msg("no view store: %s", err.text);
-    return NULL;
+    assert_ok(cairn_views_open(world->data, &views, &err), &err);
+    return views;
 }
 
 static void kill_9_and_go_on_equals_the_fold_of_the_log(void **state)
@@ -206,7 +203,7 @@ static void a_projector_of_another_process_goes_on_with_the_rebuilt_view(void **
     for (int i = 0; i < 300; i++) {
         world_add(&world, "a", 1, "x", 1);
     }
-    struct cairn_views *views = wait_for_views(&world, "sums");
+    struct cairn_views *views = open_views(&world);
     world_wait(&world, views, "sums");
     cairn_views_close(views);
     const struct cairn_projector_options options = world_options(&world);
@@ -214,7 +211,7 @@ static void a_projector_of_another_process_goes_on_with_the_rebuilt_view(void **
         assert_ok(cairn_view_rebuild(&options, CAIRN_SLICE_LIT("sums"), NULL, &result, &err), &err);
         assert_int_equal(result.generation, generation);
         assert_int_equal(result.rows, 1);
-        views = wait_for_views(&world, "sums");
+        views = open_views(&world);
         for (int i = 0; i < 50; i++) {
             world_add(&world, "a", 1, "x", 1);
         }
@@ -255,7 +252,7 @@ static void a_cancelled_rebuild_changes_nothing(void **state)
                      CAIRN_ESTOPPED);
     assert_int_equal(cairn_view_rebuild(&options, CAIRN_SLICE_LIT("none"), NULL, &result, &err),
                      CAIRN_ENOENT);
-    struct cairn_views *views = wait_for_views(&world, "sums");
+    struct cairn_views *views = open_views(&world);
     struct cairn_view_status status = world_status(views, "sums", &arena);
     assert_int_equal(status.generation, 1);
     assert_false(status.rebuilding);
@@ -289,7 +286,7 @@ static void a_failed_build_leaves_the_old_view_going(void **state)
     struct cairn_views *views = cairn_projector_views(projector);
     struct cairn_view_status status = {.name = CAIRN_SLICE_NONE};
     for (int i = 0; i < 1000 && (status.error.size == 0 || status.rebuilding); i++) {
-        (void)usleep(10000);
+        world_wait_commit(views, "sums");
         status = world_status(views, "sums", &arena);
     }
     assert_int_equal(status.state, CAIRN_VIEW_LIVE);

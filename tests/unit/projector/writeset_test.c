@@ -1,0 +1,116 @@
+#include "projector/writeset.h"
+
+#include <stdio.h>
+
+#include "platform/fault.h"
+
+#include "tests/support/cm.h"
+
+static struct cairn_slice make_key(char out[32], int number)
+{
+    return cairn_slice_of(out, (size_t)snprintf(out, 32, "key-%d", number));
+}
+
+static void an_entry_is_made_once_and_found_again(void **state)
+{
+    struct cairn_arena arena = {.max = 1u << 24};
+    struct cairn_writeset set = {.count = 0};
+    char key[32];
+    (void)state;
+    cairn_writeset_begin(&set, &arena);
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < 5000; i++) {
+            struct cairn_write *entry = NULL;
+            assert_int_equal(cairn_writeset_entry(&set, make_key(key, i), &entry), CAIRN_OK);
+            assert_true(cairn_slice_equal(entry->key, make_key(key, i)));
+            if (round == 0) {
+                assert_false(entry->dirty);
+                entry->dirty = true;
+                entry->value = cairn_value_int(i);
+            } else {
+                assert_int_equal(entry->value.as.integer, i);
+            }
+        }
+        assert_int_equal(set.count, 5000);
+    }
+    cairn_writeset_fini(&set);
+    cairn_arena_fini(&arena);
+}
+
+static void sorted_entries_ascend_by_key(void **state)
+{
+    struct cairn_arena arena = {.max = 1u << 24};
+    struct cairn_writeset set = {.count = 0};
+    char key[32];
+    (void)state;
+    cairn_writeset_begin(&set, &arena);
+    for (int i = 0; i < 1000; i++) {
+        struct cairn_write *entry = NULL;
+        assert_int_equal(cairn_writeset_entry(&set, make_key(key, i * 7919 % 1000), &entry),
+                         CAIRN_OK);
+    }
+    cairn_writeset_sort(&set);
+    for (size_t i = 1; i < set.count; i++) {
+        assert_true(cairn_slice_compare(set.entries[i - 1].key, set.entries[i].key) < 0);
+    }
+    cairn_writeset_fini(&set);
+    cairn_arena_fini(&arena);
+}
+
+static void a_new_batch_begins_empty(void **state)
+{
+    struct cairn_arena arena = {.max = 1u << 24};
+    struct cairn_writeset set = {.count = 0};
+    struct cairn_write *entry = NULL;
+    (void)state;
+    cairn_writeset_begin(&set, &arena);
+    assert_int_equal(cairn_writeset_entry(&set, CAIRN_SLICE_LIT("a"), &entry), CAIRN_OK);
+    entry->dirty = true;
+    cairn_writeset_begin(&set, &arena);
+    assert_int_equal(set.count, 0);
+    assert_int_equal(cairn_writeset_entry(&set, CAIRN_SLICE_LIT("a"), &entry), CAIRN_OK);
+    assert_false(entry->dirty);
+    assert_int_equal(entry->old_state, CAIRN_OLD_UNKNOWN);
+    cairn_writeset_fini(&set);
+    cairn_arena_fini(&arena);
+}
+
+static void no_memory_leaves_the_entries_that_are_there(void **state)
+{
+    (void)state;
+    for (int after = 0; cairn_fault_fired(CAIRN_FAULT_MEM) || after == 0; after++) {
+        struct cairn_arena arena = {.max = 1u << 24};
+        struct cairn_writeset set = {.count = 0};
+        struct cairn_write *entry = NULL;
+        char key[32];
+        int made = 0;
+        cairn_fault_arm(CAIRN_FAULT_MEM, after);
+        cairn_writeset_begin(&set, &arena);
+        while (made < 600 && cairn_writeset_entry(&set, make_key(key, made), &entry) == CAIRN_OK) {
+            made++;
+        }
+        assert_int_equal(set.count, made);
+        for (int i = 0; i < made; i++) {
+            assert_int_equal(cairn_writeset_entry(&set, make_key(key, i), &entry), CAIRN_OK);
+        }
+        assert_int_equal(set.count, made);
+        cairn_writeset_fini(&set);
+        cairn_arena_fini(&arena);
+        if (!cairn_fault_fired(CAIRN_FAULT_MEM)) {
+            assert_int_equal(made, 600);
+            break;
+        }
+    }
+    cairn_fault_disarm();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_entry_is_made_once_and_found_again),
+        cmocka_unit_test(sorted_entries_ascend_by_key),
+        cmocka_unit_test(a_new_batch_begins_empty),
+        cmocka_unit_test(no_memory_leaves_the_entries_that_are_there),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
