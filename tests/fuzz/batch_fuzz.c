@@ -2,8 +2,8 @@
  * its schema, or a fault that a client can be told. */
 #include "command/batch_item.h"
 #include "command/reply.h"
+#include "platform/file.h"
 #include "platform/json.h"
-#include "platform/utf8.h"
 #include "tests/fuzz/fuzz.h"
 
 enum { INPUT_MAX = 8192 };
@@ -13,9 +13,18 @@ static const struct cairn_domain *domain_once(void)
 {
     static struct cairn_domain *domain;
     if (domain == NULL) {
+        /* Beside this source, wherever the fuzzer is run from. */
+        static const char here[] = __FILE__;
+        static const char there[] = "../../examples/bank";
+        char folder[CAIRN_PATH_MAX];
         struct cairn_err err;
-        enum cairn_rc rc = cairn_domain_load("examples/bank", &domain, &err);
-        assert(rc == CAIRN_OK); /* run it from the root of the repository */
+        const char *slash = strrchr(here, '/');
+        assert(slash != NULL && sizeof(here) + sizeof(there) < sizeof(folder));
+        size_t size = (size_t)(slash - here) + 1;
+        memcpy(folder, here, size);
+        memcpy(folder + size, there, sizeof(there));
+        enum cairn_rc rc = cairn_domain_load(folder, &domain, &err);
+        assert(rc == CAIRN_OK);
     }
     return domain;
 }

@@ -566,16 +566,21 @@ static void states_past_the_memory_of_the_decider_make_room(void **state)
     (void)state;
     struct world world = {.lua_memory_bytes = 1u << 20};
     world_open(&world);
-    enum { STREAMS = 5000 };
-    static char ids[STREAMS][8];
-    for (int round = 0; round < 2; round++) {
-        for (int i = 0; i < STREAMS; i++) {
-            (void)snprintf(ids[i], sizeof(ids[i]), "%d", i);
-            struct cairn_answer answer =
-                world_ask(&world, (struct ask){ids[i], "Add", "{\"n\":1}", NULL, ANY});
-            assert_rc(&answer, CAIRN_OK);
-            assert_int_equal(answer.version, round + 1);
-            cairn_arena_reset(&world.arena);
+    enum { STREAMS = 5000, CALL = 250 };
+    static char ids[CALL][8];
+    static struct cairn_command commands[CALL];
+    static struct cairn_answer answers[CALL];
+    for (int i = 0; i < 2 * STREAMS; i += CALL) {
+        cairn_arena_reset(&world.arena);
+        for (int k = 0; k < CALL; k++) {
+            (void)snprintf(ids[k], sizeof(ids[k]), "%d", (i + k) % STREAMS);
+            struct ask ask = {ids[k], "Add", "{\"n\":1}", NULL, ANY};
+            world_command(&world, &ask, &world.arena, &commands[k]);
+        }
+        cairn_service_execute(world.service, commands, answers, CALL, &world.arena);
+        for (int k = 0; k < CALL; k++) {
+            assert_rc(&answers[k], CAIRN_OK);
+            assert_int_equal(answers[k].version, i / STREAMS + 1);
         }
     }
     /* Most states had to be loaded again: they do not fit a mebibyte. */
