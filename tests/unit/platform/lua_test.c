@@ -400,6 +400,7 @@ static void host_functions_take_and_give_values(void **state)
 
 static void a_call_survives_every_failed_allocation(void **state)
 {
+    skip_without_faults();
     struct fixture *fixture = *state;
     struct cairn_value argument;
     struct cairn_err err;
