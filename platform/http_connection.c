@@ -35,7 +35,7 @@ void cairn_http_connection_end(struct cairn_http *http)
 /* Is fd the socket that http listens on, or one that it accepted? */
 static bool is_ours(const struct cairn_http *http, int fd)
 {
-    struct sockaddr_storage name;
+    struct sockaddr_storage name = {.ss_family = AF_UNSPEC};
     socklen_t size = sizeof(name);
     if (getsockname(fd, (struct sockaddr *)&name, &size) != 0 || name.ss_family != AF_INET) {
         return false;

@@ -9,6 +9,16 @@
 /* Head without the answer's own lines: status line, Date, ids, framing. */
 enum { HEAD_FIXED_BYTES = 1024 };
 
+/* Into room that was reserved. */
+static void put(struct cairn_buf *out, struct cairn_slice bytes)
+{
+    assert(out->cap - out->size >= bytes.size);
+    if (bytes.size > 0) {
+        memcpy(out->data + out->size, bytes.data, bytes.size);
+        out->size += bytes.size;
+    }
+}
+
 void cairn_http_header_add(struct cairn_http_response *response, const char *name,
                            struct cairn_slice value)
 {
@@ -24,24 +34,10 @@ void cairn_http_header_add(struct cairn_http_response *response, const char *nam
         response->failed = true;
         return;
     }
-    char *out = fields->data + fields->size;
-    memcpy(out, name, size);
-    memcpy(out + size, ": ", 2);
-    if (value.size > 0) {
-        memcpy(out + size + 2, value.data, value.size);
-    }
-    memcpy(out + size + 2 + value.size, "\r\n", 2);
-    fields->size += size + value.size + 4;
-}
-
-/* Into room that was reserved. */
-static void put(struct cairn_buf *out, struct cairn_slice bytes)
-{
-    assert(out->cap - out->size >= bytes.size);
-    if (bytes.size > 0) {
-        memcpy(out->data + out->size, bytes.data, bytes.size);
-        out->size += bytes.size;
-    }
+    put(fields, cairn_slice_of(name, size));
+    put(fields, CAIRN_SLICE_LIT(": "));
+    put(fields, value);
+    put(fields, CAIRN_SLICE_LIT("\r\n"));
 }
 
 static void put_text(struct cairn_buf *out, const char *text)

@@ -65,7 +65,8 @@ class Node:
         timer.cancel()
         if not line.startswith("ready http://"):
             self.process.wait()
-            raise AssertionError(f"no ready line but {line!r}, exit {self.process.returncode}: {self.log_text()[-8000:]}")
+            end = self.log_text()[-8000:]
+            raise AssertionError(f"no ready line but {line!r}, exit {self.process.returncode}: {end}")
         self.port = int(line.rsplit(":", 1)[1])
         return self
 

@@ -123,7 +123,8 @@ static inline void stage_wait(void *self, struct cairn_http_request *request,
     stage_append(response, CAIRN_SLICE_LIT("waited"));
 }
 
-/* A live feed: two pieces, then it stays until the server stops. */
+/* A live feed: two pieces, then more of them until the server stops or the peer goes. A peer that
+ * does not read holds it up in a write. */
 static inline void stage_feed(void *self, struct cairn_http_request *request,
                               struct cairn_http_response *response)
 {
@@ -135,7 +136,7 @@ static inline void stage_feed(void *self, struct cairn_http_request *request,
     bool more = cairn_http_stream_write(request, CAIRN_SLICE_LIT("data: one\n\n")) &&
                 cairn_http_stream_write(request, CAIRN_SLICE_LIT("data: two\n\n"));
     while (more && !cairn_http_stopping(request)) {
-        usleep(1000); /* what a real feed waits for here is the beacon */
+        more = cairn_http_stream_write(request, CAIRN_SLICE_LIT("data: more\n\n"));
     }
 }
 

@@ -50,10 +50,9 @@ static void an_odd_request_id_is_replaced_and_an_odd_trace_dropped(void **state)
         peer_ask(stage.port, "GET /hello HTTP/1.1\r\nHost: x\r\nX-Request-Id: a b\r\n"
                              "traceparent: 00-0-0-0\r\n\r\n");
     const char *id = peer_field(&answer, "X-Request-Id");
-    assert_non_null(id);
     struct cairn_uuid uuid;
+    assert_true(id != NULL && id[14] == '7'); /* the version */
     assert_int_equal(cairn_uuid_parse(cairn_slice_of(id, CAIRN_UUID_TEXT_SIZE), &uuid), CAIRN_OK);
-    assert_int_equal(id[14], '7'); /* the version */
     assert_null(peer_field(&answer, "traceparent"));
     peer_answer_fini(&answer);
 }
