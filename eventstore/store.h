@@ -35,8 +35,8 @@ struct cairn_append {
                        causation, correlation,    principal, traceparent; append fills the rest */
     uint16_t count; /* 1..CAIRN_EVENTS_PER_COMMAND_MAX */
     /* Outputs of cairn_store_append. */
-    enum cairn_rc rc; /* OK, ECONFLICT (expected did not hold, also for an append behind a refused
-                         one it built on) */
+    enum cairn_rc rc; /* OK, or ECONFLICT: expected did not hold, judged against the stream as
+                       * the accepted appends before it in the group leave it */
     uint64_t actual_version; /* of the stream: after the append, or what stood against it */
 };
 
