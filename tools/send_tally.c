@@ -30,6 +30,12 @@ static bool is_accepted(const struct cairn_value *answer)
            status->as.integer <= STATUS_OK_LAST;
 }
 
+static bool is_replayed(const struct cairn_value *answer)
+{
+    const struct cairn_value *replayed = cairn_value_at(answer, "replayed");
+    return replayed != NULL && replayed->type == CAIRN_BOOL && replayed->as.boolean;
+}
+
 /* "accepted", or the problem's slug, with the decider's code behind it. */
 static struct cairn_slice kind_of(const struct cairn_value *answer, bool accepted,
                                   char out[KIND_BYTES_MAX])
@@ -58,6 +64,7 @@ void cairn_tally_answer(struct cairn_tally *tally, const struct cairn_value *ans
     tally->answered++;
     tally->accepted += accepted;
     tally->refused += !accepted;
+    tally->replayed += is_replayed(answer);
     union cairn_map_value *count = cairn_map_put(&tally->kinds, kind, NULL);
     if (count != NULL) {
         count->number++;
@@ -119,12 +126,13 @@ static size_t sort_kinds(const struct cairn_tally *tally, struct kind kinds[CAIR
 static enum cairn_rc print_json(const struct cairn_tally *tally, const struct kind *kinds,
                                 size_t count, double seconds, struct cairn_buf *out)
 {
-    enum cairn_rc rc = cairn_buf_printf(out,
-                                        "{\"answered\":%" PRIu64 ",\"accepted\":%" PRIu64
-                                        ",\"refused\":%" PRIu64 ",\"unanswered\":%" PRIu64
-                                        ",\"retried\":%" PRIu64 ",\"seconds\":%.3f,\"kinds\":{",
-                                        tally->answered, tally->accepted, tally->refused,
-                                        tally->unanswered, tally->retried, seconds);
+    enum cairn_rc rc =
+        cairn_buf_printf(out,
+                         "{\"answered\":%" PRIu64 ",\"accepted\":%" PRIu64 ",\"refused\":%" PRIu64
+                         ",\"replayed\":%" PRIu64 ",\"unanswered\":%" PRIu64 ",\"retried\":%" PRIu64
+                         ",\"seconds\":%.3f,\"kinds\":{",
+                         tally->answered, tally->accepted, tally->refused, tally->replayed,
+                         tally->unanswered, tally->retried, seconds);
     for (size_t i = 0; rc == CAIRN_OK && i < count; i++) {
         rc = i == 0 ? CAIRN_OK : cairn_buf_append_byte(out, ',');
         rc = rc == CAIRN_OK ? cairn_json_write_string(kinds[i].name, out) : rc;
@@ -140,6 +148,10 @@ static enum cairn_rc print_text(const struct cairn_tally *tally, const struct ki
     for (size_t i = 0; rc == CAIRN_OK && i < count; i++) {
         rc = cairn_buf_printf(out, "%12" PRIu64 "   %.*s\n", kinds[i].count,
                               CAIRN_SLICE_ARG(kinds[i].name));
+    }
+    if (rc == CAIRN_OK && tally->replayed > 0) {
+        rc = cairn_buf_printf(out, "%12" PRIu64 " of them had been answered before (same key)\n",
+                              tally->replayed);
     }
     if (rc == CAIRN_OK && tally->unanswered > 0) {
         rc = cairn_buf_printf(

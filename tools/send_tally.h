@@ -17,6 +17,7 @@ struct cairn_tally {
     uint64_t accepted;
     uint64_t refused;
     uint64_t unanswered; /* no answer, and no safe way to ask again */
+    uint64_t replayed;   /* of the accepted: known keys, answered again */
     uint64_t retried;
 };
 

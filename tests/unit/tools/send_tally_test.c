@@ -22,13 +22,14 @@ static void kinds_are_told_apart_and_sorted_by_count(void **state)
     cairn_tally_init(&tally);
     count(&tally, "{\"status\":409,\"type\":\"/problems/rejected\",\"code\":\"no-price\"}");
     count(&tally, "{\"status\":201,\"stream\":\"a-1\"}");
-    count(&tally, "{\"status\":200}");
+    count(&tally, "{\"status\":200,\"replayed\":true}");
     count(&tally, "{\"status\":422,\"type\":\"/problems/invalid\"}");
     cairn_tally_retried(&tally, 7);
     assert_int_equal(cairn_tally_print(&tally, true, 1.5, &out), CAIRN_OK);
     assert_true(cairn_slice_is(
         cairn_buf_slice(&out),
-        "{\"answered\":4,\"accepted\":2,\"refused\":2,\"unanswered\":0,\"retried\":7,"
+        "{\"answered\":4,\"accepted\":2,\"refused\":2,\"replayed\":1,\"unanswered\":0,\"retried\":"
+        "7,"
         "\"seconds\":1.500,\"kinds\":{\"accepted\":2,\"invalid\":1,\"rejected no-price\":1}}\n"));
     cairn_buf_truncate(&out, 0);
     assert_int_equal(cairn_tally_print(&tally, false, 1.5, &out), CAIRN_OK);
