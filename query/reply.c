@@ -1,13 +1,13 @@
 #include "query/reply.h"
 
 #include <assert.h>
-#include <inttypes.h>
-#include <stdio.h>
 
 #include "platform/hash.h"
 #include "platform/json.h"
 #include "query/wait.h"
 #include "schemas/msgpack.h"
+
+#define ETAG_BYTES 18u
 
 static const char *const media_types[] = {
     [CAIRN_FORM_JSON] = "application/json",
@@ -66,6 +66,29 @@ bool cairn_reply_matches(struct cairn_slice field, struct cairn_slice etag)
     return false;
 }
 
+/* printf costs as much as a whole row's look-up; these two run for every answer. */
+static struct cairn_slice write_decimal(uint64_t number, char out[20])
+{
+    size_t at = 20;
+    do {
+        out[--at] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    return cairn_slice_of(out + at, 20 - at);
+}
+
+/* "0123456789abcdef" in quotes. */
+static struct cairn_slice write_tag(uint64_t hash, char out[ETAG_BYTES])
+{
+    static const char digits[] = "0123456789abcdef";
+    out[0] = '"';
+    for (unsigned i = 0; i < 16; i++) {
+        out[1 + i] = digits[(hash >> (60 - 4 * i)) & 15];
+    }
+    out[ETAG_BYTES - 1] = '"';
+    return cairn_slice_of(out, ETAG_BYTES);
+}
+
 static void add_freshness(struct cairn_http_request *request, struct cairn_http_response *response,
                           const struct cairn_freshness *freshness)
 {
@@ -73,10 +96,8 @@ static void add_freshness(struct cairn_http_request *request, struct cairn_http_
     if (position != NULL) {
         cairn_http_header_add(response, "Cairn-Position", cairn_slice_str(position));
     }
-    char lag[24];
-    int size = snprintf(lag, sizeof(lag), "%" PRIu64, freshness->lag);
-    assert(size > 0 && (size_t)size < sizeof(lag));
-    cairn_http_header_add(response, "Cairn-Lag", cairn_slice_of(lag, (size_t)size));
+    char lag[20];
+    cairn_http_header_add(response, "Cairn-Lag", write_decimal(freshness->lag, lag));
     if (freshness->stopped) {
         cairn_http_header_add(response, "Cairn-View-State", CAIRN_SLICE_LIT("stopped"));
     }
@@ -87,16 +108,14 @@ void cairn_reply_send(struct cairn_http_request *request, struct cairn_http_resp
 {
     assert(response->body.size > 0);
     assert(freshness->position != NULL);
-    char etag[24];
-    int size = snprintf(etag, sizeof(etag), "\"%016" PRIx64 "\"",
-                        cairn_hash64(cairn_buf_slice(&response->body)));
-    assert(size == 18);
+    char text[ETAG_BYTES];
+    struct cairn_slice etag = write_tag(cairn_hash64(cairn_buf_slice(&response->body)), text);
     add_freshness(request, response, freshness);
-    cairn_http_header_add(response, "ETag", cairn_slice_of(etag, (size_t)size));
+    cairn_http_header_add(response, "ETag", etag);
     cairn_http_header_add(response, "Cache-Control", CAIRN_SLICE_LIT("no-cache"));
     cairn_http_header_add(response, "Vary", CAIRN_SLICE_LIT("Accept"));
     struct cairn_slice known = cairn_http_header(request, "If-None-Match");
-    if (known.data != NULL && cairn_reply_matches(known, cairn_slice_of(etag, (size_t)size))) {
+    if (known.data != NULL && cairn_reply_matches(known, etag)) {
         response->status = 304;
         cairn_buf_truncate(&response->body, 0);
         return;

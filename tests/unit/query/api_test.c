@@ -1,70 +1,12 @@
-/* Views, streams and pages of events, asked over a real connection. */
+/* Views, and what all answers have in common, asked over a real connection. */
 #include "tests/unit/query/world.h"
 
 #include "tests/support/cm.h"
 
-static int open_world(void **state)
-{
-    struct world *world = calloc(1, sizeof(*world));
-    assert_non_null(world);
-    world_open(world);
-    *state = world;
-    return 0;
-}
-
-static int open_three_partitions(void **state)
-{
-    struct world *world = calloc(1, sizeof(*world));
-    assert_non_null(world);
-    world->partitions = 3;
-    world_open(world);
-    *state = world;
-    return 0;
-}
-
-static int open_alone(void **state)
-{
-    struct world *world = calloc(1, sizeof(*world));
-    assert_non_null(world);
-    world->alone = true;
-    world->stateless = true;
-    world_open(world);
-    *state = world;
-    return 0;
-}
-
-static int close_world(void **state)
-{
-    world_close(*state);
-    free(*state);
-    return 0;
-}
-
-/* Ann 300, Bob 100, Cid 200, Dee 0. */
-static void fill_accounts(struct world *world)
-{
-    static const struct {
-        const char *stream, *owner;
-        int cents;
-    } rows[] = {{"account-1", "Ann", 300},
-                {"account-2", "Bob", 100},
-                {"account-3", "Cid", 200},
-                {"account-4", "Dee, \\\"D\\\"", 0}};
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        world_open_account(world, rows[i].stream, rows[i].owner);
-        if (rows[i].cents > 0) {
-            world_deposit(world, rows[i].stream, rows[i].cents);
-        }
-    }
-    world_settle(world, "balances");
-}
-
-/* ---- views ---- */
-
 static void a_row_is_its_document_and_its_key(void **state)
 {
     struct world *world = *state;
-    fill_accounts(world);
+    world_fill(world);
     struct peer_answer answer = world_get(world, "/views/balances/1", "");
     assert_int_equal(answer.status, 200);
     assert_string_equal(answer.body, "{\"key\":\"1\",\"cents\":300,\"owner\":\"Ann\"}");
@@ -81,7 +23,7 @@ static void a_row_is_its_document_and_its_key(void **state)
 static void an_unchanged_row_is_not_sent_again(void **state)
 {
     struct world *world = *state;
-    fill_accounts(world);
+    world_fill(world);
     struct peer_answer first = world_get(world, "/views/balances/1", "");
     char header[80];
     (void)snprintf(header, sizeof(header), "If-None-Match: %.18s\r\n", peer_field(&first, "ETag"));
@@ -102,7 +44,7 @@ static void an_unchanged_row_is_not_sent_again(void **state)
 static void the_two_forms_have_different_tags_and_one_meaning(void **state)
 {
     struct world *world = *state;
-    fill_accounts(world);
+    world_fill(world);
     struct peer_answer text = world_get(world, "/views/balances/3", "");
     struct peer_answer packed =
         world_get(world, "/views/balances/3", "Accept: application/msgpack\r\n");
@@ -127,7 +69,7 @@ static void the_two_forms_have_different_tags_and_one_meaning(void **state)
 static void rows_are_filtered_ordered_and_paged(void **state)
 {
     struct world *world = *state;
-    fill_accounts(world);
+    world_fill(world);
     static const struct {
         const char *query, *body;
     } rows[] = {
@@ -156,7 +98,7 @@ static void rows_are_filtered_ordered_and_paged(void **state)
 static void a_cursor_goes_on_where_the_page_ended(void **state)
 {
     struct world *world = *state;
-    fill_accounts(world);
+    world_fill(world);
     struct peer_answer first = world_get(world, "/views/balances?order=cents.desc&limit=3", "");
     const char *next = strstr(first.body, "\"next\":\"");
     assert_non_null(next);
@@ -174,7 +116,7 @@ static void a_cursor_goes_on_where_the_page_ended(void **state)
 static void bad_queries_are_named_with_what_is_allowed(void **state)
 {
     struct world *world = *state;
-    fill_accounts(world);
+    world_fill(world);
     static const struct {
         const char *path, *says;
     } rows[] = {
@@ -208,7 +150,7 @@ static void bad_queries_are_named_with_what_is_allowed(void **state)
 static void what_is_not_there_is_404_and_what_needs_postgres_501(void **state)
 {
     struct world *world = *state;
-    fill_accounts(world);
+    world_fill(world);
     world_expect(world, "/views/nothing", "", 404, "there is no view");
     world_expect(world, "/views/nothing/1", "", 404, "there is no view");
     world_expect(world, "/views/balances/9", "", 404, "has no row \\\"9\\\"");
@@ -226,7 +168,7 @@ static void what_is_not_there_is_404_and_what_needs_postgres_501(void **state)
 static void forms_that_cannot_be_made_are_406(void **state)
 {
     struct world *world = *state;
-    fill_accounts(world);
+    world_fill(world);
     static const char *const paths[] = {"/views",
                                         "/views/balances",
                                         "/views/balances/1",
@@ -244,7 +186,7 @@ static void forms_that_cannot_be_made_are_406(void **state)
 static void views_tell_their_state(void **state)
 {
     struct world *world = *state;
-    fill_accounts(world);
+    world_fill(world);
     struct peer_answer answer = world_get(world, "/views", "");
     assert_int_equal(answer.status, 200);
     assert_non_null(strstr(answer.body, "{\"name\":\"balances\",\"kind\":\"lmdb\",\"state\":"
@@ -282,8 +224,6 @@ static void a_stopped_view_answers_and_says_so(void **state)
     peer_answer_fini(&behind);
     peer_answer_fini(&row);
 }
-
-/* ---- waiting ---- */
 
 static void a_read_waits_for_the_position_it_carries(void **state)
 {
@@ -362,213 +302,24 @@ static void without_a_view_store_views_are_building(void **state)
     world_expect(world, "/streams/account-1/state", "", 501, "does not fold");
 }
 
-/* ---- streams ---- */
-
-static void a_stream_reads_both_ways_in_pages(void **state)
-{
-    struct world *world = *state;
-    world_open_account(world, "account-1", "Ann");
-    world_deposit(world, "account-1", 1);
-    world_deposit(world, "account-1", 2);
-    struct peer_answer first = world_get(world, "/streams/account-1?limit=2", "");
-    assert_int_equal(first.status, 200);
-    assert_non_null(strstr(first.body, "\"streamversion\":1"));
-    assert_non_null(strstr(first.body, "\"streamversion\":2"));
-    assert_non_null(strstr(first.body, "\"next\":\"2\""));
-    assert_non_null(strstr(first.body, "\"subject\":\"account-1\""));
-    assert_non_null(strstr(first.body, "\"position\":\"0:2\""));
-    peer_answer_fini(&first);
-    struct peer_answer second = world_get(world, "/streams/account-1?limit=2&after=2", "");
-    assert_null(strstr(second.body, "\"next\""));
-    assert_non_null(strstr(second.body, "\"data\":{\"cents\":2}"));
-    peer_answer_fini(&second);
-    struct peer_answer back = world_get(world, "/streams/account-1?direction=backward&limit=2", "");
-    assert_non_null(strstr(back.body, "\"next\":\"2\""));
-    assert_true(strstr(back.body, "\"streamversion\":3") <
-                strstr(back.body, "\"streamversion\":2"));
-    peer_answer_fini(&back);
-    world_expect(world, "/streams/account-1?direction=backward&after=2", "", 200,
-                 "\"streamversion\":1");
-    world_expect(world, "/streams/account-1?after=99", "", 200, "{\"items\":[]}");
-}
-
-static void state_is_told_as_of_a_version(void **state)
-{
-    struct world *world = *state;
-    world_open_account(world, "account-1", "Ann");
-    world_deposit(world, "account-1", 1);
-    world_expect(world, "/streams/account-1/state", "", 200,
-                 "{\"stream\":\"account-1\",\"version\":2,\"state\":{\"events\":2}}");
-    world_expect(world, "/streams/account-1/state?version=1", "", 200,
-                 "\"version\":1,\"state\":{\"events\":1}");
-}
-
-static void events_of_an_older_schema_are_lifted_for_readers(void **state)
-{
-    struct world *world = *state;
-    world_open_account(world, "account-1", "Ann");
-    (void)world_append(world, "account-1", &(struct fact){"Deposited", "{\"pounds\":3}", 1}, 1);
-    world_expect(world, "/streams/account-1", "", 200, "\"data\":{\"cents\":300}");
-    world_expect(world, "/events", "", 200, "\"data\":{\"cents\":300}");
-    world_settle(world, "balances");
-    world_expect(world, "/views/balances/1", "", 200, "\"cents\":300");
-}
-
-/* ---- events ---- */
-
-static void events_page_to_the_end_and_go_on_from_there(void **state)
-{
-    struct world *world = *state;
-    fill_accounts(world);
-    struct peer_answer first = world_get(world, "/events?limit=4", "");
-    assert_int_equal(first.status, 200);
-    assert_non_null(strstr(first.body, "\"next\":\"0:4\""));
-    assert_non_null(strstr(first.body, "\"specversion\":\"1.0\""));
-    peer_answer_fini(&first);
-    struct peer_answer second = world_get(world, "/events?limit=4&after=0:4", "");
-    assert_null(strstr(second.body, "\"next\""));
-    assert_null(strstr(second.body, "\"position\":\"0:4\""));
-    assert_non_null(strstr(second.body, "\"position\":\"0:7\""));
-    assert_true(peer_has(&second, "Cairn-Position", "0:7"));
-    peer_answer_fini(&second);
-    world_expect(world, "/events?after=0:7", "", 200, "{\"items\":[]}");
-    world_expect(world, "/events?after=end", "", 200, "{\"items\":[]}");
-    struct peer_answer whole = world_get(world, "/events?limit=7", "");
-    assert_non_null(strstr(whole.body, "\"position\":\"0:7\""));
-    assert_null(strstr(whole.body, "\"next\""));
-    peer_answer_fini(&whole);
-}
-
-static void events_are_chosen_by_type_and_aggregate(void **state)
-{
-    struct world *world = *state;
-    fill_accounts(world);
-    struct peer_answer opened = world_get(world, "/events?type=Opened", "");
-    assert_null(strstr(opened.body, "\"type\":\"Deposited\""));
-    assert_non_null(strstr(opened.body, "\"subject\":\"account-4\""));
-    peer_answer_fini(&opened);
-    struct peer_answer both = world_get(world, "/events?type=Opened,Deposited&limit=7", "");
-    assert_non_null(strstr(both.body, "\"position\":\"0:7\""));
-    peer_answer_fini(&both);
-    struct peer_answer other = world_get(world, "/events?aggregate=invoice", "");
-    assert_string_equal(other.body, "{\"items\":[]}");
-    assert_true(peer_has(&other, "Cairn-Position", "0:7"));
-    peer_answer_fini(&other);
-}
-
-static void a_page_may_begin_and_end_inside_a_command(void **state)
-{
-    struct world *world = *state;
-    const struct fact facts[] = {{"Opened", "{\"owner\":\"Ann\"}", 1},
-                                 {"Deposited", "{\"cents\":1}", 2},
-                                 {"Deposited", "{\"cents\":2}", 2}};
-    (void)world_append(world, "account-1", facts, 3);
-    world_expect(world, "/events?limit=2", "", 200, "\"next\":\"0:2\"");
-    struct peer_answer rest = world_get(world, "/events?after=0:2", "");
-    assert_non_null(strstr(rest.body, "\"streamversion\":3"));
-    assert_null(strstr(rest.body, "\"streamversion\":2"));
-    peer_answer_fini(&rest);
-}
-
-/* Walk all pages of one event each; every event comes once, each stream in order. */
-static void positions_are_vectors_with_several_partitions(void **state)
-{
-    struct world *world = *state;
-    enum { STREAMS = 12, EACH = 3 };
-    unsigned versions[STREAMS] = {0};
-    for (int v = 0; v < EACH; v++) {
-        for (int s = 0; s < STREAMS; s++) {
-            char stream[32];
-            (void)snprintf(stream, sizeof(stream), "account-%d", s);
-            world_open_account(world, stream, "x");
-        }
-    }
-    char after[128] = "0:0";
-    char last_time[40] = "";
-    for (int i = 0; i < STREAMS * EACH; i++) {
-        char path[200];
-        (void)snprintf(path, sizeof(path), "/events?limit=1&after=%s", after);
-        struct peer_answer answer = world_get(world, path, "");
-        assert_int_equal(answer.status, 200);
-        const char *subject = strstr(answer.body, "\"subject\":\"account-");
-        const char *version = strstr(answer.body, "\"streamversion\":");
-        const char *position = strstr(answer.body, "\"position\":\"");
-        const char *time = strstr(answer.body, "\"time\":\"");
-        assert_true(subject != NULL && version != NULL && position != NULL && time != NULL);
-        unsigned long s = strtoul(subject + 19, NULL, 10);
-        assert_true(s < STREAMS);
-        assert_int_equal(strtoul(version + 16, NULL, 10), ++versions[s]);
-        (void)snprintf(after, sizeof(after), "%.*s", (int)strcspn(position + 12, "\""),
-                       position + 12);
-        char now[40];
-        (void)snprintf(now, sizeof(now), "%.*s", (int)strcspn(time + 8, "\""), time + 8);
-        assert_true(strcmp(last_time, now) < 0);
-        memcpy(last_time, now, sizeof(now));
-        assert_int_equal(strstr(answer.body, "\"next\"") == NULL, i == STREAMS * EACH - 1);
-        peer_answer_fini(&answer);
-    }
-    for (int s = 0; s < STREAMS; s++) {
-        assert_int_equal(versions[s], EACH);
-    }
-    assert_non_null(strchr(after, ','));
-}
-
-/* ---- the console ---- */
-
-static void the_console_is_served_under_a_strict_policy(void **state)
-{
-    struct world *world = *state;
-    struct peer_answer answer = world_get(world, "/", "");
-    assert_int_equal(answer.status, 200);
-    assert_true(peer_has(&answer, "Content-Type", "text/html; charset=utf-8"));
-    const char *policy = peer_field(&answer, "Content-Security-Policy");
-    assert_non_null(policy);
-    assert_int_equal(strncmp(policy, "default-src 'none'; script-src 'nonce-", 38), 0);
-    char nonce[60];
-    (void)snprintf(nonce, sizeof(nonce), "<script nonce=\"%.32s\">", policy + 38);
-    assert_non_null(strstr(answer.body, nonce));
-    static const char *const banned[] = {"{{nonce}}",          "innerHTML",      "outerHTML",
-                                         "insertAdjacentHTML", "document.write", " style=\"",
-                                         "http://1",           "https://",       "eval("};
-    for (size_t i = 0; i < sizeof(banned) / sizeof(banned[0]); i++) {
-        assert_null(strstr(answer.body, banned[i]));
-    }
-    struct peer_answer again = world_get(world, "/", "");
-    assert_null(strstr(again.body, nonce));
-    peer_answer_fini(&answer);
-    peer_answer_fini(&again);
-}
-
-#define TEST(name)  cmocka_unit_test_setup_teardown(name, open_world, close_world)
-#define ALONE(name) cmocka_unit_test_setup_teardown(name, open_alone, close_world)
-#define THREE(name) cmocka_unit_test_setup_teardown(name, open_three_partitions, close_world)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_row_is_its_document_and_its_key),
-        TEST(an_unchanged_row_is_not_sent_again),
-        TEST(the_two_forms_have_different_tags_and_one_meaning),
-        TEST(rows_are_filtered_ordered_and_paged),
-        TEST(a_cursor_goes_on_where_the_page_ended),
-        TEST(bad_queries_are_named_with_what_is_allowed),
-        TEST(what_is_not_there_is_404_and_what_needs_postgres_501),
-        TEST(forms_that_cannot_be_made_are_406),
-        TEST(views_tell_their_state),
-        TEST(a_stopped_view_answers_and_says_so),
-        TEST(a_read_waits_for_the_position_it_carries),
-        TEST(streams_and_events_wait_for_the_log),
-        TEST(waiting_ends_with_the_time),
-        TEST(positions_that_cannot_be_are_refused_at_once),
-        ALONE(without_a_view_store_views_are_building),
-        TEST(a_stream_reads_both_ways_in_pages),
-        TEST(state_is_told_as_of_a_version),
-        TEST(events_of_an_older_schema_are_lifted_for_readers),
-        TEST(events_page_to_the_end_and_go_on_from_there),
-        TEST(events_are_chosen_by_type_and_aggregate),
-        TEST(a_page_may_begin_and_end_inside_a_command),
-        THREE(positions_are_vectors_with_several_partitions),
-        TEST(the_console_is_served_under_a_strict_policy),
+        WORLD_TEST(a_row_is_its_document_and_its_key),
+        WORLD_TEST(an_unchanged_row_is_not_sent_again),
+        WORLD_TEST(the_two_forms_have_different_tags_and_one_meaning),
+        WORLD_TEST(rows_are_filtered_ordered_and_paged),
+        WORLD_TEST(a_cursor_goes_on_where_the_page_ended),
+        WORLD_TEST(bad_queries_are_named_with_what_is_allowed),
+        WORLD_TEST(what_is_not_there_is_404_and_what_needs_postgres_501),
+        WORLD_TEST(forms_that_cannot_be_made_are_406),
+        WORLD_TEST(views_tell_their_state),
+        WORLD_TEST(a_stopped_view_answers_and_says_so),
+        WORLD_TEST(a_read_waits_for_the_position_it_carries),
+        WORLD_TEST(streams_and_events_wait_for_the_log),
+        WORLD_TEST(waiting_ends_with_the_time),
+        WORLD_TEST(positions_that_cannot_be_are_refused_at_once),
+        WORLD_ALONE(without_a_view_store_views_are_building),
     };
     return cmocka_run_group_tests_name("query api", tests, NULL, NULL);
 }

@@ -3,33 +3,10 @@
 
 #include "tests/support/cm.h"
 
-static int open_world(void **state)
+/* A feed needs no projector. */
+static int open_two_feeds(void **state)
 {
-    struct world *world = calloc(1, sizeof(*world));
-    assert_non_null(world);
-    world->alone = true; /* a feed needs no projector */
-    world->feeds_max = 2;
-    world_open(world);
-    *state = world;
-    return 0;
-}
-
-static int open_three_partitions(void **state)
-{
-    struct world *world = calloc(1, sizeof(*world));
-    assert_non_null(world);
-    world->alone = true;
-    world->partitions = 3;
-    world_open(world);
-    *state = world;
-    return 0;
-}
-
-static int close_world(void **state)
-{
-    world_close(*state);
-    free(*state);
-    return 0;
+    return world_new(state, &(struct world){.alone = true, .feeds_max = 2});
 }
 
 static void a_feed_gives_history_and_then_what_comes(void **state)
@@ -223,7 +200,7 @@ static void resuming_with_several_partitions_loses_nothing(void **state)
     assert_int_equal(seen, (1u << STREAMS) - 1);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_world, close_world)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_two_feeds, world_teardown)
 
 int main(void)
 {
@@ -237,8 +214,7 @@ int main(void)
         TEST(one_feed_too_many_is_503),
         TEST(bad_feeds_are_refused_before_they_begin),
         TEST(stopping_ends_feeds_and_waits_at_once),
-        cmocka_unit_test_setup_teardown(resuming_with_several_partitions_loses_nothing,
-                                        open_three_partitions, close_world),
+        WORLD_THREE(resuming_with_several_partitions_loses_nothing),
     };
     return cmocka_run_group_tests_name("feed", tests, NULL, NULL);
 }

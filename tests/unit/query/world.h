@@ -320,6 +320,25 @@ static inline void world_settle(struct world *world, const char *view)
     cairn_arena_fini(&arena);
 }
 
+/* Ann 300, Bob 100, Cid 200, Dee 0. */
+static inline void world_fill(struct world *world)
+{
+    static const struct {
+        const char *stream, *owner;
+        int cents;
+    } rows[] = {{"account-1", "Ann", 300},
+                {"account-2", "Bob", 100},
+                {"account-3", "Cid", 200},
+                {"account-4", "Dee, \\\"D\\\"", 0}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        world_open_account(world, rows[i].stream, rows[i].owner);
+        if (rows[i].cents > 0) {
+            world_deposit(world, rows[i].stream, rows[i].cents);
+        }
+    }
+    world_settle(world, "balances");
+}
+
 /* A live feed as a client sees it. HTTP/1.0, so that its text comes without chunks between. */
 struct listener {
     int fd;
@@ -362,5 +381,42 @@ static inline void listener_close(struct listener *listener)
 {
     (void)close(listener->fd);
 }
+
+/* What a test's world is like, for cmocka's setup. */
+static inline int world_new(void **state, const struct world *like)
+{
+    struct world *world = calloc(1, sizeof(*world));
+    assert_non_null(world);
+    *world = *like;
+    world_open(world);
+    *state = world;
+    return 0;
+}
+
+static inline int world_setup(void **state)
+{
+    return world_new(state, &(struct world){.alone = false});
+}
+
+static inline int world_setup_alone(void **state)
+{
+    return world_new(state, &(struct world){.alone = true, .stateless = true});
+}
+
+static inline int world_setup_three(void **state)
+{
+    return world_new(state, &(struct world){.partitions = 3});
+}
+
+static inline int world_teardown(void **state)
+{
+    world_close(*state);
+    free(*state);
+    return 0;
+}
+
+#define WORLD_TEST(name)  cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
+#define WORLD_ALONE(name) cmocka_unit_test_setup_teardown(name, world_setup_alone, world_teardown)
+#define WORLD_THREE(name) cmocka_unit_test_setup_teardown(name, world_setup_three, world_teardown)
 
 #endif
