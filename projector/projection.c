@@ -94,6 +94,7 @@ static enum cairn_rc host_get(void *self, struct cairn_lua_frame *frame, struct 
     struct cairn_projection *projection = self;
     struct cairn_write *entry = NULL;
     enum cairn_rc rc = key_entry(projection, frame, &entry, err);
+    assert(rc != CAIRN_OK || entry != NULL);
     if (rc == CAIRN_OK && entry->old_state == CAIRN_OLD_UNKNOWN && !entry->dirty) {
         rc = load_entry(projection, entry, err);
     }
@@ -131,6 +132,7 @@ static enum cairn_rc host_put(void *self, struct cairn_lua_frame *frame, struct 
     struct cairn_write *entry = NULL;
     struct cairn_value document;
     enum cairn_rc rc = key_entry(projection, frame, &entry, err);
+    assert(rc != CAIRN_OK || entry != NULL);
     if (rc == CAIRN_OK) {
         rc = cairn_lua_frame_value(frame, 2, projection->arena, &document, err);
     }
@@ -159,6 +161,7 @@ static enum cairn_rc host_delete(void *self, struct cairn_lua_frame *frame, stru
     struct cairn_projection *projection = self;
     struct cairn_write *entry = NULL;
     enum cairn_rc rc = key_entry(projection, frame, &entry, err);
+    assert(rc != CAIRN_OK || entry != NULL);
     if (rc == CAIRN_OK) {
         entry->present = false;
         entry->dirty = true;

@@ -3,16 +3,12 @@
 #include <assert.h>
 #include <math.h>
 
-#include "projector/view_read.h"
-
 #define TWO_POW_63 9223372036854775808.0
 #define TWO_POW_64 18446744073709551616.0
 /* Doubles next to each other below 2^64 are at most 2048 apart. */
 #define REST_MAX    2047u
 #define NUMBER_SIZE 11u
 
-static_assert(CAIRN_VIEW_ENTRY_MAX == 1 + CAIRN_VIEW_FORM_MAX + CAIRN_VIEW_KEY_BYTES_MAX,
-              "an entry holds the longest key");
 static_assert(CAIRN_VIEW_ENTRY_MAX <= 511, "LMDB's longest key");
 
 /* The largest double not above an integer, and how far the integer is above it. */

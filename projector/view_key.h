@@ -24,11 +24,11 @@
 #ifndef CAIRN_PROJECTOR_VIEW_KEY_H
 #define CAIRN_PROJECTOR_VIEW_KEY_H
 
-#include "platform/value.h"
+#include "projector/view_read.h"
 
 #define CAIRN_VIEW_FORM_TEXT_MAX 104 /* escaped bytes of a string that an index key keeps */
 #define CAIRN_VIEW_FORM_MAX      (1 + CAIRN_VIEW_FORM_TEXT_MAX + 2)
-#define CAIRN_VIEW_ENTRY_MAX     (1 + CAIRN_VIEW_FORM_MAX + 400)
+#define CAIRN_VIEW_ENTRY_MAX     (1 + CAIRN_VIEW_FORM_MAX + CAIRN_VIEW_KEY_BYTES_MAX)
 
 enum cairn_view_class {
     CAIRN_CLASS_FALSE = 0x10,

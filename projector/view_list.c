@@ -294,6 +294,7 @@ static enum cairn_rc collect_row(struct lister *lister, struct collection *colle
         return rc;
     }
     struct slot *slot = collection->spare;
+    assert(slot != NULL);
     slot->form.size = 0;
     if (lister->order != CAIRN_VIEW_COLUMN_KEY) {
         cairn_view_form_of(cairn_value_get(&document, lister->code.columns[lister->order].name),

@@ -327,7 +327,7 @@ enum cairn_rc cairn_view_wait(struct cairn_views *views, struct cairn_slice view
     int64_t until_ns = cairn_clock_monotonic_ns(clock) + (int64_t)timeout_ms * 1000000;
     for (;;) {
         uint32_t bell = cairn_beacon_bell(views->beacon);
-        struct outlook outlook;
+        struct outlook outlook = {.stopped = false};
         enum cairn_rc rc = look(views, view, &outlook, err);
         if (rc != CAIRN_OK) {
             return rc;

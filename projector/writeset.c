@@ -23,6 +23,7 @@ void cairn_writeset_begin(struct cairn_writeset *set, struct cairn_arena *arena)
 /* Where the entry with that key is in the table, or the free place for it. */
 static size_t find_place(const struct cairn_writeset *set, struct cairn_slice key, uint64_t hash)
 {
+    assert(set->table != NULL && set->table_size > 0);
     size_t mask = set->table_size - 1;
     size_t at = (size_t)hash & mask;
     while (set->table[at] != 0) {
