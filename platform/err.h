@@ -99,11 +99,22 @@ enum cairn_rc cairn_err_wrap(struct cairn_err *err, enum cairn_rc rc, const char
  * namesakes; all else is EIO. */
 enum cairn_rc cairn_err_from_os(int os);
 
-#define CAIRN_FAIL(err, rc, ...) cairn_err_set_at((err), (rc), 0, __FILE__, __LINE__, __VA_ARGS__)
+/* What cairn_err_set_at asserts, where the compiler sees it: a failure is never CAIRN_OK. Without
+ * it the outputs of a call that failed look used. */
+static inline enum cairn_rc cairn_err_not_ok(enum cairn_rc rc)
+{
+    if (rc == CAIRN_OK) {
+        CAIRN_UNREACHABLE();
+    }
+    return rc;
+}
+
+#define CAIRN_FAIL(err, rc, ...)                                                                   \
+    cairn_err_not_ok(cairn_err_set_at((err), (rc), 0, __FILE__, __LINE__, __VA_ARGS__))
 /* As CAIRN_FAIL with errno's text at the end and the code of cairn_err_from_os. Evaluates errno
  * once. */
 #define CAIRN_FAIL_OS(err, os_errno, ...)                                                          \
-    cairn_err_set_at((err), cairn_err_from_os(os_errno), (os_errno), __FILE__, __LINE__,           \
-                     __VA_ARGS__)
+    cairn_err_not_ok(cairn_err_set_at((err), cairn_err_from_os(os_errno), (os_errno), __FILE__,    \
+                                      __LINE__, __VA_ARGS__))
 
 #endif

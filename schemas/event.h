@@ -6,13 +6,14 @@
 #include "platform/uuid.h"
 #include "platform/value.h"
 
-#define CAIRN_AGGREGATE_BYTES_MAX                                                                  \
-    64 /* [a-z][a-z0-9_]*: no '-', so a stream splits at its first '-' */
-#define CAIRN_ID_BYTES_MAX           128 /* [A-Za-z0-9._~:-] */
-#define CAIRN_STREAM_BYTES_MAX       (CAIRN_AGGREGATE_BYTES_MAX + 1 + CAIRN_ID_BYTES_MAX)
-#define CAIRN_TYPE_BYTES_MAX         128 /* [A-Za-z][A-Za-z0-9_]* */
-#define CAIRN_KEY_BYTES_MAX          255 /* Idempotency-Key: printable ASCII or UTF-8 */
-#define CAIRN_META_BYTES_MAX         1024 /* each of causation, correlation, principal, traceparent */
+/* [a-z][a-z0-9_]*: no '-', so a stream splits at its first '-'. */
+#define CAIRN_AGGREGATE_BYTES_MAX 64
+#define CAIRN_ID_BYTES_MAX        128 /* [A-Za-z0-9._~:-] */
+#define CAIRN_STREAM_BYTES_MAX    (CAIRN_AGGREGATE_BYTES_MAX + 1 + CAIRN_ID_BYTES_MAX)
+#define CAIRN_TYPE_BYTES_MAX      128 /* [A-Za-z][A-Za-z0-9_]* */
+#define CAIRN_KEY_BYTES_MAX       255 /* Idempotency-Key: printable ASCII or UTF-8 */
+/* Each of causation, correlation, principal, traceparent. */
+#define CAIRN_META_BYTES_MAX         1024
 #define CAIRN_EVENT_DATA_BYTES_MAX   (1024u * 1024u)
 #define CAIRN_EVENTS_PER_COMMAND_MAX 1000
 #define CAIRN_PARTITIONS_MAX         256

@@ -21,9 +21,11 @@ def anchors(path):
 def main():
     out = subprocess.run(["git", "-C", str(ROOT), "ls-files", "-co", "--exclude-standard", "*.md"],
                          capture_output=True, text=True, check=False).stdout.split("\n")
+    # Without git, as in an unpacked archive: all there is.
+    out = [name for name in out if name] or [str(path.relative_to(ROOT)) for path in sorted(ROOT.rglob("*.md"))]
     faults = []
     count = 0
-    for name in (n for n in out if n and (ROOT / n).is_file()):
+    for name in (n for n in out if (ROOT / n).is_file()):
         count += 1
         path = ROOT / name
         code = False
