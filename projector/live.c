@@ -290,8 +290,10 @@ static enum cairn_rc turn(struct cairn_live *live, struct cairn_err *err)
     if (rc == CAIRN_OK) {
         rc = show_lag(live, err);
     }
-    if (rc == CAIRN_OK && events < CAIRN_LIVE_LINGER_EVENTS) {
-        cairn_views_linger(live->views, CAIRN_LIVE_LINGER_MS);
+    if (rc == CAIRN_OK && events < CAIRN_LIVE_FULL_EVENTS) {
+        cairn_views_linger(live->views, events < CAIRN_LIVE_BUSY_EVENTS
+                                            ? CAIRN_LIVE_QUIET_LINGER_MS
+                                            : CAIRN_LIVE_BUSY_LINGER_MS);
     }
     return rc;
 }

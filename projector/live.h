@@ -11,10 +11,13 @@
 
 #include "projector/reconcile.h"
 
-/* Commits of a busy log are at least this far apart, unless somebody waits for a position. */
-#define CAIRN_LIVE_LINGER_MS 20
-/* From this many events on a batch is worth its commit. */
-#define CAIRN_LIVE_LINGER_EVENTS 1024u
+/* How long a follower lets events gather before the next commit, unless somebody waits for a
+ * position: a quiet log is followed at once, a busy one in batches that are worth their sync. */
+#define CAIRN_LIVE_QUIET_LINGER_MS 2
+#define CAIRN_LIVE_BUSY_LINGER_MS  20
+/* From this many events in a batch on the log is busy, and from that many on nothing lingers. */
+#define CAIRN_LIVE_BUSY_EVENTS 16u
+#define CAIRN_LIVE_FULL_EVENTS 1024u
 
 struct cairn_live {
     const struct cairn_projector_options *options;

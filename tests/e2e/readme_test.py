@@ -1,0 +1,47 @@
+#!/usr/bin/env python3
+"""The README's tour and the tutorial's command lines work when they are pasted."""
+import pathlib
+import re
+import socket
+import subprocess
+import unittest
+
+import harness
+from harness import ROOT
+
+
+def blocks(path, heading):
+    """The shell blocks below a heading, up to the next one of its level."""
+    text = path.read_text(encoding="utf-8")
+    section = text.split(f"\n{heading}\n", 1)[1]
+    section = re.split(r"\n## ", section, maxsplit=1)[0]
+    return re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+
+
+def free_port():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+class Readme(unittest.TestCase):
+    def test_the_five_minutes_work_when_pasted(self):
+        with harness.folder() as folder:
+            script = "\n".join(blocks(ROOT / "README.md", "## Five minutes"))
+            script = script.replace("build/release/cairn", harness.BINARY).replace("8081", str(free_port()))
+            script = script.replace("/tmp/bank-data", str(folder / "data"))
+            done = subprocess.run(["bash", "-c", f"set -eu\n{script}"], cwd=ROOT, capture_output=True, text=True,
+                                  timeout=120)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            for words in ("201 Created", '"version":2', '"/problems/rejected"', '"balance":10000', '"streamversion":1',
+                          "all is well", '"type":"Deposited"'):
+                self.assertIn(words, done.stdout)
+
+    def test_every_document_it_points_to_is_there(self):
+        text = (ROOT / "README.md").read_text(encoding="utf-8")
+        for target in re.findall(r"\]\(([^)#:]+)\)", text):
+            self.assertTrue(pathlib.Path(ROOT, target).exists(), target)
+
+
+if __name__ == "__main__":
+    harness.main()
