@@ -34,9 +34,8 @@ int cairn_lua_protect(struct cairn_lua *lua, int (*body)(lua_State *), void *op)
 /* The library's buffers throw this text where the allocator refuses them. */
 static bool is_memory_error(lua_State *state, int status)
 {
-    return status == LUA_ERRMEM ||
-           (lua_type(state, -1) == LUA_TSTRING &&
-            strcmp(lua_tostring(state, -1), "not enough memory") == 0);
+    return status == LUA_ERRMEM || (lua_type(state, -1) == LUA_TSTRING &&
+                                    strcmp(lua_tostring(state, -1), "not enough memory") == 0);
 }
 
 enum cairn_rc cairn_lua_report(struct cairn_lua *lua, int status, struct cairn_err *err)
@@ -80,6 +79,7 @@ static int open_body(lua_State *state)
 {
     cairn_lua_value_open(state);
     cairn_lua_face_open(state);
+    cairn_lua_keys_open(state);
     cairn_lua_box_open(state);
     return 0;
 }
@@ -94,6 +94,7 @@ enum cairn_rc cairn_lua_new(const struct cairn_lua_limits *limits, struct cairn_
     cairn_lua_fill_limits(lua, limits);
     lua_State *state = lua_newstate(cairn_lua_allocate, lua);
     if (state == NULL) {
+        cairn_lua_pool_fini(&lua->pool);
         cairn_mem_free(lua);
         return CAIRN_FAIL(err, CAIRN_ENOMEM, "a Lua host");
     }
@@ -119,6 +120,7 @@ void cairn_lua_free(struct cairn_lua *lua)
     lua->state = NULL;
     lua_close(state);
     assert(lua->used == 0);
+    cairn_lua_pool_fini(&lua->pool);
     while (lua->bindings != NULL) {
         struct cairn_lua_binding *next = lua->bindings->next;
         cairn_mem_free(lua->bindings);
@@ -219,7 +221,7 @@ static int call_body(lua_State *state)
 {
     struct call_op *op = lua_touserdata(state, 1);
     lua_settop(state, 0);
-    luaL_checkstack(state, (int)op->count + 2, "arguments");
+    luaL_checkstack(state, (int)op->count + 3, "arguments");
     lua_rawgeti(state, LUA_REGISTRYINDEX, op->function);
     for (size_t i = 0; i < op->count; i++) {
         if (!push_arg(state, op, i)) {

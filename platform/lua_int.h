@@ -12,6 +12,38 @@ struct lua_State;
 /* Stack slots that reading a value takes, at its deepest. */
 #define CAIRN_LUA_READ_SLOTS (6 * (CAIRN_VALUE_DEPTH_MAX + 2))
 
+/* A larger block comes from the heap. */
+#define CAIRN_LUA_BLOCK_MAX  512
+#define CAIRN_LUA_CLASSES    32
+#define CAIRN_LUA_CHUNKS_MAX 8
+
+/* Where blocks of small objects come from. Zeroed is ready. */
+struct cairn_lua_pool {
+    struct cairn_lua_block *free[CAIRN_LUA_CLASSES]; /* by size */
+    char *next;                                      /* the rest of the newest chunk */
+    size_t left;                                     /* its bytes */
+    char *chunks[CAIRN_LUA_CHUNKS_MAX];
+    size_t count; /* of chunks */
+};
+
+/* As realloc, with the size that the block was asked for with. memory NULL: a new one. NULL: the
+ * heap is out, memory is untouched. new_size > 0. */
+void *cairn_lua_pool_resize(struct cairn_lua_pool *pool, void *memory, size_t old_size,
+                            size_t new_size);
+/* Give a block back. size: as it was asked for, or less. Accepts NULL with size 0. */
+void cairn_lua_pool_put(struct cairn_lua_pool *pool, void *memory, size_t size);
+/* Free the chunks, whatever blocks are in use. */
+void cairn_lua_pool_fini(struct cairn_lua_pool *pool);
+
+#define CAIRN_LUA_KEYS          128
+#define CAIRN_LUA_KEY_BYTES_MAX 31
+
+/* A member's name that the host keeps as a Lua string. */
+struct cairn_lua_key {
+    unsigned char size; /* 0: none */
+    char text[CAIRN_LUA_KEY_BYTES_MAX];
+};
+
 /* Why a call was ended by the host. Once set, no pcall of the script can go on. */
 enum cairn_lua_end {
     CAIRN_LUA_GOES_ON,
@@ -42,6 +74,9 @@ struct cairn_lua {
     bool busy;   /* a call is under way */
     bool sealed; /* globals are read-only */
     struct cairn_lua_binding *bindings;
+    struct cairn_lua_pool pool;
+    cairn_lua_ref keys_table; /* the strings of keys, each at its place plus one */
+    struct cairn_lua_key keys[CAIRN_LUA_KEYS];
     char place[CAIRN_LUA_PLACE_MAX]; /* "account.lua:12" of the last failure, or "" */
 };
 
@@ -84,14 +119,21 @@ void cairn_lua_string_open(struct lua_State *state);
 /* Make the metatables of arrays and faces. */
 void cairn_lua_value_open(struct lua_State *state);
 void cairn_lua_face_open(struct lua_State *state);
+/* Make the table of kept keys. */
+void cairn_lua_keys_open(struct lua_State *state);
+/* Push a member's name. keys: the host's; table: absolute index of its keys_table. May raise. */
+void cairn_lua_push_key(struct lua_State *state, int table, struct cairn_lua_key *keys,
+                        struct cairn_slice key);
 
 /* Push a value. False: it cannot cross, op->path and op->why say where and why. May raise. */
 struct cairn_lua_crossing {
-    struct cairn_arena *arena; /* of values made from Lua */
-    const char *why;           /* static text; NULL: nothing failed */
-    enum cairn_rc rc;          /* EINVAL or ENOMEM when why is set */
-    char path[128];            /* "data.items[3]", built from the inside out */
-    char last[32];             /* room for a member of the path */
+    struct cairn_arena *arena;  /* of values made from Lua */
+    struct cairn_lua_key *keys; /* while a value is pushed: the host's */
+    int keys_table;             /* and the stack index of their strings */
+    const char *why;            /* static text; NULL: nothing failed */
+    enum cairn_rc rc;           /* EINVAL or ENOMEM when why is set */
+    char path[128];             /* "data.items[3]", built from the inside out */
+    char last[32];              /* room for a member of the path */
 };
 bool cairn_lua_push_value(struct lua_State *state, const struct cairn_value *value,
                           struct cairn_lua_crossing *crossing);

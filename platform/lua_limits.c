@@ -7,7 +7,6 @@
 #include <lua.h>
 
 #include "platform/lua_int.h"
-#include "platform/mem.h"
 
 enum {
     HOOK_INSTRUCTIONS = 1000,
@@ -73,8 +72,8 @@ void cairn_lua_note_place(struct cairn_lua *lua)
 
 static bool may_grow(struct cairn_lua *lua, size_t more)
 {
-    if (lua->ended == CAIRN_LUA_END_MEMORY || more > lua->ceiling || lua->used > lua->ceiling - more ||
-        lua->volume + more > lua->volume_max) {
+    if (lua->ended == CAIRN_LUA_END_MEMORY || more > lua->ceiling ||
+        lua->used > lua->ceiling - more || lua->volume + more > lua->volume_max) {
         if (++lua->refusals >= REFUSALS_MAX || lua->volume + more > lua->volume_max) {
             lua->ended = CAIRN_LUA_END_MEMORY;
         }
@@ -92,7 +91,7 @@ void *cairn_lua_allocate(void *self, void *memory, size_t old_size, size_t new_s
         memory == NULL ? 0 : old_size; /* without a block, old_size is the object's type */
     assert(lua->used >= held);
     if (new_size == 0) {
-        cairn_mem_free(memory);
+        cairn_lua_pool_put(&lua->pool, memory, held);
         lua->used -= held;
         return NULL;
     }
@@ -108,7 +107,7 @@ void *cairn_lua_allocate(void *self, void *memory, size_t old_size, size_t new_s
         }
         lua->volume += new_size - held;
     }
-    void *moved = cairn_mem_realloc(memory, new_size);
+    void *moved = cairn_lua_pool_resize(&lua->pool, memory, held, new_size);
     if (moved == NULL) {
         if (new_size > held) {
             return NULL;

@@ -13,7 +13,7 @@
 /* Its address is the registry key of the metatable that marks arrays. */
 static const char array_mark;
 
-enum { SLOTS_PER_LEVEL = 6, SORT_SMALL = 16, SMALL_MEMBERS = 16, PATH_STEP_MAX = 60 };
+enum { SLOTS_PER_LEVEL = 6, SMALL_MEMBERS = 16, PATH_STEP_MAX = 60 };
 
 void cairn_lua_value_open(lua_State *state)
 {
@@ -104,7 +104,8 @@ static bool push_map(lua_State *state, const struct cairn_value *value,
         if (member->key.type != CAIRN_STRING) {
             return fail(crossing, CAIRN_EINVAL, "a key is no string");
         }
-        (void)lua_pushlstring(state, member->key.as.bytes, member->key.count);
+        cairn_lua_push_key(state, crossing->keys_table, crossing->keys,
+                           cairn_value_slice(&member->key));
         if (!push(state, &member->value, crossing, depth)) {
             return step_out(crossing, member->key.as.bytes, member->key.count);
         }
@@ -159,7 +160,16 @@ bool cairn_lua_push_value(lua_State *state, const struct cairn_value *value,
                           struct cairn_lua_crossing *crossing)
 {
     assert(value != NULL);
-    return push(state, value, crossing, 0);
+    if (value->type != CAIRN_MAP && value->type != CAIRN_ARRAY) {
+        return push(state, value, crossing, 0);
+    }
+    struct cairn_lua *lua = cairn_lua_host_of(state);
+    crossing->keys = lua->keys;
+    (void)lua_rawgeti(state, LUA_REGISTRYINDEX, lua->keys_table);
+    crossing->keys_table = lua_gettop(state);
+    bool pushed = push(state, value, crossing, 0);
+    lua_remove(state, crossing->keys_table);
+    return pushed;
 }
 
 /* ---- Lua -> value ---- */
@@ -228,21 +238,47 @@ static int compare_members(const void *a, const void *b)
     return cairn_slice_compare(cairn_value_slice(&left->key), cairn_value_slice(&right->key));
 }
 
-/* The order of a Lua table differs from run to run; a value's must not. */
-static void sort_members(struct cairn_member *members, uint32_t count)
+/* The first eight bytes of a key, as a number that is in the order of keys where it differs. */
+static uint64_t head_of(struct cairn_slice key)
 {
-    if (count > SORT_SMALL) {
-        qsort(members, count, sizeof(*members), compare_members);
-        return;
+    enum { HEAD = 8 };
+    uint64_t head = 0;
+    if (key.size >= HEAD) {
+        for (size_t i = 0; i < HEAD; i++) {
+            head = head << 8 | (unsigned char)key.data[i];
+        }
+        return head;
     }
-    for (uint32_t i = 1; i < count; i++) {
-        struct cairn_member moving = members[i];
+    for (size_t i = 0; i < HEAD; i++) {
+        head = head << 8 | (i < key.size ? (unsigned char)key.data[i] : 0);
+    }
+    return head;
+}
+
+/* Copy a few members in the order of their keys: that of a Lua table differs from run to run, a
+ * value's must not. */
+static void copy_sorted(const struct cairn_member *found, uint32_t count,
+                        struct cairn_member *members)
+{
+    struct {
+        uint64_t head;
+        const struct cairn_member *member;
+    } order[SMALL_MEMBERS];
+    assert(count <= SMALL_MEMBERS);
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t head = head_of(cairn_value_slice(&found[i].key));
         uint32_t at = i;
-        while (at > 0 && compare_members(&members[at - 1], &moving) > 0) {
-            members[at] = members[at - 1];
+        while (at > 0 && (order[at - 1].head > head ||
+                          (order[at - 1].head == head &&
+                           compare_members(order[at - 1].member, &found[i]) > 0))) {
+            order[at] = order[at - 1];
             at--;
         }
-        members[at] = moving;
+        order[at].head = head;
+        order[at].member = &found[i];
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        members[i] = *order[i].member;
     }
 }
 
@@ -276,7 +312,9 @@ static bool read_map(lua_State *state, int index, uint32_t count,
             return false;
         }
     }
-    sort_members(members, count);
+    if (count > 0) {
+        qsort(members, count, sizeof(*members), compare_members);
+    }
     *ret_value = (struct cairn_value){.type = CAIRN_MAP, .count = count, .as.members = members};
     return true;
 }
@@ -326,10 +364,7 @@ static enum small_end read_small(lua_State *state, int index, struct cairn_lua_c
         (void)fail(crossing, CAIRN_ENOMEM, "out of memory");
         return SMALL_FAILED;
     }
-    sort_members(found, count);
-    if (count > 0) {
-        memcpy(members, found, count * sizeof(*members));
-    }
+    copy_sorted(found, count, members);
     *ret_value = (struct cairn_value){.type = CAIRN_MAP, .count = count, .as.members = members};
     if (count == 0 && cairn_lua_is_marked_array(state, index)) {
         *ret_value = (struct cairn_value){.type = CAIRN_ARRAY};
