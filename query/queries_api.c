@@ -23,7 +23,8 @@ void cairn_query_named(void *self, struct cairn_http_request *request,
     assert(request->capture_count == 1);
     struct cairn_slice name = request->captures[0];
     if (is_defined(api->options.domain, name)) {
-        (void)CAIRN_FAIL(&err, CAIRN_EUNSUPPORTED, "the query \"%.*s\" is in SQL: needs --postgres",
+        (void)CAIRN_FAIL(&err, CAIRN_EUNSUPPORTED,
+                         "the query \"%.*s\" is in SQL, which this version does not serve",
                          CAIRN_SLICE_ARG(name));
     } else {
         (void)CAIRN_FAIL(&err, CAIRN_ENOENT, "there is no query \"%.*s\"", CAIRN_SLICE_ARG(name));

@@ -35,7 +35,7 @@ static enum cairn_rc find_view(struct rows *rows, struct cairn_err *err)
     }
     if (view->kind != CAIRN_VIEW_LMDB) {
         return CAIRN_FAIL(err, CAIRN_EUNSUPPORTED,
-                          "the view \"%.*s\" is in SQL and needs --postgres",
+                          "the view \"%.*s\" is in SQL, which this version does not serve",
                           CAIRN_SLICE_ARG(rows->view));
     }
     return cairn_query_views(rows->api, &rows->views, err);

@@ -148,7 +148,8 @@ static enum cairn_rc write_view(struct cairn_query_api *api, const struct cairn_
         add_text(&item, "kind", CAIRN_SLICE_LIT("postgres"));
         add_text(&item, "state", CAIRN_SLICE_LIT("unavailable"));
         struct item error = {.map = {.arena = arena}};
-        add_text(&error, "detail", CAIRN_SLICE_LIT("a view in SQL needs --postgres"));
+        add_text(&error, "detail",
+                 CAIRN_SLICE_LIT("a view in SQL, which this version does not serve"));
         item.rc = item.rc != CAIRN_OK ? item.rc : error.rc;
         add(&item, "error", cairn_value_map(&error.map));
     }

@@ -108,6 +108,24 @@ static enum cairn_rc open_store(struct node *node, struct cairn_err *err)
     return rc;
 }
 
+/* A domain may hold more than is served: say so, and serve the rest. */
+static void tell_unserved(const struct node *node)
+{
+    for (size_t i = 0; i < cairn_domain_view_count(node->domain); i++) {
+        const struct cairn_domain_view *view = cairn_domain_view_at(node->domain, i);
+        if (view->kind == CAIRN_VIEW_POSTGRES) {
+            cairn_log_event(node->log, CAIRN_LOG_WARN, "node", "view-not-served",
+                            CAIRN_F_SLICE("view", view->name),
+                            CAIRN_F_STR("detail", "views in SQL are not served by this version"));
+        }
+    }
+    for (size_t i = 0; i < cairn_domain_query_count(node->domain); i++) {
+        cairn_log_event(node->log, CAIRN_LOG_WARN, "node", "query-not-served",
+                        CAIRN_F_SLICE("query", cairn_domain_query_at(node->domain, i)->name),
+                        CAIRN_F_STR("detail", "queries in SQL are not served by this version"));
+    }
+}
+
 static void add_routes(struct node *node, const struct cairn_http_route *routes, size_t count)
 {
     assert(count <= ROUTES_MAX - node->route_count);
@@ -218,6 +236,7 @@ static enum cairn_rc start(struct node *node, const char *domain_folder, struct 
     enum cairn_rc rc = open_base(node, domain_folder, err);
     rc = rc == CAIRN_OK ? open_store(node, err) : rc;
     if (rc == CAIRN_OK) {
+        tell_unserved(node);
         struct cairn_ops_options ops = {.metrics = node->metrics,
                                         .domain = node->domain,
                                         .store = node->store,

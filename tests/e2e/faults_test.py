@@ -198,6 +198,50 @@ class Unruly(unittest.TestCase):
             connection.close()
 
 
+class Sql(unittest.TestCase):
+    def test_a_domain_with_sql_views_says_so_and_serves_the_rest(self):
+        with harness.folder() as folder:
+            domain = write_domain(folder / "domain")
+            (domain / "views/daily.sql").write_text("-- view: daily\n-- version: 1\n-- table:\n"
+                                                    "CREATE TABLE daily (day date PRIMARY KEY);\n")
+            with harness.Node(domain, folder / "data") as node:
+                node.wait_for_log("view-not-served")
+                answer = node.command("thing", "s", "Add", {"n": 3})
+                row = node.get("/views/counts/s", Cairn_Position=answer.json["position"])
+                self.assertEqual(row.json["count"], 3)
+                self.assertEqual(node.get("/views/daily").status, 501)
+                states = {view["name"]: view["state"] for view in node.get("/views").json["items"]}
+                self.assertEqual(states, {"counts": "live", "daily": "unavailable"})
+
+
+class Upcasting(unittest.TestCase):
+    def test_old_events_are_lifted_everywhere(self):
+        with harness.folder() as folder:
+            domain = write_domain(folder / "domain")
+            with harness.Node(domain, folder / "data") as node:
+                node.command("thing", "old", "Add", {"n": 3})
+            schemas = domain / "schemas/events"
+            (schemas / "Added.json").rename(schemas / "Added.v1.json")
+            (schemas / "Added.json").write_text(json.dumps({
+                "type": "object", "required": ["units"], "additionalProperties": False,
+                "properties": {"units": {"type": "integer"}}}))
+            script = domain / "thing.lua"
+            script.write_text(script.read_text().replace("{ n = ", "{ units = ").replace("data.n", "data.units") +
+                              "thing.upcast.Added = { [1] = function(data) return { units = data.n * 10 } end }\n")
+            view = domain / "views/counts.lua"
+            view.write_text(view.read_text().replace("data.n", "data.units"))
+            checked = harness.run("check", domain)
+            self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
+            with harness.Node(domain, folder / "data") as node:
+                answer = node.command("thing", "old", "Add", {"n": 4})
+                self.assertEqual(answer.status, 200, answer.body)
+                row = node.get("/views/counts/old", Cairn_Position=answer.json["position"], Prefer="wait=30")
+                self.assertEqual(row.json["count"], 34)
+                events = node.get("/streams/thing-old").json["items"]
+                self.assertEqual([event["data"] for event in events], [{"units": 30}, {"units": 4}])
+                self.assertEqual(node.get("/streams/thing-old/state").json["state"]["count"], 34)
+
+
 class Partitions(unittest.TestCase):
     def test_several_partitions_give_the_same_answers(self):
         with harness.folder() as folder:
