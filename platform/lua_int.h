@@ -69,6 +69,7 @@ struct cairn_lua {
     uint64_t work_left;             /* instructions, and their equal in bulk work */
     int64_t cpu_end_ns;             /* of the thread's CPU clock; 0: not looked at yet */
     unsigned hooks;                 /* count hooks of this call */
+    int gc_pause;                   /* percent, as set in the collector; 0: Lua's own */
     unsigned refusals;              /* allocations refused in this call */
     enum cairn_lua_end ended;
     bool busy;   /* a call is under way */

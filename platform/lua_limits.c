@@ -13,10 +13,16 @@ enum {
     CPU_LOOK_HOOKS = 8,   /* the CPU clock is a system call: look at it now and then */
     CPU_SECONDS_MAX = 10, /* two orders above what an honest call can take */
     REFUSALS_MAX = 4,     /* each refusal costs a full collection */
+    GC_PAUSE_SMALL = 400, /* percent of what lives that a small host grows to before it collects */
+    GC_PAUSE_LARGE = 200,
+    GC_STEP_MUL = 400,
+    GC_STEP_LOG2 = 13,
     VOLUME_PER_WORK = 64, /* bytes a call may ask for, per instruction it may run */
     OBJECT_OVERHEAD = 64  /* bytes of a string's header, generously */
 };
 
+/* From here on garbage counts more than the time that a collection takes. */
+#define SMALL_BYTES_MAX           ((size_t)4 << 20)
 #define MEMORY_BYTES_DEFAULT      (256u << 20)
 #define CALL_MEMORY_BYTES_DEFAULT (64u << 20)
 #define CALL_WORK_DEFAULT         10000000u
@@ -200,6 +206,12 @@ void cairn_lua_begin(struct cairn_lua *lua)
 void cairn_lua_finish(struct cairn_lua *lua)
 {
     lua->busy = false;
+    bool large = lua->used > SMALL_BYTES_MAX;
+    int pause = large ? GC_PAUSE_LARGE : GC_PAUSE_SMALL;
+    if (lua->gc_pause != pause) {
+        lua->gc_pause = pause;
+        (void)lua_gc(lua->state, LUA_GCINC, pause, GC_STEP_MUL, GC_STEP_LOG2);
+    }
 }
 
 void cairn_lua_watch(struct cairn_lua *lua)
