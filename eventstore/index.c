@@ -102,26 +102,18 @@ enum cairn_rc cairn_index_reset(struct cairn_index *index, struct cairn_err *err
 /* Open LMDB; what cannot be used is thrown away, for the log has it all. */
 static enum cairn_rc open_file(struct cairn_index *index, struct cairn_err *err)
 {
-    enum cairn_rc rc = cairn_index_file_open(index, err);
     if (!index->options.writer) {
-        /* A writer may not have come so far yet; the log alone is enough while it is short. */
-        return rc == CAIRN_ENOENT ? CAIRN_OK : rc;
+        return CAIRN_OK; /* the first refresh opens it: a writer may not have come so far yet */
     }
-    bool is_new = false;
+    enum cairn_rc rc = cairn_index_file_open(index, err);
     if (rc == CAIRN_OK) {
         rc = cairn_index_file_state(index, index->checkpoint, &index->checkpoint_streams, err);
-        if (rc == CAIRN_OK) {
-            return rc;
+        if (rc == CAIRN_OK || rc == CAIRN_ENOENT) {
+            return CAIRN_OK; /* without a state it is new: the first flush writes one */
         }
-        is_new = cairn_kv_used_bytes(index->kv) < 64 * 1024;
     }
-    if (rc != CAIRN_ENOENT && rc != CAIRN_ECORRUPT) {
+    if (rc != CAIRN_EEXIST && rc != CAIRN_ECORRUPT) {
         return rc;
-    }
-    memset(index->checkpoint, 0, sizeof(index->checkpoint));
-    index->checkpoint_streams = 0;
-    if (is_new) {
-        return CAIRN_OK;
     }
     cairn_log_event(index->options.log_lines, CAIRN_LOG_WARN, "eventstore", "index thrown away",
                     CAIRN_F_STR("folder", index->folder),
@@ -513,6 +505,10 @@ enum cairn_rc cairn_index_refresh(struct cairn_index *index, bool reopen, struct
     }
     if (rc == CAIRN_OK) {
         rc = cairn_index_file_state(index, checkpoint, &streams, err);
+    }
+    if (rc == CAIRN_EEXIST) {
+        cairn_index_file_close(index); /* until its writer has thrown it away */
+        rc = CAIRN_ENOENT;
     }
     (void)pthread_rwlock_unlock(&index->kv_lock);
     if (rc != CAIRN_OK) {

@@ -99,7 +99,7 @@ static enum cairn_rc read_state(const struct cairn_index *index, struct cairn_sl
         cairn_get_u32(value.data) != CAIRN_INDEX_FORMAT ||
         cairn_get_u32(value.data + 4) != partitions ||
         memcmp(value.data + 8, index->options.log_id, CAIRN_LOG_ID_BYTES) != 0) {
-        return CAIRN_ENOENT;
+        return CAIRN_EEXIST;
     }
     *ret_streams = cairn_get_u64(value.data + 8 + CAIRN_LOG_ID_BYTES);
     for (uint16_t p = 0; p < partitions; p++) {

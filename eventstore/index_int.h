@@ -81,7 +81,8 @@ void cairn_index_drop_oldest(struct cairn_index *index);
 CAIRN_MUST_CHECK enum cairn_rc cairn_index_file_open(struct cairn_index *index,
                                                      struct cairn_err *err);
 void cairn_index_file_close(struct cairn_index *index);
-/* LMDB's checkpoint; ENOENT: it has none, or it belongs to another log or format. */
+/* LMDB's checkpoint. ENOENT: it has none and holds nothing. EEXIST (err untouched): it is of
+ * another log or format. Both outputs are untouched then. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_index_file_state(struct cairn_index *index,
                                                       struct cairn_resume *ret_checkpoint,
                                                       uint64_t *ret_streams, struct cairn_err *err);

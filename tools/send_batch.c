@@ -38,7 +38,9 @@ enum cairn_rc cairn_send_batch_add(struct cairn_send_batch *batch, struct cairn_
     if (rc != CAIRN_OK) {
         return rc;
     }
-    memcpy(batch->text.data + batch->text.size, line.data, line.size);
+    if (line.size > 0) {
+        memcpy(batch->text.data + batch->text.size, line.data, line.size);
+    }
     batch->text.data[batch->text.size + line.size] = '\n';
     batch->text.size += line.size + 1;
     batch->ends[batch->count] = (uint32_t)batch->text.size;
