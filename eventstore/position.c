@@ -79,15 +79,13 @@ enum cairn_rc cairn_position_write(const struct cairn_position *position, struct
 char *cairn_position_text(const struct cairn_position *position, struct cairn_arena *arena)
 {
     struct cairn_buf text = {.max = CAIRN_POSITION_TEXT_MAX};
-    struct cairn_slice copy = CAIRN_SLICE_NONE;
     char *found = NULL;
     if (cairn_position_write(position, &text) == CAIRN_OK) {
         found = cairn_arena_alloc(arena, text.size + 1);
     }
     if (found != NULL) {
-        copy = cairn_buf_slice(&text);
-        memcpy(found, copy.data, copy.size);
-        found[copy.size] = '\0';
+        memcpy(found, text.data, text.size);
+        found[text.size] = '\0';
     }
     cairn_buf_fini(&text);
     return found;

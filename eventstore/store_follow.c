@@ -43,11 +43,12 @@ static enum cairn_rc apply_batch(struct follow *follow, uint16_t partition,
         const struct cairn_event *event = &batch->events[i];
         if (event->index == 0) {
             assert(count < CAIRN_INDEX_RESERVE_MAX);
-            follow->entries[count++] = (struct cairn_index_entry){.stream = event->stream,
-                                                                  .key = event->key,
-                                                                  .first_version = event->version,
-                                                                  .locator = batch->locators[i],
-                                                                  .count = event->count};
+            follow->entries[count] = (struct cairn_index_entry){.stream = event->stream,
+                                                                .key = event->key,
+                                                                .first_version = event->version,
+                                                                .locator = batch->locators[i],
+                                                                .count = event->count};
+            count++;
         }
     }
     enum cairn_rc rc = cairn_index_reserve(follow->store->index, count, err);

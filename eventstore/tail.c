@@ -173,7 +173,8 @@ static const struct cairn_tail_row *row_at(const struct cairn_tail *tail, uint32
 void cairn_tail_add(struct cairn_tail *tail, struct cairn_slice stream, uint64_t first_version,
                     uint16_t count, uint64_t locator)
 {
-    assert(tail->row_count < tail->row_cap && tail->streams.count < tail->streams.cap);
+    assert(tail->rows != NULL && tail->row_count < tail->row_cap);
+    assert(tail->streams.count < tail->streams.cap);
     assert(stream.size <= CAIRN_STREAM_BYTES_MAX && count > 0);
     uint32_t hash = hash_of(stream);
     uint32_t *slot = find_stream(tail, stream, hash);

@@ -94,7 +94,7 @@ static int keys_body(lua_State *state)
         op->rc = CAIRN_ENOMEM;
         return 0;
     }
-    if (op->count > 0) {
+    if (op->keys != NULL) {
         qsort(op->keys, op->count, sizeof(*op->keys), compare_slices);
     }
     return 0;

@@ -132,7 +132,7 @@ static int find_plain(lua_State *state, const struct search *search, size_t offs
     }
     size_t begin = (size_t)(found - match->subject.data);
     lua_pushinteger(state, (lua_Integer)begin + 1);
-    lua_pushinteger(state, (lua_Integer)(begin + match->pattern.size));
+    lua_pushinteger(state, (lua_Integer)begin + (lua_Integer)match->pattern.size);
     return 2;
 }
 

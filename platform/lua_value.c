@@ -423,8 +423,6 @@ static bool read(lua_State *state, int index, struct cairn_lua_crossing *crossin
         *ret_value = cairn_value_bool(lua_toboolean(state, index) == 1);
         return true;
     case LUA_TNIL:
-        *ret_value = cairn_value_null();
-        return true;
     case LUA_TLIGHTUSERDATA:
         *ret_value = cairn_value_null();
         return true;

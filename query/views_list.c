@@ -53,8 +53,8 @@ static enum cairn_rc measure_age(struct cairn_query_api *api, const struct cairn
     rc = cairn_history_next(history, &event, err);
     if (rc == CAIRN_OK) {
         int64_t now_us = cairn_clock_now_us(api->options.clock);
-        int64_t age_us = event == NULL ? 0 : now_us - event->time_us;
-        *ret_age_s = age_us <= 0 ? 0.0 : (double)(age_us / 1000) / 1000.0;
+        int64_t age_ms = event == NULL ? 0 : (now_us - event->time_us) / 1000;
+        *ret_age_s = age_ms <= 0 ? 0.0 : (double)age_ms / 1000.0;
     }
     cairn_history_close(history);
     return rc;

@@ -197,7 +197,7 @@ static enum cairn_rc load_new(const char *folder, struct cairn_arena *fault_aren
 enum cairn_rc cairn_domain_load(const char *folder, struct cairn_domain **ret_domain,
                                 struct cairn_err *err)
 {
-    struct cairn_err own;
+    struct cairn_err own = {.rc = CAIRN_OK};
     struct cairn_arena faults = {.max = CAIRN_DOMAIN_FILE_BYTES_MAX};
     struct cairn_domain_load *load = NULL;
     err = err == NULL ? &own : err;
@@ -222,7 +222,7 @@ enum cairn_rc cairn_domain_lint(const char *folder, struct cairn_arena *arena,
                                 struct cairn_slice **ret_faults, size_t *ret_count,
                                 struct cairn_err *err)
 {
-    struct cairn_err own;
+    struct cairn_err own = {.rc = CAIRN_OK};
     struct cairn_domain_load *load = NULL;
     err = err == NULL ? &own : err;
     enum cairn_rc rc = load_new(folder, arena, &load, err);

@@ -336,8 +336,7 @@ enum cairn_rc cairn_specs_load(const struct cairn_domain *domain, struct cairn_a
     struct cairn_slice *faults = cairn_arena_zalloc(arena, fault_count, sizeof(*faults));
     if (rc == CAIRN_OK && faults == NULL) {
         rc = cairn_spec_no_memory(&reading->load);
-    }
-    if (rc == CAIRN_OK) {
+    } else if (rc == CAIRN_OK) {
         memcpy(faults, reading->load.faults, fault_count * sizeof(*faults));
         *ret_specs = reading->specs;
         *ret_count = reading->count;
