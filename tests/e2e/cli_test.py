@@ -2,6 +2,7 @@
 """The command line: help, configuration, check, events, clear errors, clean stops."""
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -57,6 +58,14 @@ class CommandLine(unittest.TestCase):
         done = harness.run("config", "--reference")
         self.assertEqual(done.stdout, (ROOT / "docs/reference/configuration.md").read_text(),
                          "run: cairn config --reference > docs/reference/configuration.md")
+
+    def test_the_metrics_page_is_whole(self):
+        with harness.folder() as data, harness.Node(BANK, data) as node:
+            answer = node.command("account", "m", "Open", {"owner": "ada"})
+            node.get("/views/balances/m", Cairn_Position=answer.json["position"])
+            found = set(re.findall(r"^# TYPE (\S+)", node.get("/metrics").body.decode(), re.MULTILINE))
+        page = (ROOT / "docs/reference/metrics.md").read_text()
+        self.assertEqual(found, set(re.findall(r"^\| `(\w+)`", page, re.MULTILINE)))
 
     def test_a_start_that_cannot_work_says_what_to_do(self):
         with harness.folder() as folder, socket.socket() as taken:
