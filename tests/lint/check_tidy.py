@@ -98,7 +98,8 @@ def code_breaches(name, text):
 
 def missing_tests(names):
     """A module is tested by a test of its name (json_read.c by json_read_test.c or json_test.c), by a test that includes its
-    header, or, where it is a piece of another module and has no header of its own, by that module's test."""
+    header, by a contract test of its name, or, where it is a piece of another module and has no header of its own, by
+    that module's test."""
     present = set(names)
     tests = [n for n in names if n.startswith("tests/") and n.endswith((".c", ".h"))]
     included = set()
@@ -112,7 +113,8 @@ def missing_tests(names):
         header = f"{folder}/{stem}.h"
         parts = stem.split("_")
         prefixes = ["_".join(parts[:n]) for n in range(len(parts), 0, -1)]
-        named = any(t.startswith(f"tests/unit/{folder}/{prefix}") for prefix in prefixes for t in tests)
+        named = any(t.startswith((f"tests/unit/{folder}/{prefix}", f"tests/contract/{prefix}"))
+                    for prefix in prefixes for t in tests)
         if not named and header not in included and (header in present or "_" not in stem):
             yield f"{name}: no test of it in tests/unit/{folder}"
 

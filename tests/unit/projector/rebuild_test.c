@@ -1,10 +1,9 @@
-#include "projector/build.h"
-
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/wait.h>
 
+#include "projector/build.h"
 #include "tests/unit/projector/world.h"
 
 static const char marked_1[] = "local marked = view 'marked'\n"
