@@ -37,6 +37,24 @@ class Readme(unittest.TestCase):
                           "all is well", '"type":"Deposited"'):
                 self.assertIn(words, done.stdout)
 
+    def test_the_tutorial_works_when_pasted(self):
+        """From an empty folder; a wait stands where a person would read the ready line."""
+        with harness.folder() as folder:
+            text = (ROOT / "docs/tutorial/first-domain.md").read_text(encoding="utf-8")
+            steps = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+            port = str(free_port())
+            script = "\n".join(steps).replace("build/release/cairn", harness.BINARY)
+            script = script.replace("localhost:8080", f"127.0.0.1:{port}").replace("/tmp/mybank-data", "data")
+            script = script.replace("serve mybank", f"serve mybank --listen 127.0.0.1:{port}")
+            script = script.replace("--data data &", "--data data &\nuntil curl -sf "
+                                    f"http://127.0.0.1:{port}/health/ready >ready; do :; done")
+            done = subprocess.run(["bash", "-c", f"set -eu\n{script}\nkill %1; wait %1"], cwd=folder,
+                                  capture_output=True, text=True, timeout=120)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            for words in ("specs: 2 passed, 0 failed", "201 Created", "insufficient-funds", '"streamversion":2',
+                          '"state":'):
+                self.assertIn(words, done.stdout)
+
     def test_every_document_it_points_to_is_there(self):
         text = (ROOT / "README.md").read_text(encoding="utf-8")
         for target in re.findall(r"\]\(([^)#:]+)\)", text):
