@@ -263,6 +263,12 @@ static void take_thrown(struct cairn_lua *lua, struct call_op *op)
 
 static enum cairn_rc call(struct cairn_lua *lua, struct call_op *op, struct cairn_err *err)
 {
+    if (lua->sealed) {
+        enum cairn_rc rc = cairn_lua_finish_seal(lua, err);
+        if (rc != CAIRN_OK) {
+            return rc;
+        }
+    }
     cairn_lua_begin(lua);
     int status = cairn_lua_protect(lua, call_body, op);
     if (status == LUA_ERRRUN && op->result != NULL && lua_istable(lua->state, -1)) {

@@ -3,9 +3,10 @@
  * A host runs scripts in a sandbox that is an allow-list (docs/reference/domain.md has it): no io,
  * os, clock, randomness, load, debug, metatables or coroutines. pairs and next go by key and
  * table.sort is stable, so the same input gives the same output on every machine. After
- * cairn_lua_seal, writing a global is an error, so nothing lives on between calls but what the host
- * keeps by reference. Every call has an instruction and a memory ceiling; whatever a script does,
- * the host survives and says where it happened ("account.lua:12: ...").
+ * cairn_lua_seal, writing a global, or into a table that was there before, is an error, so that
+ * nothing lives on between calls but what the host keeps by reference. Every call has an
+ * instruction and a memory ceiling; whatever a script does, the host survives and says where it
+ * happened ("account.lua:12: ...").
  *
  * Conversion: JSON null <-> the global `null`; arrays <-> sequences (an empty table is a map unless
  * it came from an array or was made by `array{}`); integers and floats keep their kind; a uint64
@@ -39,7 +40,9 @@ void cairn_lua_free(struct cairn_lua *lua);
  * errors: ESCRIPT (syntax, runtime, ceiling; err says where), ENOMEM. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_lua_run(struct cairn_lua *lua, const char *name,
                                              struct cairn_slice source, struct cairn_err *err);
-/* From now on globals are read-only. */
+/* From now on globals are read-only, and so is every table that globals or functions hold on to: a
+ * read-only front stands in its place. What remains is a plain local (a number, a string) that a
+ * function assigns. Where memory is out the next call does the rest, or fails with ENOMEM. */
 void cairn_lua_seal(struct cairn_lua *lua);
 /* Take a global away from scripts; cairn_lua_find and cairn_lua_register still find it. Before
  * seal. ENOMEM. */

@@ -331,7 +331,17 @@ void cairn_lua_box_open(lua_State *state)
     lua_settop(state, base);
 }
 
-/* ---- hiding and sealing ---- */
+/* ---- hiding ---- */
+
+void cairn_lua_push_globals(lua_State *state)
+{
+    (void)lua_rawgetp(state, LUA_REGISTRYINDEX, &values_mark);
+}
+
+void cairn_lua_push_hidden(lua_State *state)
+{
+    (void)lua_rawgetp(state, LUA_REGISTRYINDEX, &hidden_mark);
+}
 
 void cairn_lua_push_named(lua_State *state, const char *name)
 {
@@ -362,10 +372,4 @@ enum cairn_rc cairn_lua_hide(struct cairn_lua *lua, const char *name, struct cai
     char copy[64];
     (void)snprintf(copy, sizeof(copy), "%s", name);
     return cairn_lua_attempt(lua, hide_body, copy, err);
-}
-
-void cairn_lua_seal(struct cairn_lua *lua)
-{
-    assert(!lua->busy);
-    lua->sealed = true;
 }

@@ -40,10 +40,29 @@ void cairn_lua_unface(lua_State *state, int index)
     }
 }
 
+bool cairn_lua_push_behind(lua_State *state, int index)
+{
+    if (lua_getmetatable(state, index) == 0) {
+        return false;
+    }
+    if (lua_rawgetp(state, -1, &behind_key) != LUA_TTABLE) {
+        lua_pop(state, 2);
+        return false;
+    }
+    lua_remove(state, -2);
+    return true;
+}
+
 void cairn_lua_push_face(lua_State *state, int index)
 {
     int table = lua_absindex(state, index);
     assert(lua_istable(state, table));
+    if (cairn_lua_push_behind(state, table)) {
+        /* A front is read-only as it is, and what is within it since the host was sealed. */
+        lua_pop(state, 1);
+        lua_pushvalue(state, table);
+        return;
+    }
     lua_createtable(state, 0, 1);
     lua_pushvalue(state, table);
     lua_rawsetp(state, -2, &behind_key);
@@ -98,18 +117,28 @@ void cairn_lua_face_open(lua_State *state)
     lua_rawsetp(state, LUA_REGISTRYINDEX, &face_mark);
 }
 
+/* Upvalue: the table behind. */
+static int front_len(lua_State *state)
+{
+    lua_pushinteger(state, (lua_Integer)lua_rawlen(state, lua_upvalueindex(1)));
+    return 1;
+}
+
 /* Replace the table on top by an empty front of it, whose writes go to `write` (upvalue: the
  * table). */
 static void put_front(lua_State *state, lua_CFunction write)
 {
     assert(lua_istable(state, -1));
     lua_createtable(state, 0, 0);
-    lua_createtable(state, 0, 3);
+    lua_createtable(state, 0, 4);
     lua_pushvalue(state, -3);
     lua_setfield(state, -2, "__index");
     lua_pushvalue(state, -3);
     lua_pushcclosure(state, write, 1);
     lua_setfield(state, -2, "__newindex");
+    lua_pushvalue(state, -3);
+    lua_pushcclosure(state, front_len, 1);
+    lua_setfield(state, -2, "__len");
     lua_pushvalue(state, -3);
     lua_rawsetp(state, -2, &behind_key);
     (void)lua_setmetatable(state, -2);

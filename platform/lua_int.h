@@ -74,6 +74,7 @@ struct cairn_lua {
     enum cairn_lua_end ended;
     bool busy;   /* a call is under way */
     bool sealed; /* globals are read-only */
+    bool frozen; /* so is every table that functions hold on to */
     struct cairn_lua_binding *bindings;
     struct cairn_lua_pool pool;
     cairn_lua_ref keys_table; /* the strings of keys, each at its place plus one */
@@ -109,6 +110,12 @@ enum cairn_rc cairn_lua_attempt(struct cairn_lua *lua, int (*body)(struct lua_St
                                 struct cairn_err *err);
 /* Push a hidden global, else the global of that name, else nil. */
 void cairn_lua_push_named(struct lua_State *state, const char *name);
+/* Push the table of globals, that of hidden ones. */
+void cairn_lua_push_globals(struct lua_State *state);
+void cairn_lua_push_hidden(struct lua_State *state);
+/* Make read-only what the script left, when a sealed host is not so yet. ENOMEM, ESCRIPT (more
+ * memory or work than a call may take). */
+enum cairn_rc cairn_lua_finish_seal(struct cairn_lua *lua, struct cairn_err *err);
 
 /* Fill the globals with the allow-list. Called in protected mode; leaves the stack as it was. */
 void cairn_lua_box_open(struct lua_State *state);
@@ -152,7 +159,9 @@ bool cairn_lua_is_marked_array(struct lua_State *state, int index);
 
 /* Replace the table at index (absolute) by what it is a face of, when it is one. */
 void cairn_lua_unface(struct lua_State *state, int index);
-/* Push a face of the table at index. */
+/* Push the table behind the front at index. False, and nothing pushed, when it is none. */
+bool cairn_lua_push_behind(struct lua_State *state, int index);
+/* Push a face of the table at index; of a front, the front. */
 void cairn_lua_push_face(struct lua_State *state, int index);
 /* Replace the table on top by a read-only front of it that is as fast to read, but whose inner
  * tables can be written. */
