@@ -11,20 +11,6 @@ int cairn_reply_status(const struct cairn_answer *answer)
     return answer->created ? 201 : 200;
 }
 
-struct cairn_slice cairn_reply_position(const struct cairn_answer *answer,
-                                        char out[CAIRN_REPLY_POSITION_MAX])
-{
-    if (answer->offset == 0) {
-        return CAIRN_SLICE_NONE;
-    }
-    int size = snprintf(out, CAIRN_REPLY_POSITION_MAX, "%u:%llu", (unsigned)answer->partition,
-                        (unsigned long long)answer->offset);
-    assert(size > 0 && size < CAIRN_REPLY_POSITION_MAX);
-    return cairn_slice_of(out, (size_t)size);
-}
-
-/* ---- JSON, straight into the answer's body ---- */
-
 static char *put(char *at, const char *text, size_t size)
 {
     memcpy(at, text, size);
@@ -44,6 +30,26 @@ static char *put_u64(char *at, uint64_t number)
     } while (number > 0);
     return put(at, digits + sizeof(digits) - size, size);
 }
+
+static char *put_position(char *at, const struct cairn_answer *answer)
+{
+    at = put_u64(at, answer->partition);
+    at = PUT_LIT(at, ":");
+    return put_u64(at, answer->offset);
+}
+
+struct cairn_slice cairn_reply_position(const struct cairn_answer *answer,
+                                        char out[CAIRN_REPLY_POSITION_MAX])
+{
+    if (answer->offset == 0) {
+        return CAIRN_SLICE_NONE;
+    }
+    const char *end = put_position(out, answer);
+    assert(end - out < CAIRN_REPLY_POSITION_MAX);
+    return cairn_slice_of(out, (size_t)(end - out));
+}
+
+/* ---- JSON, straight into the answer's body ---- */
 
 /* Room that one event, or all the rest of an answer, takes at most. */
 enum {
@@ -84,9 +90,7 @@ enum cairn_rc cairn_reply_json(const struct cairn_answer *answer, bool batch, st
     at = put_u64(at, answer->version);
     if (answer->offset > 0) {
         at = PUT_LIT(at, ",\"position\":\"");
-        at = put_u64(at, answer->partition);
-        at = PUT_LIT(at, ":");
-        at = put_u64(at, answer->offset);
+        at = put_position(at, answer);
         at = PUT_LIT(at, "\"");
     }
     at = PUT_LIT(at, ",\"events\":[");

@@ -12,6 +12,12 @@ struct cairn_http_exchange *cairn_http_exchange_of(const struct cairn_http_reque
     return request->connection;
 }
 
+/* A request is asked for a dozen names, and most fields differ from them in the first letter. */
+static bool is_named(const struct mg_header *field, const char *name)
+{
+    return ((field->name[0] ^ name[0]) & ~0x20) == 0 && strcasecmp(field->name, name) == 0;
+}
+
 struct cairn_slice cairn_http_header(const struct cairn_http_request *request, const char *name)
 {
     if (request->connection == NULL) {
@@ -22,7 +28,7 @@ struct cairn_slice cairn_http_header(const struct cairn_http_request *request, c
         return CAIRN_SLICE_NONE;
     }
     for (int i = 0; i < info->num_headers; i++) {
-        if (strcasecmp(info->http_headers[i].name, name) == 0) {
+        if (is_named(&info->http_headers[i], name)) {
             return cairn_slice_trim(cairn_slice_str(info->http_headers[i].value));
         }
     }
@@ -37,7 +43,7 @@ size_t cairn_http_header_count(const struct cairn_http_request *request, const c
     const struct mg_request_info *info = cairn_http_exchange_of(request)->info;
     size_t count = 0;
     for (int i = 0; info != NULL && i < info->num_headers; i++) {
-        count += strcasecmp(info->http_headers[i].name, name) == 0;
+        count += is_named(&info->http_headers[i], name);
     }
     return count;
 }
