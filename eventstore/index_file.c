@@ -149,10 +149,10 @@ static enum cairn_rc write_state(struct cairn_index *index, struct cairn_kv_txn 
 
 /* One stream's rows, oldest first. */
 static enum cairn_rc write_stream(struct cairn_index *index, struct cairn_kv_txn *txn,
-                                  const struct cairn_tail *tail,
-                                  const struct cairn_tail_stream *stream, struct cairn_err *err)
+                                  const struct cairn_tail *tail, const void *entry,
+                                  struct cairn_err *err)
 {
-    struct cairn_slice name = cairn_tail_stream_name(stream);
+    struct cairn_slice name = cairn_tail_stream_name(entry);
     const struct cairn_tail_row *newest = cairn_tail_newest(tail, name);
     for (uint32_t depth = 0; depth <= newest->depth; depth++) {
         char key[ROW_KEY_MAX];
@@ -170,38 +170,39 @@ static enum cairn_rc write_stream(struct cairn_index *index, struct cairn_kv_txn
     return CAIRN_OK;
 }
 
-static enum cairn_rc write_rows(struct cairn_index *index, struct cairn_kv_txn *txn,
-                                const struct cairn_tail *tail, struct cairn_err *err)
+static enum cairn_rc write_receipt(struct cairn_index *index, struct cairn_kv_txn *txn,
+                                   const struct cairn_tail *tail, const void *entry,
+                                   struct cairn_err *err)
 {
-    struct cairn_tail_stream **streams = NULL;
-    enum cairn_rc rc = cairn_tail_sorted_streams(tail, &streams);
+    (void)tail;
+    const struct cairn_tail_receipt *receipt = entry;
+    char value[RECEIPT_VALUE_BYTES];
+    cairn_put_u16(value, receipt->partition);
+    cairn_put_u64(value + 2, receipt->locator);
+    return cairn_kv_put(txn, index->tables[CAIRN_INDEX_RECEIPTS], cairn_tail_receipt_key(receipt),
+                        cairn_slice_of(value, sizeof(value)), err);
+}
+
+typedef enum cairn_rc (*write_entry_fn)(struct cairn_index *index, struct cairn_kv_txn *txn,
+                                        const struct cairn_tail *tail, const void *entry,
+                                        struct cairn_err *err);
+
+/* All entries of one of the tail's tables, in the order of their keys: LMDB's pages fill in turn.
+ */
+static enum cairn_rc write_sorted(struct cairn_index *index, struct cairn_kv_txn *txn,
+                                  const struct cairn_tail *tail,
+                                  const struct cairn_tail_table *table, write_entry_fn write_entry,
+                                  struct cairn_err *err)
+{
+    const void **entries = NULL;
+    enum cairn_rc rc = cairn_tail_sorted(tail, table, &entries);
     if (rc != CAIRN_OK) {
         return CAIRN_FAIL(err, rc, "sort the index");
     }
-    for (uint32_t i = 0; rc == CAIRN_OK && i < tail->streams.count; i++) {
-        rc = write_stream(index, txn, tail, streams[i], err);
+    for (uint32_t i = 0; rc == CAIRN_OK && i < table->count; i++) {
+        rc = write_entry(index, txn, tail, entries[i], err);
     }
-    cairn_mem_free(streams);
-    return rc;
-}
-
-static enum cairn_rc write_receipts(struct cairn_index *index, struct cairn_kv_txn *txn,
-                                    const struct cairn_tail *tail, struct cairn_err *err)
-{
-    struct cairn_tail_receipt **receipts = NULL;
-    enum cairn_rc rc = cairn_tail_sorted_receipts(tail, &receipts);
-    if (rc != CAIRN_OK) {
-        return CAIRN_FAIL(err, rc, "sort the receipts");
-    }
-    for (uint32_t i = 0; rc == CAIRN_OK && i < tail->receipts.count; i++) {
-        char value[RECEIPT_VALUE_BYTES];
-        cairn_put_u16(value, receipts[i]->partition);
-        cairn_put_u64(value + 2, receipts[i]->locator);
-        rc = cairn_kv_put(txn, index->tables[CAIRN_INDEX_RECEIPTS],
-                          cairn_tail_receipt_key(receipts[i]), cairn_slice_of(value, sizeof(value)),
-                          err);
-    }
-    cairn_mem_free(receipts);
+    cairn_mem_free(entries);
     return rc;
 }
 
@@ -259,9 +260,10 @@ enum cairn_rc cairn_index_file_write(struct cairn_index *index,
         return rc;
     }
     if (generation != NULL) {
-        rc = write_rows(index, txn, &generation->tail, err);
+        const struct cairn_tail *tail = &generation->tail;
+        rc = write_sorted(index, txn, tail, &tail->streams, write_stream, err);
         if (rc == CAIRN_OK) {
-            rc = write_receipts(index, txn, &generation->tail, err);
+            rc = write_sorted(index, txn, tail, &tail->receipts, write_receipt, err);
         }
         if (rc == CAIRN_OK) {
             rc = write_marks(index, txn, generation, err);

@@ -112,16 +112,20 @@ struct cairn_slice cairn_tail_receipt_key(const struct cairn_tail_receipt *recei
     return cairn_slice_of((const char *)(receipt + 1), receipt->size);
 }
 
+static void *entry_at(const struct cairn_tail *tail, uint32_t slot)
+{
+    assert(slot > 0 && slot <= tail->used);
+    return tail->bytes + (slot - 1);
+}
+
 static struct cairn_tail_stream *stream_at(const struct cairn_tail *tail, uint32_t slot)
 {
-    void *node = tail->bytes + (slot - 1);
-    return node;
+    return entry_at(tail, slot);
 }
 
 static struct cairn_tail_receipt *receipt_at(const struct cairn_tail *tail, uint32_t slot)
 {
-    void *node = tail->bytes + (slot - 1);
-    return node;
+    return entry_at(tail, slot);
 }
 
 /* The slot of a stream, or the free one where it would go. The table is never full. */
@@ -268,55 +272,34 @@ const struct cairn_tail_receipt *cairn_tail_receipt(const struct cairn_tail *tai
 
 static int compare_streams(const void *a, const void *b)
 {
-    return cairn_slice_compare(cairn_tail_stream_name(*(struct cairn_tail_stream *const *)a),
-                               cairn_tail_stream_name(*(struct cairn_tail_stream *const *)b));
+    return cairn_slice_compare(cairn_tail_stream_name(*(const void *const *)a),
+                               cairn_tail_stream_name(*(const void *const *)b));
 }
 
 static int compare_receipts(const void *a, const void *b)
 {
-    return cairn_slice_compare(cairn_tail_receipt_key(*(struct cairn_tail_receipt *const *)a),
-                               cairn_tail_receipt_key(*(struct cairn_tail_receipt *const *)b));
+    return cairn_slice_compare(cairn_tail_receipt_key(*(const void *const *)a),
+                               cairn_tail_receipt_key(*(const void *const *)b));
 }
 
-enum cairn_rc cairn_tail_sorted_streams(const struct cairn_tail *tail,
-                                        struct cairn_tail_stream ***ret_streams)
+enum cairn_rc cairn_tail_sorted(const struct cairn_tail *tail, const struct cairn_tail_table *table,
+                                const void ***ret_entries)
 {
-    const struct cairn_tail_table *table = &tail->streams;
-    struct cairn_tail_stream **streams =
-        cairn_mem_alloc(((size_t)table->count + 1) * sizeof(*streams));
-    if (streams == NULL) {
+    assert(table == &tail->streams || table == &tail->receipts);
+    const void **entries = cairn_mem_alloc(((size_t)table->count + 1) * sizeof(*entries));
+    if (entries == NULL) {
         return CAIRN_ENOMEM;
     }
     size_t count = 0;
     for (uint32_t i = 0; i < table->cap; i++) {
         if (table->slots[i] != 0) {
-            streams[count++] = stream_at(tail, table->slots[i]);
+            entries[count++] = entry_at(tail, table->slots[i]);
         }
     }
     assert(count == table->count);
-    qsort(streams, count, sizeof(struct cairn_tail_stream *), compare_streams);
-    *ret_streams = streams;
-    return CAIRN_OK;
-}
-
-enum cairn_rc cairn_tail_sorted_receipts(const struct cairn_tail *tail,
-                                         struct cairn_tail_receipt ***ret_receipts)
-{
-    const struct cairn_tail_table *table = &tail->receipts;
-    struct cairn_tail_receipt **receipts =
-        cairn_mem_alloc(((size_t)table->count + 1) * sizeof(*receipts));
-    if (receipts == NULL) {
-        return CAIRN_ENOMEM;
-    }
-    size_t count = 0;
-    for (uint32_t i = 0; i < table->cap; i++) {
-        if (table->slots[i] != 0) {
-            receipts[count++] = receipt_at(tail, table->slots[i]);
-        }
-    }
-    assert(count == table->count);
-    qsort(receipts, count, sizeof(struct cairn_tail_receipt *), compare_receipts);
-    *ret_receipts = receipts;
+    qsort(entries, count, sizeof(*entries),
+          table == &tail->streams ? compare_streams : compare_receipts);
+    *ret_entries = entries;
     return CAIRN_OK;
 }
 

@@ -73,13 +73,12 @@ const struct cairn_tail_row *cairn_tail_previous(const struct cairn_tail *tail,
                                                  const struct cairn_tail_row *row);
 const struct cairn_tail_receipt *cairn_tail_receipt(const struct cairn_tail *tail,
                                                     struct cairn_slice key);
-/* Entries in the order of their names, for writing them out: places[count] in memory that the
- * caller frees with cairn_mem_free. ENOMEM. */
-CAIRN_MUST_CHECK enum cairn_rc cairn_tail_sorted_streams(const struct cairn_tail *tail,
-                                                         struct cairn_tail_stream ***ret_streams);
-CAIRN_MUST_CHECK enum cairn_rc
-cairn_tail_sorted_receipts(const struct cairn_tail *tail,
-                           struct cairn_tail_receipt ***ret_receipts);
+/* The entries of tail->streams or tail->receipts (table is one of the two) in the order of their
+ * names: entries[table->count], each a struct cairn_tail_stream or cairn_tail_receipt, in memory
+ * that the caller frees with cairn_mem_free. ENOMEM. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_tail_sorted(const struct cairn_tail *tail,
+                                                 const struct cairn_tail_table *table,
+                                                 const void ***ret_entries);
 struct cairn_slice cairn_tail_stream_name(const struct cairn_tail_stream *stream);
 struct cairn_slice cairn_tail_receipt_key(const struct cairn_tail_receipt *receipt);
 /* Forget everything, keep the memory. */

@@ -40,21 +40,6 @@ static enum cairn_rc clear_slot(struct cairn_kv_txn *txn, const struct cairn_vie
     return rc == CAIRN_OK ? cairn_kv_clear(txn, tables->index[slot], false, err) : rc;
 }
 
-/* End a write as rc says. */
-static enum cairn_rc close_write(struct cairn_views *views, struct cairn_kv_txn *txn,
-                                 enum cairn_rc rc, struct cairn_err *err)
-{
-    if (rc != CAIRN_OK) {
-        cairn_kv_end(txn);
-        return rc;
-    }
-    rc = cairn_kv_commit(txn, err);
-    if (rc == CAIRN_OK) {
-        cairn_views_ring(views);
-    }
-    return rc;
-}
-
 enum cairn_rc cairn_build_discard(struct cairn_views *views, struct cairn_slice view,
                                   struct cairn_err *err)
 {
@@ -80,7 +65,7 @@ enum cairn_rc cairn_build_discard(struct cairn_views *views, struct cairn_slice 
     if (rc == CAIRN_OK) {
         rc = cairn_view_next_delete(txn, meta, view, err);
     }
-    return close_write(views, txn, rc, err);
+    return cairn_views_end_write(views, txn, rc, err);
 }
 
 /* Write next/ for an empty generation in the slot that the live one does not use. */
@@ -128,7 +113,7 @@ static enum cairn_rc begin_build(struct build *build, struct cairn_view_head *re
         return rc;
     }
     rc = begin_next(build, txn, cairn_position_lag(&start, &end), ret_head, err);
-    return close_write(build->views, txn, rc, err);
+    return cairn_views_end_write(build->views, txn, rc, err);
 }
 
 /* Make the new generation the live one, if it has come as far as the live one. */
@@ -174,7 +159,7 @@ static enum cairn_rc try_switch(struct build *build, bool *ret_switched, struct 
         return rc;
     }
     rc = switch_in(build, txn, &switched, err);
-    rc = close_write(build->views, txn, rc, err);
+    rc = cairn_views_end_write(build->views, txn, rc, err);
     *ret_switched = rc == CAIRN_OK && switched;
     return rc;
 }
@@ -229,7 +214,7 @@ static enum cairn_rc end_build(struct build *build, uint64_t *ret_rows, struct c
     if (rc == CAIRN_OK) {
         rc = clear_slot(txn, &build->tables, 1 - slot, err);
     }
-    return close_write(build->views, txn, rc, err);
+    return cairn_views_end_write(build->views, txn, rc, err);
 }
 
 /* The follower of the new generation, into the group. */

@@ -252,15 +252,7 @@ static enum cairn_rc write_all(struct cairn_view_group *group, struct cairn_err 
     for (size_t i = 0; i < group->count && rc == CAIRN_OK; i++) {
         rc = cairn_follower_write(group->followers[i], txn, cairn_views_meta(group->views), err);
     }
-    if (rc != CAIRN_OK) {
-        cairn_kv_end(txn);
-        return rc;
-    }
-    rc = cairn_kv_commit(txn, err);
-    if (rc == CAIRN_OK) {
-        cairn_views_ring(group->views);
-    }
-    return rc;
+    return cairn_views_end_write(group->views, txn, rc, err);
 }
 
 /* The batch against one snapshot, up to the commit; nothing is committed where nothing was read. */

@@ -114,15 +114,7 @@ static enum cairn_rc settle(struct cairn_views *views, const struct cairn_view_t
     if (rc == CAIRN_OK) {
         rc = cairn_view_head_put(txn, meta, CAIRN_SIDE_LIVE, view, head, err);
     }
-    if (rc != CAIRN_OK) {
-        cairn_kv_end(txn);
-        return rc;
-    }
-    rc = cairn_kv_commit(txn, err);
-    if (rc == CAIRN_OK) {
-        cairn_views_ring(views);
-    }
-    return rc;
+    return cairn_views_end_write(views, txn, rc, err);
 }
 
 /* A half-built generation of a process that died. One whose builder lives is left alone. */
@@ -350,16 +342,11 @@ enum cairn_rc cairn_reconcile_ready(struct cairn_views *views, struct cairn_foll
         follower->moved = true;
         return CAIRN_OK;
     }
-    if (rc != CAIRN_OK) {
-        cairn_kv_end(txn);
-        return rc;
-    }
-    rc = cairn_kv_commit(txn, err);
+    rc = cairn_views_end_write(views, txn, rc, err);
     if (rc == CAIRN_OK) {
         follower->head = head;
         cairn_metric_set(follower->metrics.build_done, 0);
         cairn_metric_set(follower->metrics.build_all, 0);
-        cairn_views_ring(views);
     }
     return rc;
 }

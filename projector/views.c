@@ -299,6 +299,20 @@ static void hurry(struct cairn_views *views)
     }
 }
 
+enum cairn_rc cairn_views_end_write(struct cairn_views *views, struct cairn_kv_txn *txn,
+                                    enum cairn_rc rc, struct cairn_err *err)
+{
+    if (rc != CAIRN_OK) {
+        cairn_kv_end(txn);
+        return rc;
+    }
+    rc = cairn_kv_commit(txn, err);
+    if (rc == CAIRN_OK) {
+        cairn_views_ring(views);
+    }
+    return rc;
+}
+
 void cairn_views_linger(struct cairn_views *views, int timeout_ms)
 {
     const struct cairn_clock *clock = cairn_clock_system();

@@ -34,6 +34,11 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_views_tables(struct cairn_views *views,
 /* Tell every process that something was committed. */
 void cairn_views_ring(struct cairn_views *views);
 
+/* End a write as rc says: commit it and ring, or drop it. Returns rc, or the commit's own. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_views_end_write(struct cairn_views *views,
+                                                     struct cairn_kv_txn *txn, enum cairn_rc rc,
+                                                     struct cairn_err *err);
+
 /* Wait before the next batch, so that events gather, at most timeout_ms; not while somebody waits
  * for a position, in any process, and not after cairn_views_wake. */
 void cairn_views_linger(struct cairn_views *views, int timeout_ms);

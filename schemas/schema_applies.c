@@ -342,9 +342,18 @@ bool cairn_schema_check_dependent_required(struct cairn_schema_run *run,
     return valid;
 }
 
-bool cairn_schema_check_unevaluated_items(struct cairn_schema_run *run,
-                                          const struct cairn_schema_instr *instr,
-                                          const struct cairn_schema_visit *visit)
+typedef bool (*run_one_fn)(struct cairn_schema_run *run, uint32_t node,
+                           const struct cairn_schema_visit *visit, uint32_t index);
+
+static bool run_unevaluated_member(struct cairn_schema_run *run, uint32_t node,
+                                   const struct cairn_schema_visit *visit, uint32_t index)
+{
+    return run_rest(run, node, visit, &visit->value->as.members[index], "unevaluatedProperties");
+}
+
+/* Run the node on what no other keyword has marked, and mark that. */
+static bool run_unmarked(struct cairn_schema_run *run, uint32_t node,
+                         const struct cairn_schema_visit *visit, run_one_fn run_one)
 {
     assert(visit->marks != NULL);
     bool valid = true;
@@ -353,7 +362,7 @@ bool cairn_schema_check_unevaluated_items(struct cairn_schema_run *run,
             continue;
         }
         cairn_schema_mark(visit->marks, i);
-        if (!cairn_schema_run_item(run, instr->node, visit, i)) {
+        if (!run_one(run, node, visit, i)) {
             valid = false;
             if (!cairn_schema_collects(run)) {
                 return false;
@@ -363,24 +372,16 @@ bool cairn_schema_check_unevaluated_items(struct cairn_schema_run *run,
     return valid;
 }
 
+bool cairn_schema_check_unevaluated_items(struct cairn_schema_run *run,
+                                          const struct cairn_schema_instr *instr,
+                                          const struct cairn_schema_visit *visit)
+{
+    return run_unmarked(run, instr->node, visit, cairn_schema_run_item);
+}
+
 bool cairn_schema_check_unevaluated_properties(struct cairn_schema_run *run,
                                                const struct cairn_schema_instr *instr,
                                                const struct cairn_schema_visit *visit)
 {
-    assert(visit->marks != NULL);
-    bool valid = true;
-    for (uint32_t i = 0; i < visit->value->count; i++) {
-        if (cairn_schema_is_marked(visit->marks, i)) {
-            continue;
-        }
-        cairn_schema_mark(visit->marks, i);
-        if (!run_rest(run, instr->node, visit, &visit->value->as.members[i],
-                      "unevaluatedProperties")) {
-            valid = false;
-            if (!cairn_schema_collects(run)) {
-                return false;
-            }
-        }
-    }
-    return valid;
+    return run_unmarked(run, instr->node, visit, run_unevaluated_member);
 }

@@ -51,8 +51,8 @@ static void entries_come_out_sorted(void **state)
 {
     (void)state;
     struct cairn_tail tail = {0};
-    struct cairn_tail_stream **streams = NULL;
-    struct cairn_tail_receipt **receipts = NULL;
+    const void **streams = NULL;
+    const void **receipts = NULL;
     for (unsigned i = 0; i < 500; i++) {
         char name[32];
         (void)snprintf(name, sizeof(name), "account-%u", i * 7919u % 500u);
@@ -60,8 +60,8 @@ static void entries_come_out_sorted(void **state)
         cairn_tail_add(&tail, cairn_slice_str(name), 1, 1, i);
         cairn_tail_add_receipt(&tail, cairn_slice_str(name), 0, i);
     }
-    assert_int_equal(cairn_tail_sorted_streams(&tail, &streams), CAIRN_OK);
-    assert_int_equal(cairn_tail_sorted_receipts(&tail, &receipts), CAIRN_OK);
+    assert_int_equal(cairn_tail_sorted(&tail, &tail.streams, &streams), CAIRN_OK);
+    assert_int_equal(cairn_tail_sorted(&tail, &tail.receipts, &receipts), CAIRN_OK);
     for (unsigned i = 1; i < 500; i++) {
         assert_true(cairn_slice_compare(cairn_tail_stream_name(streams[i - 1]),
                                         cairn_tail_stream_name(streams[i])) < 0);
