@@ -255,27 +255,32 @@ static uint64_t head_of(struct cairn_slice key)
     return head;
 }
 
+/* A member with what its key begins with. */
+struct headed {
+    uint64_t head;
+    const struct cairn_member *member;
+};
+
+static bool is_behind(const struct headed *a, const struct headed *b)
+{
+    return a->head > b->head || (a->head == b->head && compare_members(a->member, b->member) > 0);
+}
+
 /* Copy a few members in the order of their keys: that of a Lua table differs from run to run, a
  * value's must not. */
 static void copy_sorted(const struct cairn_member *found, uint32_t count,
                         struct cairn_member *members)
 {
-    struct {
-        uint64_t head;
-        const struct cairn_member *member;
-    } order[SMALL_MEMBERS];
+    struct headed order[SMALL_MEMBERS] = {{0}};
     assert(count <= SMALL_MEMBERS);
     for (uint32_t i = 0; i < count; i++) {
-        uint64_t head = head_of(cairn_value_slice(&found[i].key));
+        struct headed moving = {head_of(cairn_value_slice(&found[i].key)), &found[i]};
         uint32_t at = i;
-        while (at > 0 && (order[at - 1].head > head ||
-                          (order[at - 1].head == head &&
-                           compare_members(order[at - 1].member, &found[i]) > 0))) {
+        while (at > 0 && is_behind(&order[at - 1], &moving)) {
             order[at] = order[at - 1];
             at--;
         }
-        order[at].head = head;
-        order[at].member = &found[i];
+        order[at] = moving;
     }
     for (uint32_t i = 0; i < count; i++) {
         members[i] = *order[i].member;

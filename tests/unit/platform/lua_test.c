@@ -77,6 +77,29 @@ static void values_keep_their_kind(void **state)
     assert_string_equal(eval(fixture, "nil"), "null");
 }
 
+/* Keys that begin alike, that are a beginning of others, empty, above ASCII, few and many. */
+static void members_leave_in_the_order_of_their_keys(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_string_equal(
+        eval(fixture, "{invoiced_by = 1, invoiced_at = 2, invoiced = 3, invoice = 4, i = 5, "
+                      "[''] = 6, ['\\0'] = 7, ['\u00e9'] = 8, z = 9, invoiced_ = 10}"),
+        "{\"\":6,\"\\u0000\":7,\"i\":5,\"invoice\":4,\"invoiced\":3,\"invoiced_\":10,"
+        "\"invoiced_at\":2,\"invoiced_by\":1,\"z\":9,\"\xc3\xa9\":8}");
+    for (int count = 1; count < 40; count++) {
+        (void)eval(fixture, cairn_arena_printf(&fixture->arena,
+                                               "(function() local t = {} for i = 1, %d do "
+                                               "t['common' .. i * 7 %% 41] = i end return t end)()",
+                                               count));
+        const struct cairn_value *map = &fixture->result.values[0];
+        assert_int_equal(map->count, count);
+        for (uint32_t i = 1; i < map->count; i++) {
+            assert_true(cairn_slice_compare(cairn_value_slice(&map->as.members[i - 1].key),
+                                            cairn_value_slice(&map->as.members[i].key)) < 0);
+        }
+    }
+}
+
 static const struct cairn_err_case {
     const char *expression;
     const char *text;
@@ -457,6 +480,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
         T(values_keep_their_kind),
+        T(members_leave_in_the_order_of_their_keys),
         T(what_cannot_cross_is_named_with_its_path),
         T(a_table_within_itself_does_not_cross),
         T(a_runaway_is_ended_and_the_host_lives_on),
