@@ -6,37 +6,7 @@
 
 #include "schemas/msgpack.h"
 #include "tests/fuzz/fuzz.h"
-
-static int class_of(const struct cairn_value *value)
-{
-    switch ((int)value->type) {
-    case CAIRN_BOOL:
-        return value->as.boolean ? 1 : 0;
-    case CAIRN_INT:
-    case CAIRN_UINT:
-    case CAIRN_FLOAT:
-        return 2;
-    case CAIRN_STRING:
-        return 3;
-    case CAIRN_NULL:
-        return 5;
-    default:
-        return 4;
-    }
-}
-
-static int compare_values(const struct cairn_value *a, const struct cairn_value *b)
-{
-    int left = class_of(a);
-    int right = class_of(b);
-    if (left != right) {
-        return left - right;
-    }
-    if (left == 2) {
-        return cairn_value_compare_numbers(a, b);
-    }
-    return left == 3 ? cairn_slice_compare(cairn_value_slice(a), cairn_value_slice(b)) : 0;
-}
+#include "tests/support/value_order.h"
 
 static int sign(int number)
 {
@@ -50,7 +20,7 @@ static void check_order(const struct cairn_value *a, const struct cairn_value *b
     cairn_view_form_of(b, &forms[1]);
     int got = sign(
         cairn_slice_compare(cairn_view_form_slice(&forms[0]), cairn_view_form_slice(&forms[1])));
-    assert(got == sign(compare_values(a, b)) || (got == 0 && forms[0].cut && forms[1].cut));
+    assert(got == value_order(a, b) || (got == 0 && forms[0].cut && forms[1].cut));
 }
 
 static void check_entry(struct cairn_slice entry)
