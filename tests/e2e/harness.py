@@ -159,5 +159,6 @@ def main():
     """unittest's main with a closing line that says how many passed."""
     result = unittest.main(module="__main__", exit=False, verbosity=2).result
     failed = len(result.failures) + len(result.errors)
-    print(f"{result.testsRun - failed - len(result.skipped)} passed, {failed} failed, {len(result.skipped)} skipped")
+    passed = max(0, result.testsRun - failed - len(result.skipped))
+    print(f"{passed} passed, {failed} failed, {len(result.skipped)} skipped")
     sys.exit(1 if failed or result.testsRun == 0 else 0)

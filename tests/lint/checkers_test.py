@@ -62,6 +62,15 @@ class Checkers(unittest.TestCase):
     def test_a_module_without_a_test_is_found(self):
         self.breach("tidy", {"platform/zebra.c": "int z;\n"}, "no test of it")
 
+    def test_a_sanitizer_that_spoke_fails_an_end_to_end_test(self):
+        sys.path.insert(0, str(HERE.parent / "e2e"))
+        import harness
+        harness.refuse_reports('{"level":"error","text":"ERROR"}\n')
+        for report in ("==12==ERROR: AddressSanitizer: heap-use-after-free", "==1==ERROR: LeakSanitizer: detected",
+                       "WARNING: ThreadSanitizer: data race", "platform/bytes.c:3:4: runtime error: shift"):
+            with self.assertRaises(AssertionError):
+                harness.refuse_reports("a line\n" + report + "\n")
+
 
 if __name__ == "__main__":
     result = unittest.main(exit=False).result
