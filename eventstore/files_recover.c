@@ -152,8 +152,14 @@ static enum cairn_rc cut(struct tail *tail, uint64_t dirty_end, struct cairn_err
     return CAIRN_OK;
 }
 
-/* Everything that was acknowledged must still be there. */
-static enum cairn_rc check_promises(const struct tail *tail, struct cairn_err *err)
+/* Everything that was acknowledged must still be there.
+ *
+ * The beacon lies with the log and is never ahead of it: what it knows of must be there. The index
+ * is a cache that an older copy of the log may be put beside, so its word alone does not refuse a
+ * log whose end is clean: it is thrown away, and building it again checks every group. Where bytes
+ * lie behind the end, a group that the index has read may be what they were: that is damage. */
+static enum cairn_rc check_promises(const struct tail *tail, uint64_t dirty_end,
+                                    struct cairn_err *err)
 {
     uint64_t end = tail->next - 1;
     if (tail->published > end) {
@@ -163,13 +169,26 @@ static enum cairn_rc check_promises(const struct tail *tail, struct cairn_err *e
                           tail->scan.path, (unsigned long long)tail->at, (unsigned long long)end,
                           (unsigned long long)tail->published, tail->why);
     }
-    if (tail->known.offset > end) {
+    if (tail->known.offset <= end) {
+        return CAIRN_OK;
+    }
+    if (dirty_end > 0) {
         return CAIRN_FAIL(err, CAIRN_ECORRUPT,
                           "%s: byte %llu: the log ends at offset %llu, but the index has read %llu "
                           "(%s); after restoring an older log on purpose, delete the index",
                           tail->scan.path, (unsigned long long)tail->at, (unsigned long long)end,
                           (unsigned long long)tail->known.offset, tail->why);
     }
+    assert(!tail->known_good); /* nothing lies where the index says, so its owner resets it */
+    cairn_log_event(tail->files->log_lines, CAIRN_LOG_WARN, "eventstore",
+                    "the index has read more than the log holds: events are lost, unless an older "
+                    "log was restored on purpose",
+                    CAIRN_F_STR("segment", tail->scan.path), CAIRN_F_UINT("log_end", end),
+                    CAIRN_F_UINT("index_read", tail->known.offset),
+                    CAIRN_F_STR("head", tail->published == 0
+                                            ? "missing: nothing else tells what was acknowledged"
+                                            : "acknowledges no more than the log holds"),
+                    CAIRN_F_UINT("acknowledged", tail->published));
     return CAIRN_OK;
 }
 
@@ -267,7 +286,7 @@ static enum cairn_rc find_end(struct tail *tail, struct cairn_err *err)
     }
     rc = look_behind(tail, &dirty_end, err);
     if (rc == CAIRN_OK) {
-        rc = check_promises(tail, err);
+        rc = check_promises(tail, dirty_end, err);
     }
     if (rc == CAIRN_OK) {
         rc = open_for_writing(tail, err);

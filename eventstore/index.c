@@ -497,10 +497,9 @@ enum cairn_rc cairn_index_refresh(struct cairn_index *index, bool reopen, struct
     assert(!index->options.writer);
     (void)pthread_rwlock_wrlock(&index->kv_lock);
     enum cairn_rc rc = CAIRN_OK;
-    if (reopen) {
-        cairn_index_file_close(index);
-    }
-    if (index->kv == NULL) {
+    if (reopen && index->kv != NULL) {
+        rc = cairn_index_file_reopen(index, err);
+    } else if (index->kv == NULL) {
         rc = cairn_index_file_open(index, err);
     }
     if (rc == CAIRN_OK) {
@@ -514,7 +513,7 @@ enum cairn_rc cairn_index_refresh(struct cairn_index *index, bool reopen, struct
     if (rc != CAIRN_OK) {
         return rc == CAIRN_ENOENT ? CAIRN_OK : rc;
     }
-    bool ahead = reopen;
+    bool ahead = false;
     (void)pthread_rwlock_wrlock(&index->lock);
     memcpy(index->checkpoint, checkpoint, sizeof(checkpoint));
     index->checkpoint_streams = streams;

@@ -83,6 +83,45 @@ void cairn_index_file_close(struct cairn_index *index)
     index->kv = NULL;
 }
 
+/* Look-ups that missed memory count on the file for everything up to its checkpoint, so one that is
+ * still being built must not take its place. */
+static enum cairn_rc holds_as_much(struct cairn_index *index, const struct cairn_resume *before,
+                                   bool *ret_holds, struct cairn_err *err)
+{
+    struct cairn_resume checkpoint[CAIRN_PARTITIONS_MAX];
+    uint64_t streams = 0;
+    memset(checkpoint, 0, sizeof(checkpoint));
+    enum cairn_rc rc = cairn_index_file_state(index, checkpoint, &streams, err);
+    *ret_holds = rc == CAIRN_OK;
+    for (uint16_t p = 0; rc == CAIRN_OK && p < index->options.partitions; p++) {
+        *ret_holds = *ret_holds && checkpoint[p].offset >= before[p].offset;
+    }
+    return rc == CAIRN_ENOENT || rc == CAIRN_EEXIST ? CAIRN_OK : rc;
+}
+
+enum cairn_rc cairn_index_file_reopen(struct cairn_index *index, struct cairn_err *err)
+{
+    assert(!index->options.writer);
+    struct cairn_kv *kv = index->kv;
+    cairn_kv_table_id tables[CAIRN_INDEX_TABLES];
+    bool holds = false;
+    memcpy(tables, index->tables, sizeof(tables));
+    index->kv = NULL;
+    enum cairn_rc rc = cairn_index_file_open(index, err);
+    if (rc == CAIRN_OK) {
+        rc = holds_as_much(index, index->checkpoint, &holds, err);
+    }
+    if (holds) {
+        cairn_kv_close(kv);
+        return rc;
+    }
+    cairn_index_file_close(index);
+    index->kv = kv;
+    memcpy(index->tables, tables, sizeof(tables));
+    /* It is the same one, or there is none yet. */
+    return rc == CAIRN_EEXIST || rc == CAIRN_ENOENT ? CAIRN_OK : rc;
+}
+
 enum cairn_rc cairn_index_file_wipe(struct cairn_index *index, struct cairn_err *err)
 {
     assert(index->options.writer);

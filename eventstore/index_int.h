@@ -81,6 +81,10 @@ void cairn_index_drop_oldest(struct cairn_index *index);
 CAIRN_MUST_CHECK enum cairn_rc cairn_index_file_open(struct cairn_index *index,
                                                      struct cairn_err *err);
 void cairn_index_file_close(struct cairn_index *index);
+/* Reader: the writer may have made a new file in the place of the one that is open. Take it where
+ * there is one that holds at least what the open one does; else all stays as it is. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_index_file_reopen(struct cairn_index *index,
+                                                       struct cairn_err *err);
 /* LMDB's checkpoint. ENOENT: it has none and holds nothing. EEXIST (err untouched): it is of
  * another log or format. Both outputs are untouched then. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_index_file_state(struct cairn_index *index,

@@ -21,6 +21,8 @@ struct world {
     struct cairn_arena arena;
     struct cairn_uuid_source ids;
     struct cairn_store *store;
+    struct cairn_log *lines; /* may be NULL */
+    bool threads;            /* that flush and fill */
 };
 
 static int set_up(void **state)
@@ -51,7 +53,8 @@ static enum cairn_rc try_open(struct world *world, struct cairn_err *err)
                                           .writer = true,
                                           .domain = CAIRN_SLICE_LIT("bank"),
                                           .segment_bytes = 64 * 1024,
-                                          .manual_flush = true};
+                                          .log_lines = world->lines,
+                                          .manual_flush = !world->threads};
     cairn_store_close(world->store);
     world->store = NULL;
     return cairn_store_open(&options, &world->store, err);
@@ -69,9 +72,10 @@ static void close_store(struct world *world)
     world->store = NULL;
 }
 
-static enum cairn_rc put(struct world *world, uint16_t count, struct cairn_err *err)
+static enum cairn_rc put_keyed(struct world *world, uint16_t count, struct cairn_slice key,
+                               struct cairn_err *err)
 {
-    static const char data[200] = {1};
+    static const char data[200] = {[0] = 1, [199] = 1};
     struct cairn_event events[8];
     assert_true(count <= 8);
     memset(events, 0, sizeof(events));
@@ -80,12 +84,18 @@ static enum cairn_rc put(struct world *world, uint16_t count, struct cairn_err *
         events[i].type = CAIRN_SLICE_LIT("Deposited");
         events[i].schema_version = 1;
         events[i].data = cairn_slice_of(data, sizeof(data));
+        events[i].key = key;
     }
     struct cairn_append append = {.stream = CAIRN_SLICE_LIT("account-1"),
                                   .expected = CAIRN_EXPECT_ANY,
                                   .events = events,
                                   .count = count};
     return cairn_store_append(world->store, 0, &append, 1, err);
+}
+
+static enum cairn_rc put(struct world *world, uint16_t count, struct cairn_err *err)
+{
+    return put_keyed(world, count, CAIRN_SLICE_NONE, err);
 }
 
 static uint64_t head(struct world *world)
@@ -355,9 +365,178 @@ static void a_log_that_ends_before_what_was_acknowledged_is_refused(void **state
     write_at(world->segment, zeros, sizeof(zeros), 4096);
     assert_int_equal(try_open(world, &err), CAIRN_ECORRUPT);
     assert_non_null(strstr(err.text, "acknowledged"));
-    remove_head(world); /* the index is a second witness */
-    assert_int_equal(try_open(world, &err), CAIRN_ECORRUPT);
-    assert_non_null(strstr(err.text, "index"));
+}
+
+/* Damage the last group, whose header stays whole: the beacon says that it was acknowledged. */
+static void a_published_group_whose_events_fail_is_never_cut(void **state)
+{
+    struct world *world = *state;
+    struct cairn_err err;
+    open_store(world);
+    for (int i = 0; i < 3; i++) {
+        assert_ok(put(world, 2, &err), &err);
+    }
+    close_store(world);
+    size_t size = (size_t)file_size(world->segment);
+    char *bytes = read_all(world->segment, size);
+    size_t at = end_of_groups(bytes, size) - 300;
+    char flipped = (char)(bytes[at] ^ 1);
+    write_at(world->segment, &flipped, 1, at);
+    assert_int_equal(try_open(world, &err), CAIRN_ECORRUPT); /* the beacon and the index know it */
+    assert_non_null(strstr(err.text, "acknowledged"));
+    remove_part(world, "index");
+    assert_int_equal(try_open(world, &err), CAIRN_ECORRUPT); /* the beacon alone */
+    assert_non_null(strstr(err.text, "acknowledged"));
+    write_at(world->segment, &bytes[at], 1, at);
+    open_store(world);
+    close_store(world);
+    write_at(world->segment, &flipped, 1, at);
+    remove_head(world);
+    assert_int_equal(try_open(world, &err), CAIRN_ECORRUPT); /* the index alone */
+    assert_non_null(strstr(err.text, "the index has read 6"));
+    remove_head(world);
+    remove_part(world, "index");
+    open_store(world); /* nobody knows of it: it cannot be told from a torn one */
+    assert_int_equal(count_log(world), 4);
+    cairn_mem_free(bytes);
+}
+
+/* Put an older copy of the log beside the newer index, with or without its beacon. */
+static void restore_older(struct world *world, bool with_head, FILE *lines)
+{
+    struct cairn_err err;
+    char head_path[320];
+    (void)snprintf(head_path, sizeof(head_path), "%s/log/head", world->folder);
+    assert_ok(cairn_file_remove_tree(world->folder, &err), &err);
+    open_store(world);
+    assert_ok(put(world, 4, &err), &err);
+    close_store(world);
+    size_t size = (size_t)file_size(world->segment);
+    size_t head_size = (size_t)file_size(head_path);
+    char *segment = read_all(world->segment, size);
+    char *beacon = read_all(head_path, head_size);
+    open_store(world);
+    assert_ok(put_keyed(world, 3, CAIRN_SLICE_LIT("lost"), &err), &err);
+    close_store(world);
+    write_at(world->segment, segment, size, 0);
+    assert_int_equal(truncate(world->segment, (off_t)size), 0);
+    write_at(head_path, beacon, head_size, 0);
+    if (!with_head) {
+        remove_head(world);
+    }
+    cairn_mem_free(segment);
+    cairn_mem_free(beacon);
+    world->lines = cairn_log_new(fileno(lines), CAIRN_LOG_INFO, cairn_clock_system());
+    assert_non_null(world->lines);
+    open_store(world);
+}
+
+static void an_older_log_beside_a_newer_index_is_opened_with_a_warning(void **state)
+{
+    struct world *world = *state;
+    for (int with_head = 0; with_head < 2; with_head++) {
+        struct cairn_err err;
+        struct cairn_receipt receipt;
+        char text[4096] = {0};
+        FILE *lines = tmpfile();
+        assert_non_null(lines);
+        restore_older(world, with_head == 1, lines);
+        assert_int_equal(count_log(world), 4);
+        assert_int_equal(cairn_store_receipt(world->store, CAIRN_SLICE_LIT("lost"), &world->arena,
+                                             &receipt, &err),
+                         CAIRN_ENOENT);
+        assert_ok(put_keyed(world, 1, CAIRN_SLICE_LIT("lost"), &err), &err);
+        assert_int_equal(count_log(world), 5);
+        rewind(lines);
+        assert_true(fread(text, 1, sizeof(text) - 1, lines) > 0);
+        assert_non_null(strstr(text, "\"warn\""));
+        assert_non_null(strstr(text, "more than the log holds"));
+        assert_non_null(strstr(text, "\"index_read\":7"));
+        assert_non_null(strstr(text, with_head == 1 ? "acknowledges no more" : "missing"));
+        assert_non_null(strstr(text, "index thrown away"));
+        close_store(world);
+        cairn_log_free(world->lines);
+        world->lines = NULL;
+        assert_int_equal(fclose(lines), 0);
+    }
+}
+
+/* A log of two segments whose last group is torn, and no index: all that recovery does is done. */
+static void make_torn(struct world *world)
+{
+    struct cairn_err err;
+    char path[400];
+    static const char torn[] = "half a group";
+    assert_ok(cairn_file_remove_tree(world->folder, &err), &err);
+    open_store(world);
+    for (int i = 0; i < 28; i++) {
+        assert_ok(put(world, 8, &err), &err);
+    }
+    close_store(world);
+    struct cairn_arena arena = {.max = 1u << 20};
+    const char **names = NULL;
+    size_t count = 0;
+    (void)snprintf(path, sizeof(path), "%s/log/0", world->folder);
+    assert_ok(cairn_file_list(path, &arena, &names, &count, &err), &err);
+    assert_true(count >= 2);
+    (void)snprintf(path, sizeof(path), "%s/log/0/%s", world->folder, names[count - 1]);
+    cairn_arena_fini(&arena);
+    size_t size = (size_t)file_size(path);
+    char *bytes = read_all(path, size);
+    write_at(path, torn, sizeof(torn), end_of_groups(bytes, size));
+    cairn_mem_free(bytes);
+    remove_part(world, "index");
+}
+
+static void make_nothing(struct world *world)
+{
+    struct cairn_err err;
+    assert_ok(cairn_file_remove_tree(world->folder, &err), &err);
+}
+
+/* Open with one call failing, then again: the second one finds all. */
+static void sweep_open(struct world *world, enum cairn_fault fault, void (*make)(struct world *),
+                       uint64_t events)
+{
+    bool fired = true;
+    for (int after = 0; fired; after++) {
+        struct cairn_err err = {.rc = CAIRN_OK};
+        make(world);
+        cairn_fault_arm(fault, after);
+        enum cairn_rc rc = try_open(world, &err);
+        fired = cairn_fault_fired(fault);
+        cairn_fault_disarm();
+        if (rc == CAIRN_OK) {
+            assert_int_equal(count_log(world), events);
+        } else {
+            assert_true(fired);
+            assert_null(world->store);
+            if (rc != CAIRN_EIO && rc != CAIRN_EFULL && rc != CAIRN_ENOMEM && rc != CAIRN_EBUSY) {
+                fail_msg("%d: %s: %s", after, cairn_err_info(rc)->name, err.text);
+            }
+        }
+        open_store(world);
+        assert_int_equal(count_log(world), events);
+        assert_ok(put(world, 1, &err), &err);
+        assert_int_equal(count_log(world), events + 1);
+        close_store(world);
+        assert_true(after < 1000);
+    }
+}
+
+static void a_start_that_fails_anywhere_can_be_made_again(void **state)
+{
+    skip_without_faults();
+    static const enum cairn_fault kinds[] = {CAIRN_FAULT_MEM,         CAIRN_FAULT_READ,
+                                             CAIRN_FAULT_SYNC,        CAIRN_FAULT_WRITE,
+                                             CAIRN_FAULT_WRITE_SHORT, CAIRN_FAULT_KV_COMMIT};
+    struct world *world = *state;
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        sweep_open(world, kinds[i], make_nothing, 0);
+        sweep_open(world, kinds[i], make_torn, 224);
+    }
+    world->threads = true;
+    sweep_open(world, CAIRN_FAULT_THREAD, make_torn, 224);
 }
 
 static void a_damaged_index_is_made_again(void **state)
@@ -448,6 +627,9 @@ int main(void)
         CASE(a_flipped_bit_anywhere_is_found_and_named),
         CASE(a_missing_segment_is_found_and_named),
         CASE(a_log_that_ends_before_what_was_acknowledged_is_refused),
+        CASE(a_published_group_whose_events_fail_is_never_cut),
+        CASE(an_older_log_beside_a_newer_index_is_opened_with_a_warning),
+        CASE(a_start_that_fails_anywhere_can_be_made_again),
         CASE(a_damaged_index_is_made_again),
         CASE(killing_the_writer_loses_nothing_acknowledged),
     };
