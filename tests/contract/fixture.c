@@ -7,17 +7,15 @@
 
 #include "platform/map.h"
 #include "platform/mem.h"
+#include "tests/support/folder.h"
 
 #include "tests/support/cm.h"
 
 void fixture_init(struct fixture *fixture)
 {
-    const char *base = getenv("TMPDIR");
     const char *seed = getenv("CAIRN_SEED");
     *fixture = (struct fixture){.arena = {.max = (size_t)1 << 30}};
-    (void)snprintf(fixture->folder, sizeof(fixture->folder), "%s/cairn-store-XXXXXX",
-                   base == NULL ? "/tmp" : base);
-    assert_non_null(mkdtemp(fixture->folder));
+    test_folder_make(fixture->folder, sizeof(fixture->folder), "store");
     fixture->random = seed != NULL ? strtoull(seed, NULL, 10)
                                    : (uint64_t)cairn_clock_now_us(cairn_clock_system()) | 1;
     print_message("CAIRN_SEED=%llu\n", (unsigned long long)fixture->random);
@@ -25,9 +23,8 @@ void fixture_init(struct fixture *fixture)
 
 void fixture_fini(struct fixture *fixture)
 {
-    struct cairn_err err;
     cairn_arena_fini(&fixture->arena);
-    assert_ok(cairn_file_remove_tree(fixture->folder, &err), &err);
+    test_folder_remove(fixture->folder);
 }
 
 uint64_t fixture_random(struct fixture *fixture)

@@ -11,6 +11,7 @@
 #include "command/service.h"
 #include "platform/file.h"
 #include "platform/json.h"
+#include "tests/support/folder.h"
 
 #include "tests/support/cm.h"
 
@@ -162,10 +163,7 @@ static void world_stop(struct world *world)
 static void world_open(struct world *world)
 {
     struct cairn_err err;
-    const char *base = getenv("TMPDIR");
-    (void)snprintf(world->root, sizeof(world->root), "%s/cairn-command-XXXXXX",
-                   base != NULL && strlen(base) < 30 ? base : "/tmp");
-    assert_non_null(mkdtemp(world->root));
+    test_folder_make(world->root, sizeof(world->root), "command");
     (void)snprintf(world->domain_folder, sizeof(world->domain_folder), "%s/domain", world->root);
     (void)snprintf(world->data_folder, sizeof(world->data_folder), "%s/data", world->root);
     world->arena.max = 64u << 20;
@@ -183,12 +181,11 @@ static void world_open(struct world *world)
 
 static void world_close(struct world *world)
 {
-    struct cairn_err err;
     world_stop(world);
     cairn_domain_free(world->domain);
     cairn_metrics_free(world->metrics);
     cairn_arena_fini(&world->arena);
-    assert_ok(cairn_file_remove_tree(world->root, &err), &err);
+    test_folder_remove(world->root);
 }
 
 /* What a test asks; the rest is empty. */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "eventstore/store.h"
+#include "tests/support/folder.h"
 
 #include "tests/support/cm.h"
 
@@ -124,12 +125,12 @@ static void readers_and_writers_do_not_disturb_each_other(void **state)
 {
     (void)state;
     struct cairn_err err;
-    char folder[] = "/tmp/cairn-concurrent-XXXXXX";
+    char folder[TEST_FOLDER_SIZE];
     struct world world = {.appending = PARTITIONS};
     struct appender appenders[PARTITIONS];
     pthread_t threads[PARTITIONS + READERS + 2];
     size_t count = 0;
-    assert_non_null(mkdtemp(folder));
+    test_folder_make(folder, sizeof(folder), "concurrent");
     struct cairn_store_options options = {.data_folder = folder,
                                           .writer = true,
                                           .partitions = PARTITIONS,
@@ -157,7 +158,7 @@ static void readers_and_writers_do_not_disturb_each_other(void **state)
         assert_int_equal(head, ROUNDS);
     }
     cairn_store_close(world.store);
-    assert_ok(cairn_file_remove_tree(folder, &err), &err);
+    test_folder_remove(folder);
 }
 
 int main(void)

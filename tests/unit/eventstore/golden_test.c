@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "eventstore/store.h"
+#include "tests/support/folder.h"
 
 #include "tests/support/cm.h"
 
@@ -46,12 +47,12 @@ static void a_log_of_format_1_reads(void **state)
 {
     (void)state;
     struct cairn_err err;
-    char folder[] = "/tmp/cairn-golden-XXXXXX";
+    char folder[TEST_FOLDER_SIZE];
     char to[256];
     struct cairn_store *store = NULL;
     struct cairn_arena arena = {.max = 1u << 20};
     struct cairn_verify_report report = {0};
-    assert_non_null(mkdtemp(folder));
+    test_folder_make(folder, sizeof(folder), "golden");
     (void)snprintf(to, sizeof(to), "%s/log/0", folder);
     assert_ok(cairn_file_make_folder(to, &err), &err);
     (void)snprintf(to, sizeof(to), "%s/log/0%s", folder, SEGMENT);
@@ -66,7 +67,7 @@ static void a_log_of_format_1_reads(void **state)
     check_events(store, &arena);
     cairn_store_close(store);
     cairn_arena_fini(&arena);
-    assert_ok(cairn_file_remove_tree(folder, &err), &err);
+    test_folder_remove(folder);
 }
 
 int main(void)

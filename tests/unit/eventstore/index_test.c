@@ -5,6 +5,7 @@
 
 #include "platform/fault.h"
 #include "platform/file.h"
+#include "tests/support/folder.h"
 
 #include "tests/support/cm.h"
 
@@ -34,8 +35,7 @@ static int set_up(void **state)
 {
     static struct world world;
     memset(&world, 0, sizeof(world));
-    (void)snprintf(world.root, sizeof(world.root), "/tmp/cairn-index-XXXXXX");
-    assert_non_null(mkdtemp(world.root));
+    test_folder_make(world.root, sizeof(world.root), "index");
     world.options = (struct cairn_index_options){
         .folder = world.root, .writer = true, .manual = true, .partitions = 2, .log_id = "one log"};
     open_index(&world);
@@ -46,10 +46,9 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     struct world *world = *state;
-    struct cairn_err err;
     cairn_fault_disarm();
     cairn_index_close(world->index);
-    assert_ok(cairn_file_remove_tree(world->root, &err), &err);
+    test_folder_remove(world->root);
     return 0;
 }
 

@@ -10,6 +10,7 @@
 #include "eventstore/store.h"
 #include "platform/fault.h"
 #include "platform/mem.h"
+#include "tests/support/folder.h"
 
 #include "tests/support/cm.h"
 
@@ -29,8 +30,7 @@ static int set_up(void **state)
 {
     static struct world world;
     world = (struct world){.arena = {.max = (size_t)1 << 28}};
-    (void)snprintf(world.folder, sizeof(world.folder), "/tmp/cairn-recovery-XXXXXX");
-    assert_non_null(mkdtemp(world.folder));
+    test_folder_make(world.folder, sizeof(world.folder), "recovery");
     (void)snprintf(world.segment, sizeof(world.segment), "%s%s", world.folder, FIRST_SEGMENT);
     *state = &world;
     return 0;
@@ -39,11 +39,10 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     struct world *world = *state;
-    struct cairn_err err;
     cairn_fault_disarm();
     cairn_store_close(world->store);
     cairn_arena_fini(&world->arena);
-    assert_ok(cairn_file_remove_tree(world->folder, &err), &err);
+    test_folder_remove(world->folder);
     return 0;
 }
 

@@ -9,6 +9,7 @@
 #include "platform/clock.h"
 #include "platform/fault.h"
 #include "platform/file.h"
+#include "tests/support/folder.h"
 
 #include "tests/support/cm.h"
 
@@ -23,12 +24,8 @@ struct world {
 static int set_up(void **state)
 {
     struct world *world = calloc(1, sizeof(*world));
-    const char *base = getenv("TMPDIR");
     assert_non_null(world);
-    assert_int_equal(
-        cairn_file_join(world->root, base == NULL ? "/tmp" : base, "cairn-beacon-XXXXXX"),
-        CAIRN_OK);
-    assert_non_null(mkdtemp(world->root));
+    test_folder_make(world->root, sizeof(world->root), "beacon");
     assert_int_equal(cairn_file_join(world->path, world->root, "beacon"), CAIRN_OK);
     *state = world;
     return 0;
@@ -37,9 +34,8 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     struct world *world = *state;
-    struct cairn_err err;
     cairn_fault_disarm();
-    assert_ok(cairn_file_remove_tree(world->root, &err), &err);
+    test_folder_remove(world->root);
     free(world);
     return 0;
 }

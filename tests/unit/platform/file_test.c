@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "platform/fault.h"
+#include "tests/support/folder.h"
 
 #include "tests/support/cm.h"
 
@@ -21,11 +22,8 @@ struct world {
 static int set_up(void **state)
 {
     struct world *world = calloc(1, sizeof(*world));
-    const char *base = getenv("TMPDIR");
     assert_non_null(world);
-    assert_int_equal(
-        cairn_file_join(world->root, base == NULL ? "/tmp" : base, "cairn-file-XXXXXX"), CAIRN_OK);
-    assert_non_null(mkdtemp(world->root));
+    test_folder_make(world->root, sizeof(world->root), "file");
     *state = world;
     return 0;
 }
@@ -33,9 +31,8 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     struct world *world = *state;
-    struct cairn_err err;
     cairn_fault_disarm();
-    assert_ok(cairn_file_remove_tree(world->root, &err), &err);
+    test_folder_remove(world->root);
     assert_false(cairn_file_exists(world->root));
     free(world);
     return 0;

@@ -7,6 +7,7 @@
 
 #include "platform/fault.h"
 #include "platform/file.h"
+#include "tests/support/folder.h"
 
 #include "tests/support/cm.h"
 
@@ -21,8 +22,7 @@ static int set_up(void **state)
     static struct world world;
     struct cairn_err err;
     struct cairn_kv_options options = {.writer = true, .sync = false};
-    (void)snprintf(world.folder, sizeof(world.folder), "/tmp/cairn-kv-XXXXXX");
-    assert_non_null(mkdtemp(world.folder));
+    test_folder_make(world.folder, sizeof(world.folder), "kv");
     assert_ok(cairn_kv_open(world.folder, &options, &world.kv, &err), &err);
     assert_ok(cairn_kv_table(world.kv, "things", &world.table, &err), &err);
     *state = &world;
@@ -32,10 +32,9 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     struct world *world = *state;
-    struct cairn_err err;
     cairn_fault_disarm();
     cairn_kv_close(world->kv);
-    assert_ok(cairn_file_remove_tree(world->folder, &err), &err);
+    test_folder_remove(world->folder);
     return 0;
 }
 

@@ -13,6 +13,7 @@
 #include "platform/file.h"
 #include "projector/projector.h"
 #include "schemas/msgpack.h"
+#include "tests/support/folder.h"
 
 #include "tests/support/cm.h"
 
@@ -69,11 +70,8 @@ static inline void world_make(struct world *world)
     static const char *const folders[] = {"schemas/events", "schemas/commands", "views"};
     char path[256];
     struct cairn_err err;
-    const char *base = getenv("TMPDIR");
     *world = (struct world){.appended = 0};
-    (void)snprintf(world->root, sizeof world->root, "%.30s/cairn-projector-XXXXXX",
-                   base == NULL ? "/tmp" : base);
-    assert_non_null(mkdtemp(world->root));
+    test_folder_make(world->root, sizeof world->root, "projector");
     (void)snprintf(world->domain_folder, sizeof world->domain_folder, "%s/domain", world->root);
     (void)snprintf(world->data, sizeof world->data, "%s/data", world->root);
     for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
@@ -99,10 +97,9 @@ static inline void world_begin(struct world *world, uint16_t partitions)
 
 static inline void world_end(struct world *world)
 {
-    struct cairn_err err;
     cairn_store_close(world->store);
     cairn_domain_free(world->domain);
-    assert_ok(cairn_file_remove_tree(world->root, &err), &err);
+    test_folder_remove(world->root);
 }
 
 static inline struct cairn_projector_options world_options(const struct world *world)

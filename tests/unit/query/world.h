@@ -12,6 +12,7 @@
 #include "projector/projector.h"
 #include "query/api.h"
 #include "schemas/msgpack.h"
+#include "tests/support/folder.h"
 #include "tests/support/http_peer.h"
 
 #define WORLD_HEARTBEAT_MS 50
@@ -174,10 +175,7 @@ static inline void world_start_server(struct world *world)
 static inline void world_open(struct world *world)
 {
     struct cairn_err err;
-    const char *base = getenv("TMPDIR");
-    (void)snprintf(world->root, sizeof(world->root), "%s/cairn-query-XXXXXX",
-                   base != NULL && strlen(base) < 30 ? base : "/tmp");
-    assert_non_null(mkdtemp(world->root));
+    test_folder_make(world->root, sizeof(world->root), "query");
     (void)snprintf(world->domain_folder, sizeof(world->domain_folder), "%s/domain", world->root);
     (void)snprintf(world->data_folder, sizeof(world->data_folder), "%s/data", world->root);
     world->metrics = cairn_metrics_new();
@@ -212,14 +210,13 @@ static inline void world_stop_server(struct world *world)
 
 static inline void world_close(struct world *world)
 {
-    struct cairn_err err;
     world_stop_server(world);
     cairn_query_api_free(world->api);
     cairn_projector_stop(world->projector);
     cairn_store_close(world->store);
     cairn_domain_free(world->domain);
     cairn_metrics_free(world->metrics);
-    assert_ok(cairn_file_remove_tree(world->root, &err), &err);
+    test_folder_remove(world->root);
 }
 
 /* One event to append; data is JSON. */

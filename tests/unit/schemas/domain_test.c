@@ -8,6 +8,7 @@
 #include "platform/json.h"
 #include "schemas/msgpack.h"
 #include "schemas/spec.h"
+#include "tests/support/folder.h"
 
 #include "tests/support/cm.h"
 
@@ -76,8 +77,7 @@ static int set_up(void **state)
     struct fixture *fixture = calloc(1, sizeof(*fixture));
     assert_non_null(fixture);
     fixture->arena.max = 16u << 20;
-    (void)snprintf(fixture->folder, sizeof(fixture->folder), "/tmp/cairn-domain-XXXXXX");
-    assert_non_null(mkdtemp(fixture->folder));
+    test_folder_make(fixture->folder, sizeof(fixture->folder), "domain");
     for (size_t i = 0; i < sizeof(sound) / sizeof(sound[0]); i++) {
         write_file(fixture, sound[i].name, sound[i].text);
     }
@@ -88,7 +88,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     struct fixture *fixture = *state;
-    assert_int_equal(cairn_file_remove_tree(fixture->folder, NULL), CAIRN_OK);
+    test_folder_remove(fixture->folder);
     cairn_arena_fini(&fixture->arena);
     free(fixture);
     return 0;

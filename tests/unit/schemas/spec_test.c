@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "platform/file.h"
+#include "tests/support/folder.h"
 
 #include "tests/support/cm.h"
 
@@ -37,8 +38,7 @@ static int set_up(void **state)
     struct cairn_err err;
     assert_non_null(fixture);
     fixture->arena.max = 16u << 20;
-    (void)snprintf(fixture->folder, sizeof(fixture->folder), "/tmp/cairn-spec-XXXXXX");
-    assert_non_null(mkdtemp(fixture->folder));
+    test_folder_make(fixture->folder, sizeof(fixture->folder), "spec");
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
         link_into(fixture, parts[i]);
     }
@@ -51,7 +51,7 @@ static int tear_down(void **state)
 {
     struct fixture *fixture = *state;
     cairn_domain_free(fixture->domain);
-    assert_int_equal(cairn_file_remove_tree(fixture->folder, NULL), CAIRN_OK);
+    test_folder_remove(fixture->folder);
     cairn_arena_fini(&fixture->arena);
     free(fixture);
     return 0;
