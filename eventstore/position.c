@@ -57,14 +57,35 @@ enum cairn_rc cairn_position_parse(struct cairn_slice text, struct cairn_positio
     return CAIRN_OK;
 }
 
+/* Is every partition behind this one at 0? Most logs have one partition, and every answer carries a
+ * position. */
+static bool is_last(const struct cairn_position *position, unsigned partition)
+{
+    static const struct cairn_position zero;
+    size_t rest = CAIRN_PARTITIONS_MAX - 1 - partition;
+    return memcmp(position->offsets + partition + 1, zero.offsets, rest * sizeof(uint64_t)) == 0;
+}
+
+/* "partition:offset". */
+static enum cairn_rc write_part(unsigned partition, uint64_t offset, struct cairn_buf *out)
+{
+    enum cairn_rc rc = cairn_buf_append_u64(out, partition);
+    rc = rc != CAIRN_OK ? rc : cairn_buf_append_byte(out, ':');
+    return rc != CAIRN_OK ? rc : cairn_buf_append_u64(out, offset);
+}
+
 enum cairn_rc cairn_position_write(const struct cairn_position *position, struct cairn_buf *out)
 {
     size_t start = out->size;
     enum cairn_rc rc = CAIRN_OK;
     for (unsigned p = 0; rc == CAIRN_OK && p < CAIRN_PARTITIONS_MAX; p++) {
-        if (position->offsets[p] != 0) {
-            rc = cairn_buf_printf(out, "%s%u:%llu", out->size > start ? "," : "", p,
-                                  (unsigned long long)position->offsets[p]);
+        if (position->offsets[p] == 0) {
+            continue;
+        }
+        rc = out->size > start ? cairn_buf_append_byte(out, ',') : CAIRN_OK;
+        rc = rc != CAIRN_OK ? rc : write_part(p, position->offsets[p], out);
+        if (is_last(position, p)) {
+            break;
         }
     }
     if (rc == CAIRN_OK && out->size == start) {
@@ -78,7 +99,8 @@ enum cairn_rc cairn_position_write(const struct cairn_position *position, struct
 
 char *cairn_position_text(const struct cairn_position *position, struct cairn_arena *arena)
 {
-    struct cairn_buf text = {.max = CAIRN_POSITION_TEXT_MAX};
+    char room[CAIRN_POSITION_TEXT_MAX];
+    struct cairn_buf text = {.data = room, .cap = sizeof(room), .max = sizeof(room)};
     char *found = NULL;
     if (cairn_position_write(position, &text) == CAIRN_OK) {
         found = cairn_arena_alloc(arena, text.size + 1);
@@ -87,7 +109,7 @@ char *cairn_position_text(const struct cairn_position *position, struct cairn_ar
         memcpy(found, text.data, text.size);
         found[text.size] = '\0';
     }
-    cairn_buf_fini(&text);
+    assert(text.data == room);
     return found;
 }
 
@@ -113,6 +135,9 @@ void cairn_position_merge(struct cairn_position *into, const struct cairn_positi
 uint64_t cairn_position_lag(const struct cairn_position *have, const struct cairn_position *end)
 {
     uint64_t lag = 0;
+    if (memcmp(have, end, sizeof(*have)) == 0) {
+        return 0; /* nearly always */
+    }
     for (unsigned p = 0; p < CAIRN_PARTITIONS_MAX; p++) {
         if (end->offsets[p] > have->offsets[p]) {
             uint64_t more = end->offsets[p] - have->offsets[p];

@@ -38,8 +38,28 @@ static size_t plain_prefix(struct cairn_slice text)
     return i;
 }
 
+/* Text without a byte to escape, as nearly all is: in one piece. */
+static enum cairn_rc append_plain(struct cairn_slice text, struct cairn_buf *out)
+{
+    enum cairn_rc rc = cairn_buf_reserve(out, text.size + 2);
+    if (rc != CAIRN_OK) {
+        return rc;
+    }
+    char *at = out->data + out->size;
+    *at = '"';
+    if (text.size > 0) {
+        memcpy(at + 1, text.data, text.size);
+    }
+    at[text.size + 1] = '"';
+    out->size += text.size + 2;
+    return CAIRN_OK;
+}
+
 static enum cairn_rc append_text(struct cairn_slice text, struct cairn_buf *out)
 {
+    if (plain_prefix(text) == text.size) {
+        return append_plain(text, out);
+    }
     enum cairn_rc rc = cairn_buf_append_byte(out, '"');
     while (rc == CAIRN_OK) {
         size_t plain = plain_prefix(text);
