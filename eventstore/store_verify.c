@@ -56,6 +56,22 @@ static void fault_at(struct verify *verify, uint64_t at, const char *text)
     fault(verify, place, text);
 }
 
+/* What the scan said, "path: byte 1: why", as a place and a text. */
+static void fault_told(struct verify *verify, const char *told)
+{
+    size_t path = strlen(verify->scan.path);
+    const char *colon = strncmp(told, verify->scan.path, path) == 0 && told[path] == ':'
+                            ? strstr(told + path + 1, ": ")
+                            : NULL;
+    if (colon == NULL) {
+        fault(verify, verify->scan.path, told);
+        return;
+    }
+    char place[CAIRN_ERR_TEXT_MAX];
+    (void)snprintf(place, sizeof(place), "%.*s", (int)(colon - told), told);
+    fault(verify, place, colon + 2);
+}
+
 static void progress(struct verify *verify, bool always)
 {
     if (verify->hooks != NULL && verify->hooks->progress != NULL &&
@@ -178,7 +194,7 @@ static enum cairn_rc check_group(struct verify *verify, uint64_t at,
         if (head->first_offset > verify->published && following == 0) {
             verify->report.torn_tail = true;
         } else if (verify->pass == 0) {
-            fault(verify, verify->scan.path, err.text);
+            fault_told(verify, err.text);
         }
         return rc;
     }
