@@ -191,8 +191,9 @@ static enum cairn_rc write_stream(struct cairn_index *index, struct cairn_kv_txn
                                   const struct cairn_tail *tail, const void *entry,
                                   struct cairn_err *err)
 {
-    struct cairn_slice name = cairn_tail_stream_name(entry);
-    const struct cairn_tail_row *newest = cairn_tail_newest(tail, name);
+    const struct cairn_tail_stream *stream = entry;
+    struct cairn_slice name = cairn_tail_stream_name(stream);
+    const struct cairn_tail_row *newest = &tail->rows[stream->newest - 1];
     for (uint32_t depth = 0; depth <= newest->depth; depth++) {
         char key[ROW_KEY_MAX];
         char value[ROW_VALUE_BYTES];
