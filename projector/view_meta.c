@@ -80,11 +80,11 @@ static enum cairn_rc unpack_head(struct cairn_slice packed, struct cairn_view_he
         packed.size != HEAD_FIXED_SIZE + get_number(in + 2, 2) * HEAD_ENTRY_SIZE) {
         return CAIRN_FAIL(err, CAIRN_ECORRUPT, "a head row of %zu bytes is malformed", packed.size);
     }
-    *ret_head = (struct cairn_view_head){.state = (enum cairn_view_state)in[0],
-                                         .slot = in[1],
-                                         .generation = get_number(in + 8, 8),
-                                         .events = get_number(in + 16, 8),
-                                         .all = get_number(in + 24, 8)};
+    struct cairn_view_head head = {.state = (enum cairn_view_state)in[0],
+                                   .slot = in[1],
+                                   .generation = get_number(in + 8, 8),
+                                   .events = get_number(in + 16, 8),
+                                   .all = get_number(in + 24, 8)};
     for (const unsigned char *at = in + HEAD_FIXED_SIZE; at < in + packed.size;
          at += HEAD_ENTRY_SIZE) {
         uint64_t partition = get_number(at, 2);
@@ -92,8 +92,9 @@ static enum cairn_rc unpack_head(struct cairn_slice packed, struct cairn_view_he
             return CAIRN_FAIL(err, CAIRN_ECORRUPT, "a head row names partition %u",
                               (unsigned)partition);
         }
-        ret_head->position.offsets[partition] = get_number(at + 2, 8);
+        head.position.offsets[partition] = get_number(at + 2, 8);
     }
+    *ret_head = head;
     return CAIRN_OK;
 }
 
