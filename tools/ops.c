@@ -38,13 +38,13 @@ static void get_ready(void *self, struct cairn_http_request *request,
 {
     const struct cairn_ops *ops = self;
     struct cairn_err err = {.rc = CAIRN_OK};
-    if ((ops->roles & CAIRN_ROLE_COMMAND) != 0) {
-        if (cairn_store_stopped(ops->store, &err)) {
+    if ((ops->options.roles & CAIRN_ROLE_COMMAND) != 0) {
+        if (cairn_store_stopped(ops->options.store, &err)) {
             (void)cairn_err_wrap(&err, CAIRN_ESTOPPED,
                                  "the log takes no more events; restart the process");
-        } else if (disk_is_full(ops->data_folder)) {
+        } else if (disk_is_full(ops->options.data_folder)) {
             (void)CAIRN_FAIL(&err, CAIRN_EFULL, "%s has no room; commands are refused until it has",
-                             ops->data_folder);
+                             ops->options.data_folder);
         }
     }
     if (err.rc != CAIRN_OK) {
@@ -59,7 +59,7 @@ static void get_metrics(void *self, struct cairn_http_request *request,
                         struct cairn_http_response *response)
 {
     struct cairn_ops *ops = self;
-    enum cairn_rc rc = cairn_metrics_render(ops->metrics, &response->body);
+    enum cairn_rc rc = cairn_metrics_render(ops->options.metrics, &response->body);
     if (rc != CAIRN_OK) {
         struct cairn_err err;
         (void)CAIRN_FAIL(&err, rc, "cannot render the metrics");
@@ -104,21 +104,16 @@ static void add(struct cairn_ops *ops, const char *pattern, cairn_http_handler_f
 enum cairn_rc cairn_ops_init(struct cairn_ops *ops, const struct cairn_ops_options *options,
                              struct cairn_err *err)
 {
-    *ops = (struct cairn_ops){.metrics = options->metrics,
-                              .domain = options->domain,
-                              .store = options->store,
-                              .data_folder = options->data_folder,
-                              .roles = options->roles,
-                              .openapi = {.max = CAIRN_OPENAPI_BYTES_MAX}};
+    *ops = (struct cairn_ops){.options = *options, .openapi = {.max = CAIRN_OPENAPI_BYTES_MAX}};
     add(ops, "/health/live", get_live);
     add(ops, "/health/ready", get_ready);
     add(ops, "/metrics", get_metrics);
     add(ops, "/openapi.json", get_openapi);
     add(ops, "/docs", get_docs);
     unsigned parts = 0;
-    parts |= (ops->roles & CAIRN_ROLE_COMMAND) != 0 ? CAIRN_OPENAPI_COMMAND : 0;
-    parts |= (ops->roles & CAIRN_ROLE_QUERY) != 0 ? CAIRN_OPENAPI_QUERY : 0;
-    return cairn_openapi_write(ops->domain, parts, &ops->openapi, err);
+    parts |= (ops->options.roles & CAIRN_ROLE_COMMAND) != 0 ? CAIRN_OPENAPI_COMMAND : 0;
+    parts |= (ops->options.roles & CAIRN_ROLE_QUERY) != 0 ? CAIRN_OPENAPI_QUERY : 0;
+    return cairn_openapi_write(ops->options.domain, parts, &ops->openapi, err);
 }
 
 void cairn_ops_fini(struct cairn_ops *ops)

@@ -11,23 +11,19 @@
  */
 #define CAIRN_OPS_FREE_BYTES_MIN (2u * 1024u * 1024u)
 
-struct cairn_ops {
-    struct cairn_metrics *metrics;
-    const struct cairn_domain *domain;
-    struct cairn_store *store;
-    const char *data_folder;
-    unsigned roles;           /* CAIRN_ROLE_... */
-    struct cairn_buf openapi; /* rendered once at start */
-    struct cairn_http_route routes[8];
-    size_t route_count;
-};
-
 struct cairn_ops_options {
     struct cairn_metrics *metrics;
     const struct cairn_domain *domain;
     struct cairn_store *store;
     const char *data_folder;
     unsigned roles; /* CAIRN_ROLE_... */
+};
+
+struct cairn_ops {
+    struct cairn_ops_options options;
+    struct cairn_buf openapi; /* rendered once at start */
+    struct cairn_http_route routes[8];
+    size_t route_count;
 };
 
 /* Fill the routes; ops stays where it is while they serve, and so does what options point to.

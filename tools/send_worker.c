@@ -120,15 +120,17 @@ static enum cairn_rc take_answers(struct connection *connection,
     return CAIRN_OK;
 }
 
-/* After an unknown outcome: keyed commands go again, the others cannot. */
-static enum cairn_rc keep_keyed(struct connection *connection, const struct cairn_send_batch *batch)
+/* Lines that have no answer go again; after an unknown outcome only those with a key, and the
+ * others never will have one. */
+static enum cairn_rc keep(struct connection *connection, const struct cairn_send_batch *batch,
+                          bool unknown)
 {
     uint64_t lost = 0;
     for (size_t i = 0; i < batch->count; i++) {
-        if (!batch->keyed[i]) {
+        if (unknown && !batch->keyed[i]) {
             lost++;
-        } else if (cairn_send_batch_add(connection->again, cairn_send_batch_line(batch, i), true) !=
-                   CAIRN_OK) {
+        } else if (cairn_send_batch_add(connection->again, cairn_send_batch_line(batch, i),
+                                        batch->keyed[i]) != CAIRN_OK) {
             return CAIRN_FAIL(&connection->worker->err, CAIRN_ENOMEM, "out of memory for retries");
         }
     }
@@ -171,15 +173,8 @@ static enum cairn_rc try_batch(struct connection *connection, struct cairn_send_
         return rc;
     }
     case NOT_SENT:
-        for (size_t i = 0; i < batch->count; i++) {
-            if (cairn_send_batch_add(connection->again, cairn_send_batch_line(batch, i),
-                                     batch->keyed[i]) != CAIRN_OK) {
-                return CAIRN_FAIL(&worker->err, CAIRN_ENOMEM, "out of memory for retries");
-            }
-        }
-        return CAIRN_OK;
     case UNKNOWN:
-        return keep_keyed(connection, batch);
+        return keep(connection, batch, outcome == UNKNOWN);
     case REFUSED:
         break;
     }
