@@ -1,6 +1,8 @@
 # Every third-party library, found once. A header of one is included by the sources of one folder only.
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
+# 7.84 starts from several threads.
+find_package(CURL 7.84 REQUIRED)
 
 pkg_check_modules(LUA REQUIRED IMPORTED_TARGET lua5.4)
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)

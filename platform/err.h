@@ -45,6 +45,8 @@ enum cairn_retry { CAIRN_RETRY_NEVER, CAIRN_RETRY_LATER, CAIRN_RETRY_FRESH };
     X(CAIRN_EBEHIND, "view-behind", LATER, 503, "The view has not reached that position yet")      \
     X(CAIRN_ENOOWNER, "no-owner", LATER, 503, "No node owns the partition")                        \
     X(CAIRN_ESTOPPED, "stopping", LATER, 503, "The process is stopping or has stopped accepting")  \
+    X(CAIRN_EUNREACHABLE, "unreachable", LATER, 503,                                               \
+      "The other side cannot be reached; nothing was sent")                                        \
     X(CAIRN_EUNKNOWN, "outcome-unknown", LATER, 503,                                               \
       "The outcome is not known; retry with the same key")                                         \
     X(CAIRN_ETIMEDOUT, "timed-out", LATER, 503, "Timed out")                                       \

@@ -1,18 +1,19 @@
 #include "tools/send_worker.h"
 
 #include <assert.h>
-#include <curl/curl.h>
 #include <errno.h>
 #include <time.h>
 
+#include "platform/http_client.h"
 #include "platform/json.h"
 
-#define ANSWER_BYTES_MAX   (64u * 1024u * 1024u)
-#define ARENA_BYTES_MAX    (64u * 1024u * 1024u)
-#define PAUSE_FIRST_MS     20
-#define PAUSE_MAX_MS       2000
-#define CONNECT_TIMEOUT_MS 5000L
-#define NS_PER_MS          INT64_C(1000000)
+#define ANSWER_BYTES_MAX (64u * 1024u * 1024u)
+/* An answer, and beside it the request's and the answer's heads. */
+#define ANSWER_ARENA_MAX (ANSWER_BYTES_MAX + 1024u * 1024u)
+#define ARENA_BYTES_MAX  (64u * 1024u * 1024u)
+#define PAUSE_FIRST_MS   20
+#define PAUSE_MAX_MS     2000
+#define NS_PER_MS        INT64_C(1000000)
 
 enum { STATUS_OK = 200, STATUS_RATE = 429, STATUS_UNAVAILABLE = 503 };
 
@@ -26,54 +27,51 @@ enum outcome {
 
 struct connection {
     struct cairn_send_worker *worker;
-    CURL *curl;
-    struct curl_slist *headers;
-    struct cairn_buf answer;
-    struct cairn_arena arena;
-    struct cairn_send_batch *again; /* what goes round once more */
+    struct cairn_http_client *client;
+    struct cairn_slice answer;       /* the last one's body, in answer_arena */
+    struct cairn_arena answer_arena; /* of one POST */
+    struct cairn_arena arena;        /* of one line of the answer */
+    struct cairn_send_batch *again;  /* what goes round once more */
     int pause_ms;
     int64_t progress_ns; /* when something was answered last */
 };
 
-static size_t take_answer(char *data, size_t size, size_t count, void *self)
+/* What a failed call means for the commands in it. */
+static enum outcome outcome_of(enum cairn_rc rc)
 {
-    struct cairn_buf *answer = self;
-    struct cairn_slice piece = cairn_slice_of(data, size * count);
-    return cairn_buf_append(answer, piece) == CAIRN_OK ? piece.size : 0;
+    if (rc == CAIRN_EINVAL) {
+        return REFUSED;
+    }
+    return cairn_http_client_unsent(rc) ? NOT_SENT : UNKNOWN;
 }
 
 static enum outcome post(struct connection *connection, const struct cairn_send_batch *batch)
 {
+    const struct cairn_http_field fields[] = {
+        {CAIRN_SLICE_LIT("Content-Type"), CAIRN_SLICE_LIT("application/x-ndjson")}};
     struct cairn_send_worker *worker = connection->worker;
-    CURL *curl = connection->curl;
-    cairn_buf_truncate(&connection->answer, 0);
-    (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDS, batch->text.data);
-    (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)batch->text.size);
-    CURLcode code = curl_easy_perform(curl);
-    if (code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST) {
-        (void)CAIRN_FAIL(&worker->err, CAIRN_EIO, "%s: %s; is the service running?", worker->url,
-                         curl_easy_strerror(code));
-        return NOT_SENT;
+    struct cairn_http_call call = {.method = CAIRN_SLICE_LIT("POST"),
+                                   .url = cairn_slice_str(worker->url),
+                                   .fields = fields,
+                                   .field_count = sizeof(fields) / sizeof(fields[0]),
+                                   .body = cairn_buf_slice(&batch->text)};
+    struct cairn_http_answer answer;
+    struct cairn_err err;
+    cairn_arena_reset(&connection->answer_arena);
+    enum cairn_rc rc = cairn_http_client_request(connection->client, &call,
+                                                 &connection->answer_arena, &answer, &err);
+    if (rc != CAIRN_OK) {
+        (void)CAIRN_FAIL(&worker->err, rc, "%s%s", err.text,
+                         rc == CAIRN_EUNREACHABLE ? "; is the service running?" : "");
+        return outcome_of(rc);
     }
-    if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL) {
-        (void)CAIRN_FAIL(&worker->err, CAIRN_EINVAL, "%s: %s", worker->url,
-                         curl_easy_strerror(code));
-        return REFUSED;
-    }
-    if (code != CURLE_OK) {
-        (void)CAIRN_FAIL(&worker->err, CAIRN_EUNKNOWN, "%s: %s", worker->url,
-                         curl_easy_strerror(code));
-        return UNKNOWN;
-    }
-    long status = 0;
-    (void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-    if (status == STATUS_OK) {
+    connection->answer = answer.body;
+    if (answer.status == STATUS_OK) {
         return ANSWERED;
     }
-    (void)CAIRN_FAIL(&worker->err, CAIRN_EINVAL, "%s answered %ld: %.*s", worker->url, status,
-                     connection->answer.size > 200 ? 200 : (int)connection->answer.size,
-                     connection->answer.data == NULL ? "" : connection->answer.data);
-    return status == STATUS_UNAVAILABLE || status == STATUS_RATE ? NOT_SENT : REFUSED;
+    (void)CAIRN_FAIL(&worker->err, CAIRN_EINVAL, "%s answered %d: %.*s", worker->url, answer.status,
+                     answer.body.size > 200 ? 200 : (int)answer.body.size, answer.body.data);
+    return answer.status == STATUS_UNAVAILABLE || answer.status == STATUS_RATE ? NOT_SENT : REFUSED;
 }
 
 /* May this answered command go again? Its answer must say that it was not carried out, or it must
@@ -94,7 +92,7 @@ static enum cairn_rc take_answers(struct connection *connection,
                                   const struct cairn_send_batch *batch)
 {
     struct cairn_send_worker *worker = connection->worker;
-    struct cairn_slice rest = cairn_buf_slice(&connection->answer);
+    struct cairn_slice rest = connection->answer;
     for (size_t i = 0; i < batch->count; i++) {
         size_t size = cairn_slice_find(rest, '\n');
         struct cairn_value answer;
@@ -210,31 +208,21 @@ static enum cairn_rc send_batch(struct connection *connection, struct cairn_send
 static enum cairn_rc open_connection(struct connection *connection)
 {
     struct cairn_send_worker *worker = connection->worker;
-    connection->curl = curl_easy_init();
     connection->again = cairn_send_batch_new();
-    connection->headers = curl_slist_append(NULL, "Content-Type: application/x-ndjson");
-    /* Without this, curl asks for 100 Continue and waits for it before every batch. */
-    struct curl_slist *more = curl_slist_append(connection->headers, "Expect:");
-    if (connection->curl == NULL || connection->again == NULL || more == NULL) {
+    if (connection->again == NULL) {
         return CAIRN_FAIL(&worker->err, CAIRN_ENOMEM, "out of memory for a connection");
     }
-    connection->headers = more;
-    CURL *curl = connection->curl;
-    (void)curl_easy_setopt(curl, CURLOPT_URL, worker->url);
-    (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, connection->headers);
-    (void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_answer);
-    (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, &connection->answer);
-    (void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    (void)curl_easy_setopt(curl, CURLOPT_NOPROXY, "127.0.0.1,localhost,::1");
-    (void)curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
-    return CAIRN_OK;
+    /* Without a limit on the whole call: a large batch may take its time. */
+    struct cairn_http_client_options options = {.response_max_bytes = ANSWER_BYTES_MAX};
+    return cairn_http_client_new(&options, &connection->client, &worker->err);
 }
 
 void *cairn_send_worker_run(void *arg)
 {
     struct cairn_send_worker *worker = arg;
-    struct connection connection = {
-        .worker = worker, .answer = {.max = ANSWER_BYTES_MAX}, .arena = {.max = ARENA_BYTES_MAX}};
+    struct connection connection = {.worker = worker,
+                                    .answer_arena = {.max = ANSWER_ARENA_MAX},
+                                    .arena = {.max = ARENA_BYTES_MAX}};
     enum cairn_rc rc = open_connection(&connection);
     struct cairn_send_batch *batch = NULL;
     while (rc == CAIRN_OK && (batch = cairn_send_slot_pop(&worker->slot)) != NULL) {
@@ -248,8 +236,7 @@ void *cairn_send_worker_run(void *arg)
     cairn_send_slot_close(&worker->slot);
     cairn_send_batch_free(connection.again);
     cairn_arena_fini(&connection.arena);
-    cairn_buf_fini(&connection.answer);
-    curl_slist_free_all(connection.headers);
-    curl_easy_cleanup(connection.curl);
+    cairn_arena_fini(&connection.answer_arena);
+    cairn_http_client_free(connection.client);
     return NULL;
 }

@@ -1,5 +1,4 @@
 #include <assert.h>
-#include <curl/curl.h>
 #include <errno.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -253,7 +252,6 @@ int cairn_verb_send(const struct cairn_config *config, struct cairn_err *err)
     if (size < 0 || (size_t)size >= sizeof(sending.url)) {
         rc = CAIRN_FAIL(err, CAIRN_EINVAL, "--to: the URL is too long");
     }
-    (void)curl_global_init(CURL_GLOBAL_DEFAULT);
     rc = rc == CAIRN_OK ? open_file(&sending, cairn_config_operand(config, 0), err) : rc;
     if (rc == CAIRN_OK) {
         rc = send_file(&sending, config, err);
@@ -267,6 +265,5 @@ int cairn_verb_send(const struct cairn_config *config, struct cairn_err *err)
         }
     }
     close_sending(&sending, (size_t)cairn_config_uint(config, "connections"));
-    curl_global_cleanup();
     return rc == CAIRN_OK ? 0 : 1;
 }

@@ -34,7 +34,7 @@ THIRD_PARTY = {
     r"pcre2\.h": "schemas",
     r"librdkafka/.*": "eventstore",
     r"libpq-fe\.h": "platform",
-    r"curl/.*": "tools",
+    r"curl/.*": "platform",
 }
 # Tests and benchmarks measure against the bare libraries.
 THIRD_PARTY_ALSO = {"tests"}
