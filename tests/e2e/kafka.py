@@ -11,6 +11,9 @@ TOOL = ROOT / "tools/kafka"
 # The first start on a machine fetches the jars.
 TOOL_S = 600
 LOG_BYTES = 8000
+# Brokers outlive whoever starts them. This waits for the end of the test's process, however it comes, and cleans up.
+GUARD = """exec 3<&0
+(cat <&3; if [ -d "$2" ]; then "$1" down --wipe --folder "$2/cluster"; rm -rf "$2"; fi) >/dev/null 2>&1 &"""
 
 
 class Broker:
@@ -29,6 +32,7 @@ class Broker:
         for name, value in (properties or {}).items():
             self.flags += ["--property", f"{name}={value}"]
         self.home = None
+        self.guard = None
         self.bootstrap = None
 
     def run(self, verb, *arguments, check=True, stdin=""):
@@ -46,6 +50,9 @@ class Broker:
 
     def __enter__(self):
         self.home = pathlib.Path(tempfile.mkdtemp(prefix="cairn-kafka-"))
+        self.guard = subprocess.Popen(["sh", "-c", GUARD, "guard", str(TOOL), str(self.home)], stdin=subprocess.PIPE,
+                                      start_new_session=True)
+        self.guard.wait()
         try:
             self.bootstrap = self.run("up", "--port", 0, *self.flags).stdout.strip()
         except BaseException:
@@ -63,6 +70,7 @@ class Broker:
             self.run("down", "--wipe")
         finally:
             shutil.rmtree(self.home, ignore_errors=True)
+            self.guard.stdin.close()
 
     def kill(self, *nodes):
         """SIGKILL; returns when the processes are gone."""
@@ -80,9 +88,10 @@ class Broker:
         """Starts nodes again, after a stop where they run; returns when each answers."""
         self.run("restart", *(nodes or [1]))
 
-    def cli(self, name, *arguments, stdin=""):
-        """Runs one of Kafka's own tools on this cluster; returns what it printed."""
-        return self.run("cli", name, "--bootstrap-server", self.bootstrap, *arguments, stdin=stdin).stdout
+    def cli(self, name, *arguments, stdin="", bootstrap=True):
+        """Runs one of Kafka's own tools on this cluster; returns what it printed. Few take no --bootstrap-server."""
+        where = ["--bootstrap-server", self.bootstrap] if bootstrap else []
+        return self.run("cli", name, *where, *arguments, stdin=stdin).stdout
 
     def create_topic(self, topic, partitions=1, **settings):
         """settings: the topic's, with _ for the dots in their names."""
