@@ -39,7 +39,9 @@ void cairn_kafka_layout_topic_name(const struct cairn_kafka_layout *layout, uint
 
 /* The description that lies under the key "log" in the control topic, JSON:
  * {"format":1,"id":"<32 hex>","domain":"bank","partitions":4,"hash":"murmur2",
- *  "aggregates":["account","transfer"]}. read: EMALFORMED, EUNSUPPORTED (newer format or hash). */
+ *  "aggregates":["account","transfer"]}. Members that are not known are passed over. write:
+ * ETOOBIG, ENOMEM; out is cut back. read: EMALFORMED, EUNSUPPORTED (newer format, another hash),
+ * ENOMEM. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_kafka_layout_write(const struct cairn_kafka_layout *layout,
                                                         struct cairn_buf *out);
 CAIRN_MUST_CHECK enum cairn_rc cairn_kafka_layout_read(struct cairn_slice text,
