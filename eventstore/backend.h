@@ -13,6 +13,7 @@
 
 struct cairn_backend;
 struct cairn_backend_reader;
+struct cairn_owner;
 
 /* One group on its way into the log. */
 struct cairn_commit {
@@ -80,6 +81,14 @@ struct cairn_backend_ops {
                                  struct cairn_event *ret_events, struct cairn_err *err);
     enum cairn_rc (*stats)(struct cairn_backend *backend, struct cairn_store_stats *ret_stats,
                            struct cairn_err *err);
+    /* As cairn_store_owner (eventstore/store_owner.h). NULL: one process writes all lanes. */
+    void (*owner)(struct cairn_backend *backend, uint16_t lane, struct cairn_owner *ret_owner);
+    /* Make all groups so far durable: called before the index says that it has read them. One
+     * caller at a time. NULL: commit has done it. */
+    enum cairn_rc (*sync)(struct cairn_backend *backend, struct cairn_err *err);
+    /* In a process that only reads: is what was opened still what the writer writes to? now: look
+     * at once, else now and then. ESTOPPED. NULL: it always is. thread: any. */
+    enum cairn_rc (*look)(struct cairn_backend *backend, bool now, struct cairn_err *err);
 };
 
 /* Every backend starts with this. */

@@ -93,6 +93,7 @@ enum cairn_rc cairn_store_open(const struct cairn_store_options *options,
     }
     store->writer = options->writer;
     store->clock = options->clock == NULL ? cairn_clock_system() : options->clock;
+    store->opened_us = cairn_clock_now_us(store->clock);
     store->log_lines = options->log_lines;
     (void)pthread_mutex_init(&store->lock, NULL);
     (void)pthread_cond_init(&store->turn, NULL);

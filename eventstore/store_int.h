@@ -31,6 +31,7 @@ struct cairn_store {
     struct cairn_store_part *parts; /* of a writer */
     uint16_t partitions;
     bool writer;
+    int64_t opened_us;
     const struct cairn_clock *clock;
     struct cairn_log *log_lines;
     atomic_bool stopped;
