@@ -14,6 +14,8 @@
 
 #define CAIRN_KAFKA_IDS_DEFAULT 4
 #define CAIRN_KAFKA_IDS_MAX     16
+/* What CAIRN_GROUP_BYTES_MAX can hold of the shortest events, and far more. */
+#define CAIRN_KAFKA_GROUP_RECORDS_MAX (1u << 20)
 
 struct cairn_kafka_writer;
 
@@ -36,15 +38,17 @@ cairn_kafka_writer_open(const struct cairn_kafka_writer_options *options,
 /* What is open is left to time out or to the next owner's fencing. Accepts NULL. */
 void cairn_kafka_writer_close(struct cairn_kafka_writer *writer);
 
-/* Hand a record to the group's transaction; the first one begins it. Copies the record. partition:
- * the store's number, of this lane. errors: as commit. */
+/* Hand a record to the group's transaction; the first one begins it. Copies the record. The writer
+ * must not be broken. partition: the store's number, of this lane. errors: as commit; nothing of
+ * the group is in the log then. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_kafka_writer_add(struct cairn_kafka_writer *writer,
                                                       uint16_t partition,
                                                       const struct cairn_kafka_record *record,
                                                       struct cairn_err *err);
-/* Commit what was added. *ret_offsets: Kafka's offsets in the order of add, borrowed until the next
- * call. errors: EFENCED (another owner; or the broker gave the transaction up), ETOOBIG (the broker
- * takes no record of that size; nothing is in the log), EUNKNOWN. The writer is broken then. */
+/* Commit what was added, at least one record. *ret_offsets: Kafka's offsets in the order of add,
+ * borrowed until the next call. errors: EFENCED (another owner; or the broker gave the transaction
+ * up), ETOOBIG (the broker takes no record of that size; nothing is in the log), EUNKNOWN. The
+ * writer is broken then. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_kafka_writer_commit(struct cairn_kafka_writer *writer,
                                                          const int64_t **ret_offsets,
                                                          size_t *ret_count, struct cairn_err *err);
