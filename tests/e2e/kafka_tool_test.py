@@ -115,6 +115,8 @@ class OneNode(unittest.TestCase):
                        "--throughput", -1, "--transactional-id", "one", "--transaction-duration-ms", 5,
                        "--producer-props", f"bootstrap.servers={broker.bootstrap}", bootstrap=False)
             self.assertEqual(len(read_all(broker, "events").splitlines()), 100)
+            quiet = broker.run("cli", "TopicCommand", "--bootstrap-server", broker.bootstrap, "--list")
+            self.assertEqual((quiet.stdout.split(), quiet.stderr), (["__transaction_state", "events"], ""))
 
     def test_what_a_property_says_holds(self):
         with kafka.Broker(properties={"auto.create.topics.enable": "true", "num.partitions": 3}) as broker:
