@@ -7,6 +7,7 @@
 #include "eventstore/files_int.h"
 #include "platform/fault.h"
 #include "platform/hash.h"
+#include "platform/mem.h"
 
 static int write_zeros(const struct cairn_disk *disk, int fd, uint64_t from, uint64_t to)
 {
@@ -27,6 +28,9 @@ static int lay_out(struct cairn_files *files, int fd, const char header[CAIRN_SE
 {
     const struct cairn_disk *disk = files->disk;
     int os = disk->truncate(disk->self, fd, 0);
+    if (files->replica) { /* grows with what is written, and is synced by the index */
+        return os != 0 ? os : disk->write(disk->self, fd, header, CAIRN_SEGMENT_HEADER_BYTES, 0);
+    }
     if (os == 0) {
         os = disk->allocate(disk->self, fd, 0, CAIRN_SEGMENT_FIRST_BYTES);
         os = os == EOPNOTSUPP ? 0 : os;
@@ -40,10 +44,52 @@ static int lay_out(struct cairn_files *files, int fd, const char header[CAIRN_SE
     return os != 0 ? os : disk->sync_all(disk->self, fd);
 }
 
+/* Keep a descriptor for the next sync of a replica. Called with the lock held. False: memory is
+ * out. */
+static bool leave_to_sync(struct cairn_files *files, int fd)
+{
+    if (files->left_count == files->left_cap) {
+        size_t cap = files->left_cap == 0 ? 16 : 2 * files->left_cap;
+        int *left = cairn_mem_realloc(files->left, cap * sizeof(*left));
+        if (left == NULL) {
+            return false;
+        }
+        files->left = left;
+        files->left_cap = cap;
+    }
+    files->left[files->left_count++] = fd;
+    return true;
+}
+
+/* The current segment of a replica takes no more. Whoever syncs next closes it. */
+static void leave_replica_segment(struct cairn_files *files, struct cairn_files_part *part)
+{
+    (void)pthread_mutex_lock(&files->lock);
+    int fd = part->fd;
+    bool kept = leave_to_sync(files, fd);
+    while (!kept && part->syncing) {
+        (void)pthread_cond_wait(&files->filled, &files->lock);
+    }
+    part->fd = -1;
+    (void)pthread_mutex_unlock(&files->lock);
+    if (kept) {
+        return;
+    }
+    int os = files->disk->sync_data(files->disk->self, fd);
+    files->disk->close(files->disk->self, fd);
+    (void)pthread_mutex_lock(&files->lock);
+    files->sync_os = files->sync_os != 0 ? files->sync_os : os;
+    (void)pthread_mutex_unlock(&files->lock);
+}
+
 /* The current segment takes no more: give its unused zeros back and close it. */
 static void leave_segment(struct cairn_files *files, struct cairn_files_part *part)
 {
     if (part->fd < 0) {
+        return;
+    }
+    if (files->replica) {
+        leave_replica_segment(files, part);
         return;
     }
     (void)pthread_mutex_lock(&files->lock);
@@ -86,7 +132,7 @@ enum cairn_rc cairn_files_create(struct cairn_files *files, struct cairn_files_p
     if (os == 0) {
         os = lay_out(files, fd, header);
     }
-    if (os == 0) {
+    if (os == 0 && !files->replica) {
         os = files->disk->sync_folder(files->disk->self, folder);
     }
     rc = os == 0 ? cairn_files_add_segment(files, part, part->next, err)
@@ -105,6 +151,8 @@ enum cairn_rc cairn_files_create(struct cairn_files *files, struct cairn_files_p
     part->pos_hint = part->pos;
     part->limit = bytes;
     part->ready = CAIRN_SEGMENT_FIRST_BYTES;
+    part->dirty = true;
+    part->made = true;
     (void)pthread_mutex_unlock(&files->lock);
     return CAIRN_OK;
 }

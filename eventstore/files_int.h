@@ -16,6 +16,9 @@
 /* Segments open for reads of single events. */
 #define CAIRN_FILES_OPEN_MAX 64u
 #define CAIRN_SEGMENTS_MAX   (1u << 24)
+/* Under <data>. */
+#define CAIRN_LOG_FOLDER     "log"
+#define CAIRN_REPLICA_FOLDER "replica"
 
 struct cairn_files_part {
     uint16_t number;
@@ -28,6 +31,11 @@ struct cairn_files_part {
     bool outran;    /* a commit needed room that was not there yet: zeros would only slow it down */
     int fill_os;    /* errno of a fill that failed in the background; 0 */
     uint64_t pos_hint; /* pos, as the filling thread may see it */
+    /* Of a replica, guarded by files->lock. */
+    bool dirty;      /* written since the last sync */
+    bool made;       /* a segment was made since then: the folder is to be synced, too */
+    bool syncing;    /* the descriptor is in use by a sync */
+    uint64_t source; /* of the last group that has one */
     /* Writer's, one thread at a time. */
     int fd;           /* current segment; -1 before recovery */
     uint32_t segment; /* its number */
@@ -68,8 +76,52 @@ struct cairn_files {
     bool stopping;
     struct cairn_files_open open[CAIRN_FILES_OPEN_MAX];
     uint64_t ticks;
-    char folder[CAIRN_PATH_MAX]; /* <data>/log */
+    char folder[CAIRN_PATH_MAX]; /* <data>/log or <data>/replica */
+    /* Of a replica. */
+    bool replica;
+    struct cairn_backend_ops replica_ops;
+    int *left; /* descriptors of segments that take no more, to be synced and closed; owned */
+    size_t left_count, left_cap;
+    int sync_os;          /* errno of a sync that failed: none is tried again; 0 */
+    uint64_t head_id[2];  /* of a reading process: device and inode of the beacon's file */
+    atomic_bool replaced; /* the writer has put another replica in the place of this one */
+    _Atomic int64_t looked_ns;
 };
+
+/* files.c: parts of opening that the replica shares. */
+extern const struct cairn_backend_ops cairn_files_ops;
+/* NULL: memory is out. Closed by backend.ops->close. segment_bytes: where options name none. */
+CAIRN_MUST_CHECK struct cairn_files *cairn_files_new(const struct cairn_store_options *options,
+                                                     uint64_t segment_bytes);
+/* EINVAL where <data>/<other> is there. what: it holds, for people. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_files_refuse_other(const char *data_folder, const char *other,
+                                                        const char *what, struct cairn_err *err);
+/* Name the folder; a writer makes it and takes its lock. ELOCKED. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_files_enter(struct cairn_files *files, const char *data_folder,
+                                                 const char *name, struct cairn_err *err);
+/* With files->head known: folders, beacon, segments. errors: as cairn_store_open. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_files_attach(struct cairn_files *files, struct cairn_err *err);
+/* Undo attach, whole or half done. */
+void cairn_files_detach(struct cairn_files *files);
+
+/* files_commit.c */
+CAIRN_MUST_CHECK enum cairn_rc cairn_files_commit(struct cairn_backend *backend,
+                                                  struct cairn_commit *commit,
+                                                  struct cairn_err *err);
+/* Number a group's events, and fill in the header but for place and checksum. ETOOBIG. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_files_measure(struct cairn_files_part *part,
+                                                   struct cairn_commit *commit,
+                                                   struct cairn_group_head *head,
+                                                   struct cairn_err *err);
+/* Make the current segment one that has room for size bytes. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_files_choose(struct cairn_files *files,
+                                                  struct cairn_files_part *part, size_t size,
+                                                  struct cairn_err *err);
+/* The group's bytes into part->group, its locators into the commit. ENOMEM. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_files_encode(struct cairn_files_part *part,
+                                                  struct cairn_commit *commit,
+                                                  struct cairn_group_head *head, uint64_t salt,
+                                                  struct cairn_err *err);
 
 /* files_segments.c: which segments there are. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_files_refresh(struct cairn_files *files,
@@ -113,6 +165,11 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_files_start_filler(struct cairn_files *file
 void cairn_files_stop_filler(struct cairn_files *files);
 /* Tell the filler where the write position is. */
 void cairn_files_moved(struct cairn_files *files, struct cairn_files_part *part);
+
+/* replica_recover.c: as recover of the operations, for a replica. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_replica_recover(struct cairn_backend *backend,
+                                                     uint16_t partition, struct cairn_resume known,
+                                                     bool *ret_known_good, struct cairn_err *err);
 
 /* files_recover.c */
 CAIRN_MUST_CHECK enum cairn_rc cairn_files_recover(struct cairn_backend *backend,

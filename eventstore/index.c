@@ -256,7 +256,12 @@ static enum cairn_rc flush_one(struct cairn_index *index, bool *ret_work, struct
         return rc;
     }
     /* Sealed: nobody changes it, and only this thread drops it. */
-    rc = cairn_index_file_write(index, oldest, err);
+    if (oldest != NULL && index->options.before_flush != NULL) {
+        rc = index->options.before_flush(index->options.before_flush_self, err);
+    }
+    if (rc == CAIRN_OK) {
+        rc = cairn_index_file_write(index, oldest, err);
+    }
     if (rc != CAIRN_OK) {
         return cairn_err_wrap(err, rc, "flush the index");
     }

@@ -39,6 +39,10 @@ struct cairn_index_options {
     unsigned char log_id[CAIRN_LOG_ID_BYTES];
     struct cairn_log *log_lines;
     struct cairn_metrics *metrics;
+    /* Called before a checkpoint is written: what was applied so far must not be lost any more when
+     * it returns OK. NULL where it is durable anyway. thread: the one that flushes. */
+    enum cairn_rc (*before_flush)(void *self, struct cairn_err *err);
+    void *before_flush_self;
 };
 
 /* One append of a group that is durable. */

@@ -40,13 +40,13 @@ enum {
     AT_GROUP_APPENDS = 36,
     AT_GROUP_TIME = 40,
     AT_GROUP_LOCATOR = 48,
-    AT_GROUP_ZERO = 56
+    AT_GROUP_SOURCE = 56
 };
 
 static const char group_magic[4] = {'C', 'G', 'R', 'P'};
 
 static_assert(AT_DATA + 4 == CAIRN_RECORD_HEADER_BYTES, "the record header is on disk for ever");
-static_assert(AT_GROUP_ZERO + 8 == CAIRN_GROUP_HEADER_BYTES, "the group header is, too");
+static_assert(AT_GROUP_SOURCE + 8 == CAIRN_GROUP_HEADER_BYTES, "the group header is, too");
 static_assert(CAIRN_STREAM_BYTES_MAX <= UINT8_MAX && CAIRN_TYPE_BYTES_MAX <= UINT8_MAX &&
                   CAIRN_KEY_BYTES_MAX <= UINT8_MAX && CAIRN_META_BYTES_MAX <= UINT16_MAX,
               "every length fits its field");
@@ -263,7 +263,7 @@ void cairn_group_head_write(const struct cairn_group_head *head, uint64_t salt,
     cairn_put_u32(out + AT_GROUP_APPENDS, head->appends);
     cairn_put_u64(out + AT_GROUP_TIME, (uint64_t)head->time_us);
     cairn_put_u64(out + AT_GROUP_LOCATOR, head->locator);
-    cairn_put_u64(out + AT_GROUP_ZERO, 0);
+    cairn_put_u64(out + AT_GROUP_SOURCE, head->source);
     cairn_put_u64(out + AT_GROUP_CHECKSUM, head_hash(out, salt));
 }
 
@@ -283,6 +283,7 @@ bool cairn_group_head_read(const char bytes[CAIRN_GROUP_HEADER_BYTES], uint64_t 
         .appends = cairn_get_u32(bytes + AT_GROUP_APPENDS),
         .time_us = (int64_t)cairn_get_u64(bytes + AT_GROUP_TIME),
         .locator = locator,
+        .source = cairn_get_u64(bytes + AT_GROUP_SOURCE),
     };
     if (head.events == 0 || head.appends == 0 || head.appends > head.events ||
         head.first_offset == 0 || (head.size & 7u) != 0 ||

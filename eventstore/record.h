@@ -48,7 +48,7 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_record_read(struct cairn_slice bytes, bool 
  *  16   8  XXH3-64 of the records        24   8  offset of the first event
  *  32   4  events                        36   4  appends
  *  40   8  time of the commit, us UTC    48   8  locator of this header
- *  56   8  zero
+ *  56   8  of a replica: where to go on in the log that it copies, 0: not from here; else zero
  *
  * The salt is drawn when the log is made and the locator says where the header lies, so neither
  * bytes inside an event nor a stale copy of a group can pass for a header. */
@@ -62,6 +62,7 @@ struct cairn_group_head {
     uint32_t appends; /* 1..events */
     int64_t time_us;
     uint64_t locator;
+    uint64_t source; /* of a replica: where its source goes on behind the group; else 0 */
 };
 
 void cairn_group_head_write(const struct cairn_group_head *head, uint64_t salt,

@@ -19,7 +19,7 @@ enum {
     AT_TIME = 64,
     AT_ZERO = 72,
     AT_CHECKSUM = CAIRN_SEGMENT_HEADER_BYTES - 8,
-    LOG_FILE_BYTES_MAX = 4096,
+    LOG_FILE_BYTES_MAX = 8192,
     NAME_DIGITS = 20
 };
 
@@ -154,6 +154,12 @@ static enum cairn_rc print_head(const struct cairn_log_head *head, struct cairn_
     if (rc == CAIRN_OK) {
         rc = cairn_buf_printf(out, "\ndomain %s\n", head->domain);
     }
+    if (rc == CAIRN_OK && head->lanes > 0) {
+        rc = cairn_buf_printf(out, "lanes %u\n", (unsigned)head->lanes);
+    }
+    for (uint16_t i = 0; rc == CAIRN_OK && i < head->aggregate_count; i++) {
+        rc = cairn_buf_printf(out, "aggregate %s\n", head->aggregates[i]);
+    }
     if (rc == CAIRN_OK) {
         rc = cairn_buf_printf(out, "checksum %016llx\n",
                               (unsigned long long)cairn_hash64(cairn_buf_slice(out)));
@@ -192,6 +198,29 @@ static bool parse_id(struct cairn_slice text, unsigned char id[CAIRN_LOG_ID_BYTE
     return true;
 }
 
+/* The lines that only a replica has. */
+static bool parse_layout(struct cairn_slice text, struct cairn_log_head *head)
+{
+    struct cairn_slice value = CAIRN_SLICE_NONE;
+    uint64_t lanes = 0;
+    if (!take_line(&text, "lanes ", &value)) {
+        return true;
+    }
+    if (cairn_slice_to_u64(value, &lanes) != CAIRN_OK || lanes == 0 ||
+        lanes > CAIRN_PARTITIONS_MAX) {
+        return false;
+    }
+    head->lanes = (uint16_t)lanes;
+    while (head->aggregate_count < CAIRN_LOG_AGGREGATES_MAX &&
+           take_line(&text, "aggregate ", &value)) {
+        if (!cairn_aggregate_is_valid(value)) {
+            return false;
+        }
+        memcpy(head->aggregates[head->aggregate_count++], value.data, value.size);
+    }
+    return (uint64_t)head->lanes * head->aggregate_count == head->partitions;
+}
+
 static bool parse_head(struct cairn_slice text, struct cairn_log_head *head)
 {
     struct cairn_slice value = CAIRN_SLICE_NONE;
@@ -217,7 +246,7 @@ static bool parse_head(struct cairn_slice text, struct cairn_log_head *head)
     }
     memset(head->domain, 0, sizeof(head->domain));
     memcpy(head->domain, value.data, value.size);
-    return true;
+    return parse_layout(text, head);
 }
 
 enum cairn_rc cairn_log_head_read(const char *log_folder, struct cairn_log_head *ret_head,

@@ -4,7 +4,8 @@
  * <data>/log/head               beacon: slot p is the last published offset of partition p
  * <data>/log/lock               held by the writer
  * <data>/log/<p>/<20 digits>.seg  the digits are the offset of its first event
- */
+ *
+ * A replica of another log lies the same way in <data>/replica. */
 #ifndef CAIRN_EVENTSTORE_SEGMENT_H
 #define CAIRN_EVENTSTORE_SEGMENT_H
 
@@ -57,12 +58,18 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_segment_list(const char *log_folder, uint16
                                                   struct cairn_arena *arena, uint64_t **ret_bases,
                                                   size_t *ret_count, struct cairn_err *err);
 
+#define CAIRN_LOG_AGGREGATES_MAX 64
+
 /* What log.txt says. */
 struct cairn_log_head {
     uint32_t format;
     uint16_t partitions;
     unsigned char id[CAIRN_LOG_ID_BYTES];
     char domain[128]; /* NUL-ended */
+    /* Of a replica, whose partitions are lanes * aggregate_count; both 0 in an embedded log. */
+    uint16_t lanes;
+    uint16_t aggregate_count;
+    char aggregates[CAIRN_LOG_AGGREGATES_MAX][CAIRN_AGGREGATE_BYTES_MAX + 1]; /* NUL-ended */
 };
 /* ENOENT: there is none. ECORRUPT; EUNSUPPORTED: a newer format. */
 CAIRN_MUST_CHECK enum cairn_rc

@@ -2,28 +2,54 @@
 
 #include <assert.h>
 
+#include "eventstore/replica.h"
 #include "eventstore/store_int.h"
 #include "platform/hash.h"
 #include "platform/mem.h"
 
-/* Backends by name. */
+/* A process that only reads needs no Kafka: the one that writes the folder keeps a replica in it.
+ */
+static enum cairn_rc open_kafka(const struct cairn_store_options *options,
+                                struct cairn_backend **ret_backend, struct cairn_err *err)
+{
+    if (!options->writer) {
+        return cairn_replica_open(options, NULL, ret_backend, err);
+    }
+    return CAIRN_FAIL(err, CAIRN_EUNSUPPORTED, "a log of the kind '%s' can only be read here",
+                      options->log);
+}
+
+/* Backends by name; one that ends with ':' is followed by an address. */
 static const struct {
     const char *name;
     enum cairn_rc (*open)(const struct cairn_store_options *options,
                           struct cairn_backend **ret_backend, struct cairn_err *err);
 } backends[] = {
     {"files", cairn_files_open},
+    {"kafka:", open_kafka},
 };
+
+static bool is_named(const char *log, const char *name)
+{
+    size_t size = strlen(name);
+    return strncmp(log, name, size) == 0 && (name[size - 1] == ':' || log[size] == '\0');
+}
 
 static enum cairn_rc open_backend(const struct cairn_store_options *options,
                                   struct cairn_backend **ret_backend, struct cairn_err *err)
 {
     for (size_t i = 0; i < sizeof(backends) / sizeof(backends[0]); i++) {
-        if (options->log == NULL || strcmp(options->log, backends[i].name) == 0) {
+        if (options->log == NULL || is_named(options->log, backends[i].name)) {
             return backends[i].open(options, ret_backend, err);
         }
     }
     return CAIRN_FAIL(err, CAIRN_EUNSUPPORTED, "there is no log of the kind '%s'", options->log);
+}
+
+static enum cairn_rc sync_backend(void *self, struct cairn_err *err)
+{
+    struct cairn_backend *backend = self;
+    return backend->ops->sync(backend, err);
 }
 
 static enum cairn_rc open_index(struct cairn_store *store,
@@ -39,6 +65,10 @@ static enum cairn_rc open_index(struct cairn_store *store,
                                         .partitions = store->partitions,
                                         .log_lines = options->log_lines,
                                         .metrics = options->metrics};
+    if (options->writer && store->backend->ops->sync != NULL) {
+        index.before_flush = sync_backend;
+        index.before_flush_self = store->backend;
+    }
     store->backend->ops->identity(store->backend, index.log_id);
     return cairn_index_open(&index, &store->index, err);
 }
@@ -86,28 +116,32 @@ static void add_metrics(struct cairn_store *store, struct cairn_metrics *metrics
 enum cairn_rc cairn_store_open(const struct cairn_store_options *options,
                                struct cairn_store **ret_store, struct cairn_err *err)
 {
+    struct cairn_backend *backend = NULL;
     assert(options->data_folder != NULL && ret_store != NULL);
+    enum cairn_rc rc = open_backend(options, &backend, err);
+    return rc == CAIRN_OK ? cairn_store_open_on(options, backend, ret_store, err) : rc;
+}
+
+enum cairn_rc cairn_store_open_on(const struct cairn_store_options *options,
+                                  struct cairn_backend *backend, struct cairn_store **ret_store,
+                                  struct cairn_err *err)
+{
     struct cairn_store *store = cairn_mem_zalloc(1, sizeof(*store));
     if (store == NULL) {
+        backend->ops->close(backend);
         return CAIRN_FAIL(err, CAIRN_ENOMEM, "open the event store");
     }
+    store->backend = backend;
     store->writer = options->writer;
     store->clock = options->clock == NULL ? cairn_clock_system() : options->clock;
-    store->opened_us = cairn_clock_now_us(store->clock);
     store->log_lines = options->log_lines;
+    store->partitions = backend->ops->partitions(backend);
     (void)pthread_mutex_init(&store->lock, NULL);
     (void)pthread_cond_init(&store->turn, NULL);
     add_metrics(store, options->metrics);
-    enum cairn_rc rc = open_backend(options, &store->backend, err);
-    if (rc == CAIRN_OK) {
-        store->partitions = store->backend->ops->partitions(store->backend);
-        store->parts = cairn_mem_zalloc(store->partitions, sizeof(*store->parts));
-        rc =
-            store->parts == NULL ? CAIRN_FAIL(err, CAIRN_ENOMEM, "open the event store") : CAIRN_OK;
-    }
-    if (rc == CAIRN_OK) {
-        rc = open_index(store, options, err);
-    }
+    store->parts = cairn_mem_zalloc(store->partitions, sizeof(*store->parts));
+    enum cairn_rc rc = store->parts == NULL ? CAIRN_FAIL(err, CAIRN_ENOMEM, "open the event store")
+                                            : open_index(store, options, err);
     if (rc == CAIRN_OK && store->writer) {
         rc = recover(store, err);
     }

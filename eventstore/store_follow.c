@@ -140,9 +140,32 @@ static enum cairn_rc follow_here(struct cairn_store *store, struct cairn_err *er
     return rc;
 }
 
+enum cairn_rc cairn_store_blame(struct cairn_store *store, enum cairn_rc rc, struct cairn_err *err)
+{
+    struct cairn_backend *backend = store->backend;
+    struct cairn_err gone = {.rc = CAIRN_OK};
+    if (rc == CAIRN_OK || backend->ops->look == NULL) {
+        return rc;
+    }
+    enum cairn_rc looked = backend->ops->look(backend, true, &gone);
+    if (looked != CAIRN_OK && err != NULL) {
+        *err = gone;
+    }
+    return looked != CAIRN_OK ? looked : rc;
+}
+
 enum cairn_rc cairn_store_catch_up(struct cairn_store *store, struct cairn_err *err)
 {
-    if (store->writer || is_fresh(store)) {
+    if (store->writer) {
+        return CAIRN_OK;
+    }
+    if (store->backend->ops->look != NULL) {
+        enum cairn_rc there = store->backend->ops->look(store->backend, false, err);
+        if (there != CAIRN_OK) {
+            return there;
+        }
+    }
+    if (is_fresh(store)) {
         return CAIRN_OK;
     }
     (void)pthread_mutex_lock(&store->lock);
@@ -152,6 +175,7 @@ enum cairn_rc cairn_store_catch_up(struct cairn_store *store, struct cairn_err *
     store->following = true;
     (void)pthread_mutex_unlock(&store->lock);
     enum cairn_rc rc = is_fresh(store) ? CAIRN_OK : follow_here(store, err);
+    rc = cairn_store_blame(store, rc, err);
     (void)pthread_mutex_lock(&store->lock);
     store->following = false;
     (void)pthread_cond_broadcast(&store->turn);

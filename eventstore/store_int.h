@@ -42,11 +42,22 @@ struct cairn_store {
     struct cairn_metric *metric_events, *metric_groups, *metric_commit_seconds, *metric_stopped;
 };
 
+/* store.c: as cairn_store_open, on a backend that is open already. Takes it: it is closed with the
+ * store, and on failure. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_store_open_on(const struct cairn_store_options *options,
+                                                   struct cairn_backend *backend,
+                                                   struct cairn_store **ret_store,
+                                                   struct cairn_err *err);
+
 /* store_follow.c: read the log into the index up to its end. progress: write lines about it. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_store_follow(struct cairn_store *store, bool progress,
                                                   struct cairn_err *err);
-/* In a process that only reads: make the index as fresh as the log is now. */
+/* In a process that only reads: make the index as fresh as the log is now. ESTOPPED: the log that
+ * was opened is no more. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_store_catch_up(struct cairn_store *store,
                                                     struct cairn_err *err);
+
+/* A read failed with rc: where that is so because the log that was opened is no more, say that. */
+enum cairn_rc cairn_store_blame(struct cairn_store *store, enum cairn_rc rc, struct cairn_err *err);
 
 #endif

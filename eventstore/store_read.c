@@ -134,7 +134,7 @@ enum cairn_rc cairn_store_read_stream(struct cairn_store *store, struct cairn_sl
     } else {
         page.version = after == 0 || after > head ? head : after - 1;
     }
-    rc = fill(&page, err);
+    rc = cairn_store_blame(store, fill(&page, err), err);
     if (rc != CAIRN_OK) {
         return rc;
     }
@@ -202,7 +202,7 @@ enum cairn_rc cairn_log_reader_next(struct cairn_log_reader *reader, size_t max_
         reader->at = 0;
         if (rc != CAIRN_OK) {
             reader->batch.count = 0;
-            return rc;
+            return cairn_store_blame(reader->store, rc, err);
         }
     }
     /* Up to max_events, then on to the end of a command. */
@@ -243,7 +243,7 @@ void cairn_log_reader_close(struct cairn_log_reader *reader)
     }
 }
 
-enum cairn_rc cairn_store_receipt(struct cairn_store *store, struct cairn_slice key,
+static enum cairn_rc find_receipt(struct cairn_store *store, struct cairn_slice key,
                                   struct cairn_arena *arena, struct cairn_receipt *ret_receipt,
                                   struct cairn_err *err)
 {
@@ -280,6 +280,14 @@ enum cairn_rc cairn_store_receipt(struct cairn_store *store, struct cairn_slice 
     memcpy(receipt.fingerprint, event.fingerprint, sizeof(receipt.fingerprint));
     *ret_receipt = receipt;
     return CAIRN_OK;
+}
+
+enum cairn_rc cairn_store_receipt(struct cairn_store *store, struct cairn_slice key,
+                                  struct cairn_arena *arena, struct cairn_receipt *ret_receipt,
+                                  struct cairn_err *err)
+{
+    enum cairn_rc rc = find_receipt(store, key, arena, ret_receipt, err);
+    return rc == CAIRN_ENOENT ? rc : cairn_store_blame(store, rc, err);
 }
 
 enum cairn_rc cairn_store_snapshot_get(struct cairn_store *store, struct cairn_slice stream,

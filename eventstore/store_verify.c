@@ -26,7 +26,7 @@ struct id_set {
 };
 
 struct verify {
-    char folder[CAIRN_PATH_MAX]; /* <data>/log */
+    char folder[CAIRN_PATH_MAX]; /* <data>/log or <data>/replica */
     struct cairn_log_head head;
     struct cairn_beacon *beacon; /* NULL: there is none */
     const struct cairn_verify_hooks *hooks;
@@ -368,6 +368,18 @@ static enum cairn_rc walk(struct verify *verify)
     return rc;
 }
 
+/* The log, or where there is none the replica of one. */
+static enum cairn_rc find_folder(struct verify *verify, const char *data_folder)
+{
+    char path[CAIRN_PATH_MAX];
+    enum cairn_rc rc = cairn_file_join(path, data_folder, "replica");
+    if (rc == CAIRN_OK) {
+        rc = cairn_file_join(verify->folder, data_folder,
+                             cairn_file_is_folder(path) ? "replica" : "log");
+    }
+    return rc;
+}
+
 enum cairn_rc cairn_store_verify(const char *data_folder, const struct cairn_verify_hooks *hooks,
                                  struct cairn_verify_report *ret_report, struct cairn_err *err)
 {
@@ -382,7 +394,7 @@ enum cairn_rc cairn_store_verify(const char *data_folder, const struct cairn_ver
     verify->scan.disk = cairn_disk_system();
     verify->scan.fd = -1;
     verify->versions.max = 4 * VERIFY_ENTRIES_MAX;
-    enum cairn_rc rc = cairn_file_join(verify->folder, data_folder, "log");
+    enum cairn_rc rc = find_folder(verify, data_folder);
     if (rc == CAIRN_OK) {
         rc = cairn_file_join(path, verify->folder, "head");
     }
