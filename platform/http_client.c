@@ -35,6 +35,7 @@ struct cairn_http_client {
 /* libcurl calls this when the connection stands, each time before it writes the request: what fails
  * before has sent nothing. It would write a request again, of any method, when a kept connection
  * breaks before the answer, though the first one may have been carried out. */
+/* NOLINTNEXTLINE(readability-non-const-parameter): the type is libcurl's. */
 static int before_writing(void *self, char *remote, char *local, int remote_port, int local_port)
 {
     (void)remote;
@@ -125,82 +126,6 @@ void *cairn_http_client_tagged(const struct cairn_http_client *client)
     return client->tag;
 }
 
-static bool is_token(struct cairn_slice text)
-{
-    static const char others[] = "!#$%&'*+-.^_`|~";
-    for (size_t i = 0; i < text.size; i++) {
-        char byte = text.data[i];
-        bool plain = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
-                     (byte >= '0' && byte <= '9');
-        if (!plain && memchr(others, byte, sizeof(others) - 1) == NULL) {
-            return false;
-        }
-    }
-    return text.size > 0;
-}
-
-static bool is_url_text(struct cairn_slice url)
-{
-    for (size_t i = 0; i < url.size; i++) {
-        unsigned char byte = (unsigned char)url.data[i];
-        if (byte <= ' ' || byte == 0x7F) {
-            return false;
-        }
-    }
-    return url.size > 0 && url.size <= CAIRN_HTTP_CLIENT_URL_BYTES_MAX;
-}
-
-/* Those that frame a message or belong to the connection: a second one would smuggle. */
-static bool is_own_field(struct cairn_slice name)
-{
-    static const char *const own[] = {"Host", "Content-Length", "Transfer-Encoding", "Connection",
-                                      "Expect"};
-    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
-        if (cairn_slice_equal_nocase(name, cairn_slice_str(own[i]))) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool is_value(struct cairn_slice value)
-{
-    return cairn_slice_find(value, '\r') == value.size &&
-           cairn_slice_find(value, '\n') == value.size &&
-           cairn_slice_find(value, '\0') == value.size;
-}
-
-static bool is_safe(struct cairn_slice method)
-{
-    return cairn_slice_is(method, "GET") || cairn_slice_is(method, "HEAD");
-}
-
-static enum cairn_rc check_call(const struct cairn_http_call *call, struct cairn_err *err)
-{
-    if (call->method.size > CAIRN_HTTP_CLIENT_METHOD_MAX || !is_token(call->method)) {
-        return CAIRN_FAIL(err, CAIRN_EINVAL, "the method is none of HTTP");
-    }
-    if (!is_url_text(call->url)) {
-        return CAIRN_FAIL(err, CAIRN_EINVAL,
-                          "the URL is empty, over %d bytes, or has spaces or control characters",
-                          CAIRN_HTTP_CLIENT_URL_BYTES_MAX);
-    }
-    if (is_safe(call->method) && call->body.size > 0) {
-        return CAIRN_FAIL(err, CAIRN_EINVAL, "%.*s has no body", CAIRN_SLICE_ARG(call->method));
-    }
-    if (call->field_count > CAIRN_HTTP_CLIENT_FIELDS_MAX) {
-        return CAIRN_FAIL(err, CAIRN_EINVAL, "more than %d header fields",
-                          CAIRN_HTTP_CLIENT_FIELDS_MAX);
-    }
-    for (size_t i = 0; i < call->field_count; i++) {
-        const struct cairn_http_field *field = &call->fields[i];
-        if (!is_token(field->name) || !is_value(field->value) || is_own_field(field->name)) {
-            return CAIRN_FAIL(err, CAIRN_EINVAL, "header field %zu cannot be sent", i);
-        }
-    }
-    return CAIRN_OK;
-}
-
 /* False: no memory. */
 static bool add_line(struct curl_slist **list, const char *line)
 {
@@ -286,7 +211,7 @@ static enum cairn_rc prepare(struct cairn_http_client *client, const struct cair
                              struct cairn_arena *arena, struct curl_slist **lines,
                              struct cairn_err *err)
 {
-    enum cairn_rc rc = check_call(call, err);
+    enum cairn_rc rc = cairn_http_call_check(call, err);
     rc = rc == CAIRN_OK ? make_lines(call, arena, lines, err) : rc;
     if (rc != CAIRN_OK) {
         return rc;
@@ -295,7 +220,7 @@ static enum cairn_rc prepare(struct cairn_http_client *client, const struct cair
     client->head_bytes = 0;
     client->head_ended = false;
     client->begun = 0;
-    client->repeatable = is_safe(call->method);
+    client->repeatable = cairn_http_call_is_safe(call);
     client->torn = false;
     client->too_big = false;
     client->out_of_memory = false;
@@ -395,7 +320,6 @@ enum cairn_rc cairn_http_client_request(struct cairn_http_client *client,
                                         struct cairn_http_answer *ret_answer, struct cairn_err *err)
 {
     assert(client != NULL && ret_answer != NULL);
-    assert(call->field_count == 0 || call->fields != NULL);
     struct curl_slist *lines = NULL;
     enum cairn_rc rc = prepare(client, call, arena, &lines, err);
     if (rc == CAIRN_OK) {

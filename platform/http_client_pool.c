@@ -110,8 +110,8 @@ static struct target *make_target(struct cairn_http_pool *pool, struct cairn_sli
     return place;
 }
 
-/* Takes the slots that were given back before a time off the target. They are the tail of its list,
- * which is put before *dropped. */
+/* Takes the slots that were given back before a time off the target, and counts those that stay.
+ * They are the tail of its list, which is put before *dropped. */
 static void cut_tail(struct target *target, int64_t before_ns, struct slot **dropped)
 {
     struct slot **link = &target->idle;
@@ -217,7 +217,6 @@ void cairn_http_pool_release(struct cairn_http_pool *pool, struct cairn_http_cli
     struct slot **list = kept ? &target->idle : &dropped;
     slot->older = *list;
     *list = slot;
-    target->idle_count += kept;
     for (size_t i = 0; i < CAIRN_HTTP_POOL_TARGETS_MAX; i++) {
         cut_tail(&pool->targets[i], slot->released_ns - IDLE_NS, &dropped);
     }
