@@ -256,6 +256,10 @@ static void an_arena_too_small_for_the_answer_is_unknown(void **state)
 
 int main(void)
 {
+    /* Without the server: its threads allocate too, and would take the fault away. */
+    const struct CMUnitTest alone[] = {
+        cmocka_unit_test(no_memory_is_told_apart_by_what_was_sent),
+    };
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_listener_means_nothing_was_sent),
         cmocka_unit_test(a_failed_handshake_means_nothing_was_sent),
@@ -265,8 +269,8 @@ int main(void)
         cmocka_unit_test(a_post_is_written_once_where_a_kept_connection_breaks),
         cmocka_unit_test(a_get_is_tried_again_where_a_kept_connection_breaks),
         cmocka_unit_test(a_connection_that_was_closed_while_idle_is_made_anew),
-        cmocka_unit_test(no_memory_is_told_apart_by_what_was_sent),
         cmocka_unit_test(an_arena_too_small_for_the_answer_is_unknown),
     };
-    return cmocka_run_group_tests_name("http_client_broken", tests, begin, end);
+    return cmocka_run_group_tests_name("http_client_broken_faults", alone, NULL, NULL) +
+           cmocka_run_group_tests_name("http_client_broken", tests, begin, end);
 }

@@ -200,7 +200,8 @@ static void an_acquire_without_memory_leaves_the_count_right(void **state)
         struct cairn_http_client *client = NULL;
         struct cairn_err err;
         cairn_fault_arm(CAIRN_FAULT_MEM, after);
-        enum cairn_rc rc = cairn_http_pool_acquire(pool, target, &client, &err);
+        enum cairn_rc rc =
+            cairn_http_pool_acquire(pool, CAIRN_SLICE_LIT("http://one"), &client, &err);
         assert_int_equal(rc, cairn_fault_fired(CAIRN_FAULT_MEM) ? CAIRN_ENOMEM : CAIRN_OK);
         failures += rc != CAIRN_OK;
         cairn_http_pool_release(pool, client);
@@ -262,6 +263,10 @@ static void threads_share_a_pool_and_get_their_own_answers(void **state)
 
 int main(void)
 {
+    /* Without the server: its threads allocate too, and would take the fault away. */
+    const struct CMUnitTest alone[] = {
+        cmocka_unit_test(an_acquire_without_memory_leaves_the_count_right),
+    };
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_client_given_back_is_lent_again_to_its_target_only),
         cmocka_unit_test(no_more_than_idle_max_are_kept),
@@ -270,8 +275,8 @@ int main(void)
         cmocka_unit_test(clients_idle_too_long_are_closed),
         cmocka_unit_test(the_target_unused_for_longest_makes_room),
         cmocka_unit_test(no_target_with_clients_out_makes_room),
-        cmocka_unit_test(an_acquire_without_memory_leaves_the_count_right),
         cmocka_unit_test(threads_share_a_pool_and_get_their_own_answers),
     };
-    return cmocka_run_group_tests_name("http_client_pool", tests, begin, end);
+    return cmocka_run_group_tests_name("http_client_pool_faults", alone, NULL, NULL) +
+           cmocka_run_group_tests_name("http_client_pool", tests, begin, end);
 }
