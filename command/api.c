@@ -4,6 +4,8 @@
 
 #include "command/api_int.h"
 #include "command/fingerprint.h"
+#include "command/partitions.h"
+#include "command/relay.h"
 #include "platform/json.h"
 #include "platform/mem.h"
 #include "schemas/msgpack.h"
@@ -45,7 +47,16 @@ static enum cairn_rc read_data(const struct cairn_http_request *request, struct 
     if (rc == CAIRN_OK) {
         rc = cairn_request_check(single->command.command, &single->data, request->arena, report);
     }
-    return rc;
+    if (rc != CAIRN_OK) {
+        return rc;
+    }
+    struct cairn_command *command = &single->command;
+    command->data = &single->data;
+    if (command->key.size > 0) {
+        cairn_command_fingerprint(command->command->aggregate, command->id, command->command->name,
+                                  command->data, command->fingerprint);
+    }
+    return CAIRN_OK;
 }
 
 static enum cairn_rc read_accept(const struct cairn_http_request *request, enum cairn_form *ret_out,
@@ -61,12 +72,12 @@ static enum cairn_rc read_accept(const struct cairn_http_request *request, enum 
     return CAIRN_OK;
 }
 
-static enum cairn_rc read_single(const struct cairn_command_api *api,
-                                 const struct cairn_http_request *request, struct single *single,
-                                 struct cairn_fault_report *report)
+/* All but the data, which only the node that carries the command out has to read. */
+static enum cairn_rc read_head(const struct cairn_command_api *api,
+                               const struct cairn_http_request *request, struct single *single,
+                               struct cairn_err *err)
 {
     struct cairn_command *command = &single->command;
-    struct cairn_err *err = &report->err;
     assert(request->capture_count == 3);
     enum cairn_rc rc = cairn_request_find(api->domain, request->captures[0], request->captures[2],
                                           &command->command, err);
@@ -85,19 +96,8 @@ static enum cairn_rc read_single(const struct cairn_command_api *api,
     if (rc == CAIRN_OK) {
         rc = cairn_request_origin(request, command, err);
     }
-    if (rc == CAIRN_OK) {
-        rc = read_data(request, single, report);
-    }
-    if (rc != CAIRN_OK) {
-        return rc;
-    }
     command->id = request->captures[1];
-    command->data = &single->data;
-    if (command->key.size > 0) {
-        cairn_command_fingerprint(command->command->aggregate, command->id, command->command->name,
-                                  command->data, command->fingerprint);
-    }
-    return CAIRN_OK;
+    return rc;
 }
 
 /* ---- the answer ---- */
@@ -166,27 +166,65 @@ static void answer_accepted(const struct cairn_answer *answer, enum cairn_form f
     }
 }
 
+static void answer_refused(const struct cairn_answer *answer, const struct single *single,
+                           struct cairn_http_request *request, struct cairn_http_response *response)
+{
+    struct cairn_fault_report report;
+    cairn_reply_report(answer, &single->command, request->arena, &report);
+    cairn_command_problem(response, &report, request);
+    if (answer->rc == CAIRN_ECONFLICT) {
+        add_etag(response, answer->version);
+    }
+}
+
+/* Carry the command out where its lane is owned. False: here, but its data is no good. */
+static bool carry_out(const struct cairn_command_api *api, const struct cairn_relay *relay,
+                      struct single *single, struct cairn_fault_report *report)
+{
+    struct cairn_http_request *request = relay->request;
+    struct cairn_answer answer;
+    do {
+        if (cairn_relay_away(relay)) {
+            return true;
+        }
+        if (single->command.data == NULL && read_data(request, single, report) != CAIRN_OK) {
+            return false;
+        }
+        cairn_service_execute(api->service, &single->command, &answer, 1, request->arena);
+        /* The lane was lost on the way, and nothing was written: look for it again. */
+    } while (answer.rc == CAIRN_ENOOWNER && !cairn_forward_is_marked(request) &&
+             cairn_patience_wait(relay->patience, request));
+    if (answer.rc == CAIRN_OK) {
+        answer_accepted(&answer, single->out, request, relay->response);
+    } else {
+        answer_refused(&answer, single, request, relay->response);
+    }
+    return true;
+}
+
 static void handle_single(void *self, struct cairn_http_request *request,
                           struct cairn_http_response *response)
 {
     const struct cairn_command_api *api = self;
-    struct single single = {0};
+    struct single single = {.command = {.data = NULL}};
     struct cairn_fault_report report = {.extra = cairn_value_null()};
-    enum cairn_rc rc = read_single(api, request, &single, &report);
-    if (rc != CAIRN_OK) {
+    if (read_head(api, request, &single, &report.err) != CAIRN_OK) {
         cairn_command_problem(response, &report, request);
         return;
     }
-    struct cairn_answer answer;
-    cairn_service_execute(api->service, &single.command, &answer, 1, request->arena);
-    if (answer.rc == CAIRN_OK) {
-        answer_accepted(&answer, single.out, request, response);
-        return;
-    }
-    cairn_reply_report(&answer, &single.command, request->arena, &report);
-    cairn_command_problem(response, &report, request);
-    if (answer.rc == CAIRN_ECONFLICT) {
-        add_etag(response, answer.version);
+    struct cairn_patience patience =
+        cairn_patience_of(cairn_forward_clock(api->forward), cairn_forward_wait_ms(api->forward));
+    const struct cairn_relay relay = {
+        .forward = api->forward,
+        .request = request,
+        .response = response,
+        .patience = &patience,
+        .lane =
+            cairn_forward_lane(api->forward, single.command.command->aggregate, single.command.id),
+        .out = single.out,
+    };
+    if (!carry_out(api, &relay, &single, &report)) {
+        cairn_command_problem(response, &report, request);
     }
 }
 
@@ -200,7 +238,12 @@ enum cairn_rc cairn_command_api_new(const struct cairn_command_api_options *opti
     if (api == NULL) {
         return CAIRN_FAIL(err, CAIRN_ENOMEM, "no memory for the command API");
     }
-    size_t batch_max =
+    enum cairn_rc rc = cairn_forward_new(&options->forward, &api->forward, err);
+    if (rc != CAIRN_OK) {
+        cairn_mem_free(api);
+        return rc;
+    }
+    api->batch_body_max =
         options->batch_body_max > 0 ? options->batch_body_max : CAIRN_BATCH_BODY_DEFAULT;
     api->service = options->service;
     api->domain = options->domain;
@@ -214,13 +257,21 @@ enum cairn_rc cairn_command_api_new(const struct cairn_command_api_options *opti
                                                .pattern = "/commands",
                                                .handler = cairn_batch_handle,
                                                .self = api,
-                                               .body_max = batch_max};
+                                               .body_max = api->batch_body_max};
+    api->routes[2] = (struct cairn_http_route){.method = "GET",
+                                               .pattern = "/partitions",
+                                               .handler = cairn_partitions_handle,
+                                               .self = api->forward};
     *ret_api = api;
     return CAIRN_OK;
 }
 
 void cairn_command_api_free(struct cairn_command_api *api)
 {
+    if (api == NULL) {
+        return;
+    }
+    cairn_forward_free(api->forward);
     cairn_mem_free(api);
 }
 

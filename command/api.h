@@ -1,7 +1,8 @@
-/* The command API: POST /commands/{aggregate}/{id}/{Command} and POST /commands. */
+/* The command API: POST /commands/{aggregate}/{id}/{Command}, POST /commands, GET /partitions. */
 #ifndef CAIRN_COMMAND_API_H
 #define CAIRN_COMMAND_API_H
 
+#include "command/forward.h"
 #include "command/service.h"
 #include "platform/http.h"
 
@@ -10,8 +11,9 @@ struct cairn_command_api;
 struct cairn_command_api_options {
     struct cairn_service *service;
     const struct cairn_domain *domain;
-    size_t body_max;       /* bytes of one command; 0: 1 MiB */
-    size_t batch_body_max; /* bytes of a batch; 0: 32 MiB */
+    struct cairn_forward_options forward; /* its store: the service's */
+    size_t body_max;                      /* bytes of one command; 0: 1 MiB */
+    size_t batch_body_max;                /* bytes of a batch; 0: 32 MiB */
 };
 
 CAIRN_MUST_CHECK enum cairn_rc

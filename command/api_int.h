@@ -8,12 +8,14 @@
 #define CAIRN_COMMAND_BODY_DEFAULT ((size_t)1 << 20)
 #define CAIRN_BATCH_BODY_DEFAULT   ((size_t)32 << 20)
 
-enum { CAIRN_COMMAND_ROUTE_COUNT = 2 };
+enum { CAIRN_COMMAND_ROUTE_COUNT = 3 };
 
 struct cairn_command_api {
     struct cairn_service *service;
     const struct cairn_domain *domain;
+    struct cairn_forward *forward;
     size_t body_max;
+    size_t batch_body_max;
     struct cairn_http_route routes[CAIRN_COMMAND_ROUTE_COUNT];
 };
 

@@ -6,6 +6,7 @@
 
 #include "command/api_int.h"
 #include "command/batch_item.h"
+#include "command/spread.h"
 #include "platform/json.h"
 #include "platform/mem.h"
 #include "schemas/msgpack.h"
@@ -30,6 +31,7 @@ struct batch {
     struct cairn_command origin; /* where all of them come from */
     enum cairn_form form;
     struct cairn_batch_reader reader;
+    struct cairn_spread spread;
 
     struct cairn_slice rest;  /* NDJSON not read yet */
     uint64_t line;            /* of NDJSON, from 1: the last one read */
@@ -40,6 +42,7 @@ struct batch {
     struct item *items;       /* CAIRN_BATCH_CHUNK_MAX of each; owned */
     struct cairn_command *commands;
     struct cairn_answer *answers;
+    const struct cairn_value **foreign; /* answers of other nodes, or NULLs */
     size_t item_count;
     size_t command_count;
     uint64_t answered; /* items, all chunks */
@@ -160,14 +163,17 @@ static enum cairn_rc write_value(const struct batch *batch, const struct cairn_v
                                              : cairn_json_write(value, out);
 }
 
-/* Write one answer; report is scratch. */
-static enum cairn_rc write_answer(struct batch *batch, const struct cairn_command *command,
-                                  const struct cairn_answer *answer,
+/* Write the answer to one command; report is scratch. */
+static enum cairn_rc write_answer(struct batch *batch, size_t command,
                                   struct cairn_fault_report *report)
 {
+    const struct cairn_answer *answer = &batch->answers[command];
     struct cairn_value value;
+    if (batch->foreign[command] != NULL) {
+        return write_value(batch, batch->foreign[command]);
+    }
     if (answer->rc != CAIRN_OK) {
-        cairn_reply_report(answer, command, &batch->arena, report);
+        cairn_reply_report(answer, &batch->commands[command], &batch->arena, report);
         enum cairn_rc rc = cairn_reply_problem(report, &batch->arena, &value);
         return rc == CAIRN_OK ? write_value(batch, &value) : rc;
     }
@@ -225,7 +231,7 @@ static enum cairn_rc write_chunk(struct batch *batch)
         if (rc == CAIRN_OK && fault != NULL) {
             rc = write_fault(batch, fault);
         } else if (rc == CAIRN_OK) {
-            rc = write_answer(batch, &batch->commands[command], &batch->answers[command], &report);
+            rc = write_answer(batch, command, &report);
             command++;
         }
         if (rc == CAIRN_OK) {
@@ -278,7 +284,9 @@ static enum cairn_rc open_batch(struct batch *batch, struct cairn_fault_report *
     batch->items = cairn_mem_alloc(CAIRN_BATCH_CHUNK_MAX * sizeof(*batch->items));
     batch->commands = cairn_mem_alloc(CAIRN_BATCH_CHUNK_MAX * sizeof(*batch->commands));
     batch->answers = cairn_mem_alloc(CAIRN_BATCH_CHUNK_MAX * sizeof(*batch->answers));
-    if (batch->items == NULL || batch->commands == NULL || batch->answers == NULL) {
+    batch->foreign = cairn_mem_alloc(CAIRN_BATCH_CHUNK_MAX * sizeof(*batch->foreign));
+    if (batch->items == NULL || batch->commands == NULL || batch->answers == NULL ||
+        batch->foreign == NULL) {
         return CAIRN_FAIL(err, CAIRN_ENOMEM, "no memory for a batch");
     }
     return CAIRN_OK;
@@ -313,8 +321,8 @@ static enum cairn_rc run_chunks(struct batch *batch)
         if (batch->item_count == 0) {
             return write_frame(batch, false);
         }
-        cairn_service_execute(batch->api->service, batch->commands, batch->answers,
-                              batch->command_count, &batch->arena);
+        cairn_spread_execute(&batch->spread, batch->commands, batch->answers, batch->foreign,
+                             batch->command_count, &batch->arena);
         rc = write_chunk(batch);
     }
     return rc;
@@ -326,6 +334,22 @@ static void close_batch(struct batch *batch)
     cairn_mem_free(batch->items);
     cairn_mem_free(batch->commands);
     cairn_mem_free(batch->answers);
+    cairn_mem_free(batch->foreign);
+}
+
+/* A request to another node is no longer than what one may send here. */
+static struct cairn_spread spread_of(const struct cairn_command_api *api,
+                                     const struct cairn_http_request *request)
+{
+    return (struct cairn_spread){
+        .forward = api->forward,
+        .service = api->service,
+        .request = request,
+        .patience = cairn_patience_of(cairn_forward_clock(api->forward),
+                                      cairn_forward_wait_ms(api->forward)),
+        .body_bytes = api->batch_body_max < CAIRN_SPREAD_BODY_BYTES ? api->batch_body_max
+                                                                    : CAIRN_SPREAD_BODY_BYTES,
+    };
 }
 
 void cairn_batch_handle(void *self, struct cairn_http_request *request,
@@ -338,6 +362,7 @@ void cairn_batch_handle(void *self, struct cairn_http_request *request,
         .request = request,
         .response = response,
         .reader = {.domain = api->domain},
+        .spread = spread_of(api, request),
         .arena = {.max = CAIRN_BATCH_ARENA_MAX},
     };
     enum cairn_rc rc = open_batch(&batch, &report);

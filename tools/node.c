@@ -154,6 +154,7 @@ static enum cairn_rc start_command(struct node *node, struct cairn_err *err)
     struct cairn_command_api_options api = {
         .service = node->service,
         .domain = node->domain,
+        .forward = {.store = node->store, .metrics = node->metrics},
         .body_max = (size_t)cairn_config_uint(node->config, "body-max"),
         .batch_body_max = (size_t)cairn_config_uint(node->config, "batch-body-max"),
     };

@@ -21,7 +21,10 @@ static inline int open_stage(void **state)
     stage->world.bank = true;
     world_open(&stage->world);
     const struct cairn_command_api_options options = {
-        .service = stage->world.service, .domain = stage->world.domain, .body_max = 10000};
+        .service = stage->world.service,
+        .domain = stage->world.domain,
+        .forward = {.store = stage->world.store, .metrics = stage->world.metrics},
+        .body_max = 10000};
     assert_ok(cairn_command_api_new(&options, &stage->api, &err), &err);
     struct cairn_http_options http = {
         .listen = "127.0.0.1:0",
