@@ -2,8 +2,8 @@
 
 #include <assert.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
+#include <time.h>
 
 #include <librdkafka/rdkafka.h>
 
@@ -15,6 +15,8 @@
 enum {
     ID_SIZE = CAIRN_KAFKA_DOMAIN_SIZE_MAX + 32,
     QUEUE_POLL_MS = 10, /* while librdkafka's queue is full */
+    NEWS_MS = 2000,     /* for a topic to become known to all brokers */
+    NEWS_POLL_MS = 20,
     OFFSETS_MIN = 256
 };
 
@@ -67,30 +69,41 @@ static void note_delivery(void *self, void *opaque, int failed, int64_t offset)
     }
 }
 
-/* What the cluster says of the topics. A partition without a leader may get one in time; one that
- * does not exist never does. */
-static enum cairn_rc check_topics(const struct cairn_kafka_writer *writer,
-                                  const struct rd_kafka_metadata *metadata, struct cairn_err *err)
+/* What the cluster says of a topic: OK where its partition of the lane has a leader. */
+static enum cairn_rc check_topic(const struct cairn_kafka_writer *writer,
+                                 const struct rd_kafka_metadata_topic *topic, struct cairn_err *err)
 {
-    for (int i = 0; i < metadata->topic_cnt; i++) {
-        const struct rd_kafka_metadata_topic *topic = &metadata->topics[i];
-        if (topic->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
-            topic->err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
-            return CAIRN_FAIL(err, cairn_kafka_rc(topic->err), "topic %s: %s", topic->topic,
-                              rd_kafka_err2str(topic->err));
-        }
-        if (topic->err == RD_KAFKA_RESP_ERR_NO_ERROR &&
-            topic->partition_cnt <= writer->options.lane) {
-            return CAIRN_FAIL(err, CAIRN_ENOENT, "topic %s has no partition %u", topic->topic,
-                              (unsigned)writer->options.lane);
+    if (topic->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return CAIRN_FAIL(err, cairn_kafka_rc(topic->err), "topic %s: %s", topic->topic,
+                          rd_kafka_err2str(topic->err));
+    }
+    for (int i = 0; i < topic->partition_cnt; i++) {
+        if (topic->partitions[i].id == writer->options.lane && topic->partitions[i].leader >= 0) {
+            return CAIRN_OK;
         }
     }
-    return CAIRN_OK;
+    return CAIRN_FAIL(err, CAIRN_ENOENT, "topic %s: partition %u is missing, or has no leader",
+                      topic->topic, (unsigned)writer->options.lane);
 }
 
-/* Learn the leaders of all topics: a producer that meets a topic for the first time waits a second
- * before it sends. */
-static enum cairn_rc warm_up(struct producer *producer, int timeout_ms, struct cairn_err *err)
+/* Ask once for the leaders of all topics of the handle. */
+static enum cairn_rc ask_topics(const struct producer *producer, int timeout_ms,
+                                struct cairn_err *err)
+{
+    const struct rd_kafka_metadata *metadata = NULL;
+    rd_kafka_resp_err_t code = rd_kafka_metadata(producer->handle, 0, NULL, &metadata, timeout_ms);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return CAIRN_FAIL(err, CAIRN_ETIMEDOUT, "no topic metadata: %s", rd_kafka_err2str(code));
+    }
+    enum cairn_rc rc = CAIRN_OK;
+    for (int i = 0; rc == CAIRN_OK && i < metadata->topic_cnt; i++) {
+        rc = check_topic(producer->writer, &metadata->topics[i], err);
+    }
+    rd_kafka_metadata_destroy(metadata);
+    return rc;
+}
+
+static enum cairn_rc open_topics(struct producer *producer, struct cairn_err *err)
 {
     const struct cairn_kafka_layout *layout = producer->writer->options.layout;
     for (uint16_t i = 0; i < layout->topic_count; i++) {
@@ -102,13 +115,24 @@ static enum cairn_rc warm_up(struct producer *producer, int timeout_ms, struct c
                               rd_kafka_err2str(rd_kafka_last_error()));
         }
     }
-    const struct rd_kafka_metadata *metadata = NULL;
-    rd_kafka_resp_err_t code = rd_kafka_metadata(producer->handle, 0, NULL, &metadata, timeout_ms);
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        return CAIRN_FAIL(err, CAIRN_ETIMEDOUT, "no topic metadata: %s", rd_kafka_err2str(code));
+    return CAIRN_OK;
+}
+
+/* Learn the leaders of all topics: a producer that meets a topic for the first time waits a second
+ * before it sends. A broker may hear of a new topic, or of a new leader, a moment later. */
+static enum cairn_rc warm_up(struct producer *producer, int timeout_ms, struct cairn_err *err)
+{
+    int64_t until = now_ms() + (timeout_ms < NEWS_MS ? timeout_ms : NEWS_MS);
+    enum cairn_rc rc = open_topics(producer, err);
+    while (rc == CAIRN_OK) {
+        rc = ask_topics(producer, timeout_ms, err);
+        if (rc != CAIRN_ENOENT || left_until(until) == 0) {
+            break;
+        }
+        rc = CAIRN_OK;
+        const struct timespec pause = {.tv_nsec = NEWS_POLL_MS * 1000000};
+        (void)nanosleep(&pause, NULL);
     }
-    enum cairn_rc rc = check_topics(producer->writer, metadata, err);
-    rd_kafka_metadata_destroy(metadata);
     return rc;
 }
 
