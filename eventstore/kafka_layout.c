@@ -184,7 +184,7 @@ static enum cairn_rc read_aggregates(const struct cairn_value *map,
     for (uint32_t i = 0; i < names->count; i++) {
         const struct cairn_value *item = &names->as.items[i];
         struct cairn_slice name =
-            item->type == CAIRN_STRING ? cairn_value_slice(item) : CAIRN_SLICE_NONE;
+            item->type == CAIRN_STRING ? cairn_value_slice(item) : CAIRN_SLICE_LIT("");
         if (!cairn_aggregate_is_valid(name) || cairn_kafka_layout_topic(layout, name) >= 0) {
             return CAIRN_FAIL(err, CAIRN_EMALFORMED,
                               "the log's description: aggregate %u is no name, or there twice", i);

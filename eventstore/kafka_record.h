@@ -56,7 +56,7 @@ bool cairn_kafka_header_is_ours(struct cairn_slice name);
  * domain: its name, 1.. bytes.
  * json:   the value is JSON.
  * Borrows from event and arena. What is written always reads. errors: EINVAL (a part is past its
- * limit or no UTF-8, data that is no map or has no JSON form), ENOMEM. cost: 0.3 us in msgpack, one
+ * limit or no UTF-8, data that is no map or has no JSON form), ENOMEM. cost: 0.2 us in msgpack, one
  * block of arena. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_kafka_record_write(const struct cairn_event *event,
                                                         struct cairn_slice domain, bool json,
@@ -66,7 +66,7 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_kafka_record_write(const struct cairn_event
 /* Everything but partition and offset, which are 0. Headers that are not ours are passed over. Data
  * in msgpack is taken as it is (a map; its inside is not looked at), JSON becomes msgpack in arena.
  * Borrows from record and arena. errors: ECORRUPT (says which header is missing, bad or there
- * twice: not an event of ours), ENOMEM. cost: 0.6 us in msgpack, no memory. */
+ * twice: not an event of ours), ENOMEM. cost: 0.4 us in msgpack, no memory. */
 CAIRN_MUST_CHECK enum cairn_rc
 cairn_kafka_record_read(const struct cairn_kafka_record *record, struct cairn_slice domain,
                         struct cairn_slice aggregate, struct cairn_arena *arena,

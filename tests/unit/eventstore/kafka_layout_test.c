@@ -10,7 +10,9 @@
 #define GOLDEN CAIRN_SOURCE_DIR "/tests/golden/kafka-layout-1/log.json"
 #define ID     "000102030405060708090a0b0c0d0e0f"
 #define REST   "\"id\":\"" ID "\",\"domain\":\"bank\",\"partitions\":4,"
-#define TEXT   "{\"format\":1," REST "\"hash\":\"murmur2\",\"aggregates\":[\"account\",\"transfer\"]}"
+#define TEXT                                                                                       \
+    "{\"format\":1," REST "\"hash\":\"murmur2\","                                                  \
+    "\"aggregates\":[\"account\",\"transfer\"]}"
 
 static struct cairn_kafka_layout bank(void)
 {

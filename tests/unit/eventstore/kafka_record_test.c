@@ -398,6 +398,26 @@ static void a_value_that_is_no_map_is_refused(void **state)
     cairn_arena_fini(&arena);
 }
 
+static void a_map_of_any_width_is_taken_as_it_is(void **state)
+{
+    (void)state;
+    static const struct cairn_slice maps[] = {{"\x80", 1},
+                                              {"\x81\xa1"
+                                               "a\xc0",
+                                               4},
+                                              {"\xde\0\0", 3},
+                                              {"\xdf\0\0\0\0", 5}};
+    struct cairn_arena arena = {.max = ARENA_MAX};
+    struct cairn_event event = test_event_full();
+    for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++) {
+        event.data = maps[i];
+        struct cairn_kafka_record record = written(&event, false, &arena);
+        struct cairn_event again = read_back(&record, &arena);
+        assert_same_event(&event, &again);
+    }
+    cairn_arena_fini(&arena);
+}
+
 /* A map of one string, {"a": bytes...}, of `size` bytes in all; size > 65540. */
 static struct cairn_slice big_data(size_t size, char byte, struct cairn_arena *arena)
 {
@@ -643,6 +663,7 @@ int main(void)
         cmocka_unit_test(a_record_of_another_key_topic_or_domain_is_refused),
         cmocka_unit_test(foreign_headers_and_any_order_change_nothing),
         cmocka_unit_test(a_value_that_is_no_map_is_refused),
+        cmocka_unit_test(a_map_of_any_width_is_taken_as_it_is),
         cmocka_unit_test(parts_at_their_limit_pass),
         cmocka_unit_test(parts_past_their_limit_are_refused_when_read),
         cmocka_unit_test(json_that_is_too_long_as_msgpack_is_refused),
