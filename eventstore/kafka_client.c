@@ -10,7 +10,6 @@
 
 #define ERRSTR_MAX    256
 #define GROUP_ID_MAX  256
-#define LEVEL_ERROR   2 /* syslog's CRIT and worse */
 #define LEVEL_WARN    4
 #define LEVEL_NOTICE  5
 #define TROUBLE_LEVEL 3 /* syslog's ERR and worse say why nothing works */
@@ -124,10 +123,9 @@ static enum cairn_log_level level_of(int level, const char *facility)
     if (level > LEVEL_NOTICE || strcmp(facility, "CONFWARN") == 0) {
         return CAIRN_LOG_DEBUG;
     }
-    if (level > LEVEL_WARN) {
-        return CAIRN_LOG_INFO;
-    }
-    return level > LEVEL_ERROR ? CAIRN_LOG_WARN : CAIRN_LOG_ERROR;
+    /* Never an error, also where librdkafka calls it fatal: a fenced producer is an ordinary
+     * take-over, and what fails is returned to a caller that knows what it means. */
+    return level > LEVEL_WARN ? CAIRN_LOG_INFO : CAIRN_LOG_WARN;
 }
 
 /* librdkafka's log_cb. thread: any of its own. */

@@ -1,0 +1,454 @@
+#include "eventstore/kafka_admin.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <time.h>
+
+#include <librdkafka/rdkafka.h>
+
+#include "platform/clock.h"
+#include "platform/mem.h"
+
+#define NS_PER_MS     INT64_C(1000000)
+#define POLL_NS       20000000L /* between two looks at topics that have no leader yet */
+#define REQUEST_MS    30000     /* an answer that never comes is given up */
+#define ERRSTR_MAX    256
+#define FIRST_OFFSET  (-2) /* Kafka's "earliest", where a time is asked for */
+#define PARTITION_MAX UINT16_MAX
+
+struct cairn_kafka_admin {
+    rd_kafka_t *rk;
+    const char *brokers; /* borrowed */
+    int timeout_ms;
+};
+
+enum cairn_rc cairn_kafka_admin_new(const struct cairn_kafka_options *options, int timeout_ms,
+                                    struct cairn_kafka_admin **ret_admin, struct cairn_err *err)
+{
+    assert(timeout_ms > 0);
+    struct cairn_kafka_admin *admin = cairn_mem_zalloc(1, sizeof(*admin));
+    if (admin == NULL) {
+        return CAIRN_FAIL(err, CAIRN_ENOMEM, "a Kafka client");
+    }
+    struct cairn_kafka_handle_options handle = {.kind = CAIRN_KAFKA_ADMIN};
+    enum cairn_rc rc = cairn_kafka_handle_new(options, &handle, &admin->rk, err);
+    if (rc != CAIRN_OK) {
+        cairn_mem_free(admin);
+        return rc;
+    }
+    admin->brokers = options->brokers;
+    admin->timeout_ms = timeout_ms;
+    *ret_admin = admin;
+    return CAIRN_OK;
+}
+
+void cairn_kafka_admin_free(struct cairn_kafka_admin *admin)
+{
+    if (admin == NULL) {
+        return;
+    }
+    cairn_kafka_handle_free(admin->rk);
+    cairn_mem_free(admin);
+}
+
+static int64_t now_ms(void)
+{
+    return cairn_clock_monotonic_ns(cairn_clock_system()) / NS_PER_MS;
+}
+
+static void pause_shortly(void)
+{
+    struct timespec pause = {.tv_nsec = POLL_NS};
+    (void)nanosleep(&pause, NULL);
+}
+
+/* A call failed. Where no broker answers, the last trouble with one says why. */
+static enum cairn_rc refuse(const struct cairn_kafka_admin *admin, rd_kafka_resp_err_t code,
+                            const char *what, struct cairn_err *err)
+{
+    enum cairn_rc rc = cairn_kafka_rc((int)code);
+    char trouble[CAIRN_KAFKA_TROUBLE_MAX];
+    cairn_kafka_handle_trouble(admin->rk, trouble);
+    if (rc == CAIRN_ETIMEDOUT) {
+        return CAIRN_FAIL(err, rc,
+                          "no answer from the Kafka brokers %.80s within %d ms (%s)%s%s; is Kafka "
+                          "running there?",
+                          admin->brokers, admin->timeout_ms, what, trouble[0] == '\0' ? "" : ": ",
+                          trouble);
+    }
+    return CAIRN_FAIL(err, rc, "Kafka: %s: %s", what, rd_kafka_err2str(code));
+}
+
+/* --- metadata --- */
+
+static enum cairn_rc take_topic(const struct cairn_kafka_admin *admin,
+                                const struct rd_kafka_metadata_topic *from,
+                                struct cairn_kafka_topic *topic, bool *ret_led,
+                                struct cairn_err *err)
+{
+    *ret_led = true;
+    if (from->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
+        return CAIRN_OK;
+    }
+    if (cairn_kafka_rc((int)from->err) == CAIRN_EFORBIDDEN ||
+        from->err == RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION) {
+        return refuse(admin, from->err, topic->name, err);
+    }
+    topic->found = true;
+    topic->partitions =
+        (uint16_t)(from->partition_cnt > PARTITION_MAX ? PARTITION_MAX : from->partition_cnt);
+    *ret_led = topic->partitions > 0;
+    int least = PARTITION_MAX;
+    for (int i = 0; i < from->partition_cnt; i++) {
+        *ret_led = *ret_led && from->partitions[i].leader >= 0;
+        least = from->partitions[i].replica_cnt < least ? from->partitions[i].replica_cnt : least;
+    }
+    topic->replication = (uint16_t)least;
+    return CAIRN_OK;
+}
+
+static struct cairn_kafka_topic *find(struct cairn_kafka_topic *topics, size_t count,
+                                      const char *name)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(topics[i].name, name) == 0) {
+            return &topics[i];
+        }
+    }
+    return NULL;
+}
+
+static void forget(struct cairn_kafka_topic *topics, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct cairn_kafka_topic fresh = {.control = topics[i].control};
+        memcpy(fresh.name, topics[i].name, sizeof(fresh.name));
+        topics[i] = fresh;
+    }
+}
+
+/* What one answer says. *ret_waiting: the name of a topic that is not ready, or NULL. */
+static enum cairn_rc take_metadata(const struct cairn_kafka_admin *admin,
+                                   const struct rd_kafka_metadata *metadata,
+                                   struct cairn_kafka_topic *topics, size_t count, bool must_exist,
+                                   const char **ret_waiting, struct cairn_err *err)
+{
+    const char *waiting = NULL;
+    forget(topics, count);
+    for (int i = 0; i < metadata->topic_cnt; i++) {
+        struct cairn_kafka_topic *topic = find(topics, count, metadata->topics[i].topic);
+        bool led = true;
+        if (topic == NULL) {
+            continue; /* the handle remembers topics of earlier calls */
+        }
+        enum cairn_rc rc = take_topic(admin, &metadata->topics[i], topic, &led, err);
+        if (rc != CAIRN_OK) {
+            return rc;
+        }
+        waiting = led ? waiting : topic->name;
+    }
+    for (size_t i = 0; must_exist && i < count; i++) {
+        waiting = topics[i].found ? waiting : topics[i].name;
+    }
+    *ret_waiting = waiting;
+    return CAIRN_OK;
+}
+
+/* Ask until all that should be there is there and has leaders. */
+static enum cairn_rc ask_metadata(struct cairn_kafka_admin *admin, struct cairn_kafka_topic *topics,
+                                  size_t count, bool must_exist, uint16_t *ret_brokers,
+                                  struct cairn_err *err)
+{
+    int64_t until_ms = now_ms() + admin->timeout_ms;
+    for (;;) {
+        int left_ms = (int)(until_ms - now_ms());
+        const struct rd_kafka_metadata *metadata = NULL;
+        rd_kafka_resp_err_t code =
+            rd_kafka_metadata(admin->rk, 0, NULL, &metadata, left_ms > 1 ? left_ms : 1);
+        if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            return refuse(admin, code, "topics", err);
+        }
+        const char *waiting = NULL;
+        *ret_brokers = (uint16_t)metadata->broker_cnt;
+        enum cairn_rc rc = take_metadata(admin, metadata, topics, count, must_exist, &waiting, err);
+        rd_kafka_metadata_destroy(metadata);
+        if (rc != CAIRN_OK || waiting == NULL) {
+            return rc;
+        }
+        if (now_ms() >= until_ms) {
+            return CAIRN_FAIL(err, CAIRN_ETIMEDOUT,
+                              "the topic %s has a partition without a leader; are all brokers up?",
+                              waiting);
+        }
+        pause_shortly();
+    }
+}
+
+/* Metadata of just these topics: librdkafka asks for those that it has handles of. */
+static enum cairn_rc look_at_topics(struct cairn_kafka_admin *admin,
+                                    struct cairn_kafka_topic *topics, size_t count, bool must_exist,
+                                    uint16_t *ret_brokers, struct cairn_err *err)
+{
+    rd_kafka_topic_t *handles[CAIRN_KAFKA_ADMIN_TOPICS_MAX] = {NULL};
+    enum cairn_rc rc = CAIRN_OK;
+    for (size_t i = 0; rc == CAIRN_OK && i < count; i++) {
+        handles[i] = rd_kafka_topic_new(admin->rk, topics[i].name, NULL);
+        if (handles[i] == NULL) {
+            rc = refuse(admin, rd_kafka_last_error(), topics[i].name, err);
+        }
+    }
+    if (rc == CAIRN_OK) {
+        rc = ask_metadata(admin, topics, count, must_exist, ret_brokers, err);
+    }
+    for (size_t i = 0; i < count && handles[i] != NULL; i++) {
+        rd_kafka_topic_destroy(handles[i]);
+    }
+    return rc;
+}
+
+/* --- settings --- */
+
+/* The answer to a request that was sent to queue. The caller destroys it. */
+static enum cairn_rc await(const struct cairn_kafka_admin *admin, rd_kafka_queue_t *queue,
+                           const char *what, rd_kafka_event_t **ret_event, struct cairn_err *err)
+{
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, admin->timeout_ms + REQUEST_MS);
+    if (event == NULL) {
+        return refuse(admin, RD_KAFKA_RESP_ERR__TIMED_OUT, what, err);
+    }
+    rd_kafka_resp_err_t code = rd_kafka_event_error(event);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        rd_kafka_event_destroy(event);
+        return refuse(admin, code, what, err);
+    }
+    *ret_event = event;
+    return CAIRN_OK;
+}
+
+static rd_kafka_AdminOptions_t *admin_options(const struct cairn_kafka_admin *admin,
+                                              rd_kafka_admin_op_t op)
+{
+    char text[ERRSTR_MAX];
+    rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(admin->rk, op);
+    rd_kafka_resp_err_t code =
+        rd_kafka_AdminOptions_set_request_timeout(options, admin->timeout_ms, text, sizeof(text));
+    assert(code == RD_KAFKA_RESP_ERR_NO_ERROR);
+    (void)code;
+    return options;
+}
+
+static void take_settings(const rd_kafka_ConfigResource_t *resource,
+                          struct cairn_kafka_topic *topic)
+{
+    size_t count = 0;
+    const rd_kafka_ConfigEntry_t **entries = rd_kafka_ConfigResource_configs(resource, &count);
+    for (size_t i = 0; i < count; i++) {
+        const char *name = rd_kafka_ConfigEntry_name(entries[i]);
+        const char *value = rd_kafka_ConfigEntry_value(entries[i]);
+        for (int s = 0; s < CAIRN_KAFKA_SETTING_COUNT; s++) {
+            if (value != NULL &&
+                strcmp(name, cairn_kafka_setting_name((enum cairn_kafka_setting)s)) == 0) {
+                (void)snprintf(topic->settings[s], CAIRN_KAFKA_SETTING_VALUE_MAX, "%s", value);
+            }
+        }
+    }
+}
+
+static enum cairn_rc take_all_settings(const struct cairn_kafka_admin *admin,
+                                       rd_kafka_event_t *event, struct cairn_kafka_topic *topics,
+                                       size_t count, struct cairn_err *err)
+{
+    size_t resource_count = 0;
+    const rd_kafka_ConfigResource_t **resources = rd_kafka_DescribeConfigs_result_resources(
+        rd_kafka_event_DescribeConfigs_result(event), &resource_count);
+    for (size_t i = 0; i < resource_count; i++) {
+        const char *name = rd_kafka_ConfigResource_name(resources[i]);
+        rd_kafka_resp_err_t code = rd_kafka_ConfigResource_error(resources[i]);
+        if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            enum cairn_rc rc = refuse(admin, code, name, err);
+            return cairn_err_wrap(err, rc, "settings");
+        }
+        struct cairn_kafka_topic *topic = find(topics, count, name);
+        if (topic != NULL) {
+            take_settings(resources[i], topic);
+        }
+    }
+    return CAIRN_OK;
+}
+
+static enum cairn_rc look_at_settings(struct cairn_kafka_admin *admin,
+                                      struct cairn_kafka_topic *topics, size_t count,
+                                      struct cairn_err *err)
+{
+    rd_kafka_ConfigResource_t *asked[CAIRN_KAFKA_ADMIN_TOPICS_MAX];
+    size_t asked_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (topics[i].found) {
+            asked[asked_count++] =
+                rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topics[i].name);
+        }
+    }
+    if (asked_count == 0) {
+        return CAIRN_OK;
+    }
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(admin->rk);
+    rd_kafka_AdminOptions_t *options = admin_options(admin, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
+    rd_kafka_DescribeConfigs(admin->rk, asked, asked_count, options, queue);
+    rd_kafka_event_t *event = NULL;
+    enum cairn_rc rc = await(admin, queue, "settings of topics", &event, err);
+    if (rc == CAIRN_OK) {
+        rc = take_all_settings(admin, event, topics, count, err);
+        rd_kafka_event_destroy(event);
+    }
+    rd_kafka_AdminOptions_destroy(options);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_ConfigResource_destroy_array(asked, asked_count);
+    return rc;
+}
+
+/* --- first offsets --- */
+
+/* Ask for all partitions in one request a broker. rd_kafka_query_watermark_offsets asks for one
+ * partition, and in 2.0.2 overlooks its timeout. */
+static rd_kafka_resp_err_t ask_lows(const struct cairn_kafka_admin *admin,
+                                    rd_kafka_topic_partition_list_t *list, int timeout_ms)
+{
+    for (int i = 0; i < list->cnt; i++) {
+        list->elems[i].offset = FIRST_OFFSET;
+    }
+    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(admin->rk, list, timeout_ms);
+    for (int i = 0; code == RD_KAFKA_RESP_ERR_NO_ERROR && i < list->cnt; i++) {
+        code = list->elems[i].err;
+    }
+    return code;
+}
+
+/* The broker has not heard yet that it leads a young topic, or no longer leads an old one. */
+static bool may_pass(rd_kafka_resp_err_t code)
+{
+    return code == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION ||
+           code == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ||
+           code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+           code == RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE ||
+           code == RD_KAFKA_RESP_ERR_REPLICA_NOT_AVAILABLE;
+}
+
+static enum cairn_rc take_lows(const struct cairn_kafka_admin *admin,
+                               rd_kafka_topic_partition_list_t *list,
+                               struct cairn_kafka_topic *topics, size_t count,
+                               struct cairn_err *err)
+{
+    int64_t until_ms = now_ms() + admin->timeout_ms;
+    rd_kafka_resp_err_t code = ask_lows(admin, list, admin->timeout_ms);
+    while (may_pass(code) && now_ms() < until_ms) {
+        pause_shortly();
+        code = ask_lows(admin, list, admin->timeout_ms);
+    }
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return refuse(admin, code, "first offsets of topics", err);
+    }
+    for (int i = 0; i < list->cnt; i++) {
+        struct cairn_kafka_topic *topic = find(topics, count, list->elems[i].topic);
+        assert(topic != NULL);
+        topic->low = list->elems[i].offset > topic->low ? list->elems[i].offset : topic->low;
+    }
+    return CAIRN_OK;
+}
+
+static enum cairn_rc look_at_lows(struct cairn_kafka_admin *admin, struct cairn_kafka_topic *topics,
+                                  size_t count, struct cairn_err *err)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
+    for (size_t i = 0; i < count; i++) {
+        for (int p = 0; p < topics[i].partitions && p < CAIRN_PARTITIONS_MAX; p++) {
+            rd_kafka_topic_partition_list_add(list, topics[i].name, p);
+        }
+    }
+    enum cairn_rc rc = list->cnt == 0 ? CAIRN_OK : take_lows(admin, list, topics, count, err);
+    rd_kafka_topic_partition_list_destroy(list);
+    return rc;
+}
+
+enum cairn_rc cairn_kafka_admin_look(struct cairn_kafka_admin *admin,
+                                     struct cairn_kafka_topic *topics, size_t count,
+                                     bool must_exist, uint16_t *ret_brokers, struct cairn_err *err)
+{
+    assert(count > 0 && count <= CAIRN_KAFKA_ADMIN_TOPICS_MAX);
+    uint16_t brokers = 0;
+    enum cairn_rc rc = look_at_topics(admin, topics, count, must_exist, &brokers, err);
+    rc = rc == CAIRN_OK ? look_at_settings(admin, topics, count, err) : rc;
+    rc = rc == CAIRN_OK ? look_at_lows(admin, topics, count, err) : rc;
+    if (rc == CAIRN_OK) {
+        *ret_brokers = brokers;
+    }
+    return rc;
+}
+
+/* --- making --- */
+
+static void set_setting(void *self, const char *name, const char *value)
+{
+    rd_kafka_resp_err_t code = rd_kafka_NewTopic_set_config(self, name, value);
+    assert(code == RD_KAFKA_RESP_ERR_NO_ERROR);
+    (void)code;
+}
+
+static rd_kafka_NewTopic_t *plan(const struct cairn_kafka_topic *topic, uint16_t lanes,
+                                 uint16_t replication)
+{
+    char text[ERRSTR_MAX];
+    int partitions = topic->control ? 1 : lanes;
+    rd_kafka_NewTopic_t *made =
+        rd_kafka_NewTopic_new(topic->name, partitions, replication, text, sizeof(text));
+    assert(made != NULL); /* name and numbers are within Kafka's limits */
+    cairn_kafka_topic_settings(topic->control, replication, set_setting, made);
+    return made;
+}
+
+static enum cairn_rc take_created(rd_kafka_event_t *event, struct cairn_err *err)
+{
+    size_t count = 0;
+    const rd_kafka_topic_result_t **results =
+        rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count);
+    for (size_t i = 0; i < count; i++) {
+        rd_kafka_resp_err_t code = rd_kafka_topic_result_error(results[i]);
+        if (code != RD_KAFKA_RESP_ERR_NO_ERROR && code != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) {
+            const char *why = rd_kafka_topic_result_error_string(results[i]);
+            return CAIRN_FAIL(err, cairn_kafka_rc((int)code), "cannot make the topic %s: %s",
+                              rd_kafka_topic_result_name(results[i]),
+                              why == NULL ? rd_kafka_err2str(code) : why);
+        }
+    }
+    return CAIRN_OK;
+}
+
+enum cairn_rc cairn_kafka_admin_create(struct cairn_kafka_admin *admin,
+                                       const struct cairn_kafka_topic *topics, size_t count,
+                                       uint16_t lanes, uint16_t replication, struct cairn_err *err)
+{
+    assert(count <= CAIRN_KAFKA_ADMIN_TOPICS_MAX);
+    assert(lanes > 0 && replication > 0);
+    rd_kafka_NewTopic_t *plans[CAIRN_KAFKA_ADMIN_TOPICS_MAX];
+    size_t plan_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!topics[i].found) {
+            plans[plan_count++] = plan(&topics[i], lanes, replication);
+        }
+    }
+    if (plan_count == 0) {
+        return CAIRN_OK;
+    }
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(admin->rk);
+    rd_kafka_AdminOptions_t *options = admin_options(admin, RD_KAFKA_ADMIN_OP_CREATETOPICS);
+    rd_kafka_CreateTopics(admin->rk, plans, plan_count, options, queue);
+    rd_kafka_event_t *event = NULL;
+    enum cairn_rc rc = await(admin, queue, "making topics", &event, err);
+    if (rc == CAIRN_OK) {
+        rc = take_created(event, err);
+        rd_kafka_event_destroy(event);
+    }
+    rd_kafka_AdminOptions_destroy(options);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_NewTopic_destroy_array(plans, plan_count);
+    return rc;
+}
