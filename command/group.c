@@ -18,7 +18,7 @@ static enum cairn_rc init_domain(struct cairn_group *group,
 }
 
 enum cairn_rc cairn_group_init(struct cairn_group *group,
-                               const struct cairn_service_options *options, uint16_t partition,
+                               const struct cairn_service_options *options, uint16_t lane,
                                struct cairn_keys *keys, struct cairn_err *err)
 {
     assert(options->store != NULL && options->domain != NULL);
@@ -30,7 +30,7 @@ enum cairn_rc cairn_group_init(struct cairn_group *group,
         .store = options->store,
         .domain = options->domain,
         .keys = keys,
-        .partition = partition,
+        .lane = lane,
         .log = options->log,
         .slot_arena = {.max = CAIRN_GROUP_ARENA_MAX},
         .first_of_key = {.max = CAIRN_GROUP_COMMANDS_MAX},
@@ -96,7 +96,7 @@ void cairn_slot_finish(struct cairn_group *group, struct cairn_group_slot *slot)
 {
     slot->phase = CAIRN_SLOT_DONE;
     if (slot->holds_key) {
-        cairn_keys_release(group->keys, slot->command->key, group->partition);
+        cairn_keys_release(group->keys, slot->command->key, group->lane);
         slot->holds_key = false;
     }
 }

@@ -33,7 +33,7 @@ struct cairn_group {
     struct cairn_store *store;
     const struct cairn_domain *domain;
     struct cairn_keys *keys; /* of all lanes; NULL where there is only one */
-    uint16_t partition;
+    uint16_t lane;
     struct cairn_log *log;
     struct cairn_group_metrics metrics;
 
@@ -61,7 +61,7 @@ struct cairn_group {
 /* errors: ESCRIPT (a script of the domain does not run), ENOMEM. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_group_init(struct cairn_group *group,
                                                 const struct cairn_service_options *options,
-                                                uint16_t partition, struct cairn_keys *keys,
+                                                uint16_t lane, struct cairn_keys *keys,
                                                 struct cairn_err *err);
 /* Safe on a zeroed group, and on one whose init failed. */
 void cairn_group_fini(struct cairn_group *group);

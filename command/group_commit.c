@@ -12,6 +12,7 @@ static void settle_append(struct cairn_group *group, struct cairn_group_slot *sl
     if (append->rc == CAIRN_OK) {
         assert(append->actual_version == slot->answer->version);
         slot->answer->offset = append->events[append->count - 1].offset;
+        assert(slot->answer->partition == append->events[append->count - 1].partition);
         cairn_slot_finish(group, slot);
         return;
     }
@@ -149,8 +150,8 @@ bool cairn_group_commit(struct cairn_group *group)
         struct cairn_err err;
         enum cairn_rc rc = doubt_states(group, &err);
         if (rc == CAIRN_OK) {
-            rc = cairn_store_append(group->store, group->partition, group->appends,
-                                    group->append_count, &err);
+            rc = cairn_store_append(group->store, group->lane, group->appends, group->append_count,
+                                    &err);
         }
         cairn_metric_inc(group->metrics.appends, group->append_count);
         if (rc != CAIRN_OK) {

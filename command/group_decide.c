@@ -93,7 +93,7 @@ static bool settle_by_key(struct cairn_group *group, struct cairn_group_slot *sl
     }
     struct cairn_err err;
     if (group->keys != NULL && !slot->holds_key) {
-        if (cairn_keys_acquire(group->keys, command->key, group->partition, &err) != CAIRN_OK) {
+        if (cairn_keys_acquire(group->keys, command->key, group->lane, &err) != CAIRN_OK) {
             cairn_slot_fail(group, slot, &err);
             return true;
         }
@@ -269,13 +269,14 @@ enum cairn_slot_step cairn_group_decide(struct cairn_group *group, struct cairn_
 {
     assert(slot->phase == CAIRN_SLOT_OPEN);
     struct cairn_err err;
-    *slot->answer = (struct cairn_answer){.partition = group->partition};
+    *slot->answer = (struct cairn_answer){0};
     slot->rests_on = NULL;
     slot->leader = NULL;
     if (name_stream(slot, &err) != CAIRN_OK) {
         cairn_slot_fail(group, slot, &err);
         return CAIRN_STEP_NEXT;
     }
+    slot->answer->partition = cairn_store_partition_of(group->store, slot->answer->stream);
     if (slot->command->key.size > 0 && settle_by_key(group, slot)) {
         return CAIRN_STEP_NEXT;
     }

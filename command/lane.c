@@ -70,8 +70,8 @@ static enum cairn_rc start_writer(struct cairn_lane *lane, struct cairn_err *err
                     ? EAGAIN
                     : pthread_create(&lane->writer, NULL, write_for_others, lane);
     if (fault != 0) {
-        return CAIRN_FAIL_OS(err, fault, "start the writer thread of partition %u",
-                             (unsigned)lane->group.partition);
+        return CAIRN_FAIL_OS(err, fault, "start the writer thread of lane %u",
+                             (unsigned)lane->group.lane);
     }
     lane->has_writer = true;
     return CAIRN_OK;
@@ -93,7 +93,7 @@ enum cairn_rc cairn_lane_new(const struct cairn_lane_options *options, struct ca
     lane->queue_max = queue_max > 0 ? queue_max : CAIRN_QUEUE_COMMANDS_DEFAULT;
     lane->metric_queued = options->queued;
     enum cairn_rc rc =
-        cairn_group_init(&lane->group, options->service, options->partition, options->keys, err);
+        cairn_group_init(&lane->group, options->service, options->lane, options->keys, err);
     if (rc == CAIRN_OK) {
         lane->group.metrics = *options->metrics;
         lane->group.fold.replayed = options->replayed;

@@ -1,4 +1,4 @@
-/* A lane: the queue of one partition, and who drives it.
+/* A lane: the queue of one lane of the log, and who drives it.
  *
  * One thread at a time drives a lane. A caller that finds it undriven drives it for its own
  * commands, so a lone request commits without a thread switch; a caller that finds it driven leaves
@@ -32,7 +32,7 @@ struct cairn_lane;
 
 struct cairn_lane_options {
     const struct cairn_service_options *service;
-    uint16_t partition;
+    uint16_t lane;
     struct cairn_keys *keys; /* NULL where there is only one lane */
     const struct cairn_group_metrics *metrics;
     struct cairn_metric *replayed;

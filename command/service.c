@@ -102,7 +102,7 @@ static enum cairn_rc add_lanes(struct cairn_service *service,
     for (uint16_t i = 0; i < service->lane_count; i++) {
         char labels[32];
         (void)snprintf(labels, sizeof(labels), "partition=\"%u\"", (unsigned)i);
-        lane.partition = i;
+        lane.lane = i;
         lane.queued = add_metric(options->metrics, CAIRN_GAUGE, "cairn_queue_commands", labels,
                                  "Commands waiting for their turn.");
         enum cairn_rc rc = cairn_lane_new(&lane, &service->lanes[i], err);
@@ -118,7 +118,7 @@ static enum cairn_rc make_service(const struct cairn_service_options *options, b
 {
     assert(options->domain != NULL && options->store != NULL);
     assert(options->clock != NULL && options->random != NULL);
-    uint16_t lanes = cairn_store_partitions(options->store);
+    uint16_t lanes = cairn_store_lanes(options->store);
     assert(lanes > 0);
     struct cairn_service *service =
         cairn_mem_zalloc(1, sizeof(*service) + lanes * sizeof(service->lanes[0]));
@@ -160,10 +160,10 @@ enum cairn_rc cairn_service_new_unthreaded(const struct cairn_service_options *o
     return make_service(options, false, ret_service, err);
 }
 
-struct cairn_lane *cairn_service_lane(struct cairn_service *service, uint16_t partition)
+struct cairn_lane *cairn_service_lane(struct cairn_service *service, uint16_t lane)
 {
-    assert(partition < service->lane_count);
-    return service->lanes[partition];
+    assert(lane < service->lane_count);
+    return service->lanes[lane];
 }
 
 void cairn_service_free(struct cairn_service *service)
@@ -206,7 +206,7 @@ static uint16_t find_lane(const struct cairn_service *service, const struct cair
     name[aggregate.size] = '-';
     memcpy(name + aggregate.size + 1, command->id.data, command->id.size);
     struct cairn_slice stream = cairn_slice_of(name, aggregate.size + 1 + command->id.size);
-    uint16_t lane = cairn_store_partition_of(service->store, stream);
+    uint16_t lane = cairn_store_lane_of(service->store, stream);
     assert(lane < service->lane_count);
     return lane;
 }

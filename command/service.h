@@ -1,6 +1,6 @@
 /* The command service: validated commands in, answers out, events durable in between.
  *
- * A command goes to the lane of its stream's partition. A lane is one decider, one cache of hot
+ * A command goes to the lane of its stream. A lane is one decider, one cache of hot
  * aggregates and one queue; one thread at a time drives it: the caller's own when nobody else does,
  * else whoever drives it takes the queue along, so that commands which wait share one append and
  * one sync. Order within a lane is the order of submission. */
@@ -44,10 +44,10 @@ struct cairn_answer {
                          EFULL, EIO, ENOMEM, ETOOBIG */
     struct cairn_err err; /* when rc is not OK */
     struct cairn_slice stream;
-    uint64_t version; /* after the command; with ECONFLICT the actual one */
-    bool created;     /* the stream began with this command */
-    bool replayed;    /* the key was known: this is the first answer again */
-    uint16_t partition;
+    uint64_t version;   /* after the command; with ECONFLICT the actual one */
+    bool created;       /* the stream began with this command */
+    bool replayed;      /* the key was known: this is the first answer again */
+    uint16_t partition; /* of the stream */
     uint64_t offset; /* of the last event; 0 when there was none: then `version` and no position */
     const struct cairn_answer_event *events;
     size_t event_count;

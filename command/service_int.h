@@ -9,7 +9,7 @@
 CAIRN_MUST_CHECK enum cairn_rc
 cairn_service_new_unthreaded(const struct cairn_service_options *options,
                              struct cairn_service **ret_service, struct cairn_err *err);
-/* partition < cairn_store_partitions of the store. */
-struct cairn_lane *cairn_service_lane(struct cairn_service *service, uint16_t partition);
+/* lane < cairn_store_lanes of the store. */
+struct cairn_lane *cairn_service_lane(struct cairn_service *service, uint16_t lane);
 
 #endif

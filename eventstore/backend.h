@@ -15,18 +15,27 @@ struct cairn_backend;
 struct cairn_backend_reader;
 struct cairn_owner;
 
-/* One group on its way into the log. */
-struct cairn_commit {
+/* What a group put into one partition. */
+struct cairn_commit_part {
     uint16_t partition;
+    uint64_t first;  /* offset of its first event */
+    uint64_t end;    /* offset of its last event */
+    uint64_t start;  /* resume point before it */
+    uint64_t resume; /* resume point behind it */
+};
+
+/* One group on its way into the log: appends to partitions of one lane. */
+struct cairn_commit {
+    uint16_t lane;
     struct cairn_append *const *appends; /* accepted ones: versions, indexes and counts are set */
+    const uint16_t *partitions;          /* count: where each append goes */
     size_t count;                        /* 1..CAIRN_GROUP_APPENDS_MAX */
     int64_t time_us;
     /* Outputs. commit sets every event's offset and partition, too. */
-    uint64_t *locators; /* count: of each append's first event */
-    uint64_t start;     /* resume point before the group */
-    uint64_t resume;    /* resume point behind it */
-    uint64_t end;       /* offset of its last event */
-    bool stop;          /* after a failure: the backend must not be written again */
+    uint64_t *locators;              /* count: of each append's first event */
+    struct cairn_commit_part *parts; /* room for one for each partition of the lane */
+    size_t part_count;
+    bool stop; /* after a failure: the backend must not be written again */
 };
 
 /* Whole groups, borrowed until the next call on their reader. */
@@ -48,6 +57,11 @@ struct cairn_backend_ops {
     const char *name;
     void (*close)(struct cairn_backend *backend); /* accepts NULL */
     uint16_t (*partitions)(const struct cairn_backend *backend);
+    /* Partition p belongs to lane p % lanes. A lane's appends commit together. */
+    uint16_t (*lanes)(const struct cairn_backend *backend);
+    /* Where a stream's events go. ENOAGGREGATE (no err): nowhere. */
+    enum cairn_rc (*find)(const struct cairn_backend *backend, struct cairn_slice stream,
+                          uint16_t *ret_partition);
     void (*identity)(const struct cairn_backend *backend, unsigned char ret_id[CAIRN_LOG_ID_BYTES]);
     /* Writer, once for each partition before anything else: find the end of the log, cut a torn
      * tail, publish. known: how far the index has read it. *ret_known_good is false when the log
@@ -90,6 +104,9 @@ struct cairn_backend_ops {
      * at once, else now and then. ESTOPPED. NULL: it always is. thread: any. */
     enum cairn_rc (*look)(struct cairn_backend *backend, bool now, struct cairn_err *err);
 };
+
+/* murmur2(aggregate id) % lanes, as Kafka's default partitioner would. */
+uint16_t cairn_lane_of_id(struct cairn_slice id, uint16_t lanes);
 
 /* Every backend starts with this. */
 struct cairn_backend {

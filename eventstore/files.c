@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "eventstore/files_int.h"
+#include "platform/hash.h"
 #include "platform/mem.h"
 #include "platform/uuid.h"
 
@@ -19,6 +20,24 @@ static struct cairn_files *files_of(struct cairn_backend *backend)
 static uint16_t partitions_of(const struct cairn_backend *backend)
 {
     return ((const struct cairn_files *)backend)->head.partitions;
+}
+
+uint16_t cairn_lane_of_id(struct cairn_slice id, uint16_t lanes)
+{
+    assert(lanes > 0);
+    return lanes == 1 ? 0 : (uint16_t)(cairn_hash_murmur2(id) % lanes);
+}
+
+static uint16_t lanes_of(const struct cairn_backend *backend)
+{
+    return ((const struct cairn_files *)backend)->head.partitions;
+}
+
+static enum cairn_rc find_partition(const struct cairn_backend *backend, struct cairn_slice stream,
+                                    uint16_t *ret_partition)
+{
+    *ret_partition = cairn_lane_of_id(cairn_stream_id(stream), lanes_of(backend));
+    return CAIRN_OK;
 }
 
 static void identity_of(const struct cairn_backend *backend,
@@ -160,6 +179,8 @@ const struct cairn_backend_ops cairn_files_ops = {
     .name = "files",
     .close = close_files,
     .partitions = partitions_of,
+    .lanes = lanes_of,
+    .find = find_partition,
     .identity = identity_of,
     .recover = recover,
     .commit = cairn_files_commit,

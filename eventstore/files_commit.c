@@ -5,6 +5,30 @@
 #include "platform/hash.h"
 #include "platform/mem.h"
 
+struct cairn_files_part *cairn_files_part_of(struct cairn_files *files,
+                                             const struct cairn_commit *commit)
+{
+    assert(commit->count > 0 && commit->partitions[0] < files->head.partitions);
+    for (size_t i = 1; i < commit->count; i++) {
+        assert(commit->partitions[i] == commit->partitions[0]);
+    }
+    return &files->parts[commit->partitions[0]];
+}
+
+void cairn_files_advance(struct cairn_files_part *part, struct cairn_commit *commit,
+                         const struct cairn_group_head *head)
+{
+    part->pos += (uint64_t)CAIRN_GROUP_HEADER_BYTES + head->size;
+    part->next += head->events;
+    commit->part_count = 1;
+    commit->parts[0] =
+        (struct cairn_commit_part){.partition = part->number,
+                                   .first = head->first_offset,
+                                   .end = part->next - 1,
+                                   .start = head->locator,
+                                   .resume = cairn_locator(part->segment, (uint32_t)part->pos)};
+}
+
 /* Number the events of a group and count its bytes. */
 enum cairn_rc cairn_files_measure(struct cairn_files_part *part, struct cairn_commit *commit,
                                   struct cairn_group_head *head, struct cairn_err *err)
@@ -128,9 +152,9 @@ enum cairn_rc cairn_files_commit(struct cairn_backend *backend, struct cairn_com
                                  struct cairn_err *err)
 {
     struct cairn_files *files = (struct cairn_files *)backend;
-    struct cairn_files_part *part = &files->parts[commit->partition];
+    struct cairn_files_part *part = cairn_files_part_of(files, commit);
     struct cairn_group_head head = {0};
-    assert(files->writer && part->fd >= 0 && commit->count > 0);
+    assert(files->writer && part->fd >= 0);
     commit->stop = false;
     enum cairn_rc rc = cairn_files_measure(part, commit, &head, err);
     if (rc != CAIRN_OK) {
@@ -150,16 +174,12 @@ enum cairn_rc cairn_files_commit(struct cairn_backend *backend, struct cairn_com
     if (rc != CAIRN_OK) {
         return rc;
     }
-    commit->start = head.locator;
     rc = write_group(files, part, size, err);
     if (rc != CAIRN_OK) {
         commit->stop = true;
         return rc;
     }
-    part->pos += size;
-    part->next += head.events;
-    commit->end = part->next - 1;
-    commit->resume = cairn_locator(part->segment, (uint32_t)part->pos);
+    cairn_files_advance(part, commit, &head);
     cairn_files_moved(files, part);
     return CAIRN_OK;
 }

@@ -108,6 +108,12 @@ void cairn_files_detach(struct cairn_files *files);
 CAIRN_MUST_CHECK enum cairn_rc cairn_files_commit(struct cairn_backend *backend,
                                                   struct cairn_commit *commit,
                                                   struct cairn_err *err);
+/* The one partition that all appends of a group go to. */
+struct cairn_files_part *cairn_files_part_of(struct cairn_files *files,
+                                             const struct cairn_commit *commit);
+/* The group is written: move on behind it, and tell the commit. */
+void cairn_files_advance(struct cairn_files_part *part, struct cairn_commit *commit,
+                         const struct cairn_group_head *head);
 /* Number a group's events, and fill in the header but for place and checksum. ETOOBIG. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_files_measure(struct cairn_files_part *part,
                                                    struct cairn_commit *commit,

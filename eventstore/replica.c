@@ -194,6 +194,26 @@ static enum cairn_rc open_reader(struct cairn_files *files,
 
 /* ---- the backend ---- */
 
+static uint16_t lanes_of(const struct cairn_backend *backend)
+{
+    return ((const struct cairn_files *)backend)->head.lanes;
+}
+
+static enum cairn_rc find_partition(const struct cairn_backend *backend, struct cairn_slice stream,
+                                    uint16_t *ret_partition)
+{
+    const struct cairn_log_head *head = &((const struct cairn_files *)backend)->head;
+    struct cairn_slice aggregate = cairn_stream_aggregate(stream);
+    for (uint16_t i = 0; i < head->aggregate_count; i++) {
+        if (cairn_slice_is(aggregate, head->aggregates[i])) {
+            uint16_t lane = cairn_lane_of_id(cairn_stream_id(stream), head->lanes);
+            *ret_partition = (uint16_t)(i * head->lanes + lane);
+            return CAIRN_OK;
+        }
+    }
+    return CAIRN_ENOAGGREGATE;
+}
+
 static enum cairn_rc refuse_commit(struct cairn_backend *backend, struct cairn_commit *commit,
                                    struct cairn_err *err)
 {
@@ -215,6 +235,8 @@ enum cairn_rc cairn_replica_open(const struct cairn_store_options *options,
     files->replica = true;
     files->replica_ops = cairn_files_ops;
     files->replica_ops.name = "replica";
+    files->replica_ops.lanes = lanes_of;
+    files->replica_ops.find = find_partition;
     files->replica_ops.recover = cairn_replica_recover;
     files->replica_ops.commit = refuse_commit;
     files->replica_ops.sync = cairn_replica_sync;
@@ -267,9 +289,9 @@ enum cairn_rc cairn_replica_append(struct cairn_backend *backend, struct cairn_c
                                    uint64_t source, struct cairn_err *err)
 {
     struct cairn_files *files = files_of(backend);
-    struct cairn_files_part *part = &files->parts[commit->partition];
+    struct cairn_files_part *part = cairn_files_part_of(files, commit);
     struct cairn_group_head head = {.source = source};
-    assert(files->writer && part->next > 0 && commit->count > 0);
+    assert(files->writer && part->next > 0);
     commit->stop = false;
     enum cairn_rc rc = cairn_files_measure(part, commit, &head, err);
     size_t size = (size_t)CAIRN_GROUP_HEADER_BYTES + head.size;
@@ -287,11 +309,7 @@ enum cairn_rc cairn_replica_append(struct cairn_backend *backend, struct cairn_c
     if (os != 0) {
         return CAIRN_FAIL_OS(err, os, "write %s/%u", files->folder, (unsigned)part->number);
     }
-    commit->start = head.locator;
-    part->pos += size;
-    part->next += head.events;
-    commit->end = part->next - 1;
-    commit->resume = cairn_locator(part->segment, (uint32_t)part->pos);
+    cairn_files_advance(part, commit, &head);
     (void)pthread_mutex_lock(&files->lock);
     part->dirty = true;
     part->source = source > 0 ? source : part->source;

@@ -33,10 +33,10 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_replica_open(const struct cairn_store_optio
 /* The place in the source to go on from, of a partition that is recovered; 0: from the beginning.
  * thread: any. */
 uint64_t cairn_replica_source(struct cairn_backend *backend, uint16_t partition);
-/* Write a group, not durably. source: where its source goes on behind it; 0: nowhere, for more of
- * the same delivery follows, and at the next open the group is cut off unless it has. errors: EFULL
- * and EIO (nothing is in the replica, and the call may be repeated), ETOOBIG, ENOMEM. thread: one
- * caller at a time for each partition. */
+/* Write a group, whose appends all go to one partition, not durably. source: where its source goes
+ * on behind it; 0: nowhere, for more of the same delivery follows, and at the next open the group
+ * is cut off unless it has. errors: EFULL and EIO (nothing is in the replica, and the call may be
+ * repeated), ETOOBIG, ENOMEM. thread: one caller at a time for each partition. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_replica_append(struct cairn_backend *backend,
                                                     struct cairn_commit *commit, uint64_t source,
                                                     struct cairn_err *err);

@@ -4,7 +4,6 @@
 
 #include "eventstore/replica.h"
 #include "eventstore/store_int.h"
-#include "platform/hash.h"
 #include "platform/mem.h"
 
 /* A process that only reads needs no Kafka: the one that writes the folder keeps a replica in it.
@@ -139,8 +138,9 @@ enum cairn_rc cairn_store_open_on(const struct cairn_store_options *options,
     (void)pthread_mutex_init(&store->lock, NULL);
     (void)pthread_cond_init(&store->turn, NULL);
     add_metrics(store, options->metrics);
-    store->parts = cairn_mem_zalloc(store->partitions, sizeof(*store->parts));
-    enum cairn_rc rc = store->parts == NULL ? CAIRN_FAIL(err, CAIRN_ENOMEM, "open the event store")
+    store->lane_count = backend->ops->lanes(backend);
+    store->lanes = cairn_mem_zalloc(store->lane_count, sizeof(*store->lanes));
+    enum cairn_rc rc = store->lanes == NULL ? CAIRN_FAIL(err, CAIRN_ENOMEM, "open the event store")
                                             : open_index(store, options, err);
     if (rc == CAIRN_OK && store->writer) {
         rc = recover(store, err);
@@ -170,13 +170,10 @@ void cairn_store_close(struct cairn_store *store)
     if (store->backend != NULL) {
         store->backend->ops->close(store->backend);
     }
-    for (uint16_t p = 0; store->parts != NULL && p < store->partitions; p++) {
-        cairn_mem_free(store->parts[p].accepted);
-        cairn_mem_free(store->parts[p].locators);
-        cairn_mem_free(store->parts[p].entries);
-        cairn_mem_free(store->parts[p].pending);
+    for (uint16_t i = 0; store->lanes != NULL && i < store->lane_count; i++) {
+        cairn_store_lane_fini(&store->lanes[i]);
     }
-    cairn_mem_free(store->parts);
+    cairn_mem_free(store->lanes);
     (void)pthread_cond_destroy(&store->turn);
     (void)pthread_mutex_destroy(&store->lock);
     cairn_mem_free(store);
@@ -189,13 +186,23 @@ uint16_t cairn_store_partitions(const struct cairn_store *store)
 
 uint16_t cairn_store_partition_of(const struct cairn_store *store, struct cairn_slice stream)
 {
-    if (store->partitions == 1) {
-        return 0;
-    }
-    return (uint16_t)(cairn_hash_murmur2(cairn_stream_id(stream)) % store->partitions);
+    uint16_t partition = CAIRN_PARTITION_NONE;
+    enum cairn_rc rc = store->backend->ops->find(store->backend, stream, &partition);
+    assert(rc == CAIRN_OK ? partition < store->partitions : partition == CAIRN_PARTITION_NONE);
+    return partition;
 }
 
-static void stop(struct cairn_store *store, const struct cairn_err *why)
+uint16_t cairn_store_lanes(const struct cairn_store *store)
+{
+    return store->lane_count;
+}
+
+uint16_t cairn_store_lane_of(const struct cairn_store *store, struct cairn_slice stream)
+{
+    return cairn_lane_of_id(cairn_stream_id(stream), store->lane_count);
+}
+
+void cairn_store_stop(struct cairn_store *store, const struct cairn_err *why)
 {
     bool first = false;
     (void)pthread_mutex_lock(&store->lock);
@@ -223,185 +230,6 @@ bool cairn_store_stopped(struct cairn_store *store, struct cairn_err *ret_err)
         (void)pthread_mutex_unlock(&store->lock);
     }
     return true;
-}
-
-/* One of the three arrays of a part. */
-static bool grow(void **array, size_t count, size_t item)
-{
-    void *grown = cairn_mem_realloc(*array, count * item);
-    if (grown != NULL) {
-        *array = grown;
-    }
-    return grown != NULL;
-}
-
-static enum cairn_rc make_room(struct cairn_store_part *part, size_t count, struct cairn_err *err)
-{
-    if (count <= part->cap) {
-        return CAIRN_OK;
-    }
-    size_t cap = part->cap == 0 ? 16 : part->cap;
-    while (cap < count) {
-        cap *= 2;
-    }
-    void *accepted = part->accepted;
-    void *locators = part->locators;
-    void *entries = part->entries;
-    bool ok = grow(&accepted, cap, sizeof(struct cairn_append *));
-    part->accepted = accepted;
-    ok = ok && grow(&locators, cap, sizeof(*part->locators));
-    part->locators = locators;
-    ok = ok && grow(&entries, cap, sizeof(*part->entries));
-    part->entries = entries;
-    struct cairn_pending *pending = ok ? cairn_mem_zalloc(2 * cap, sizeof(*pending)) : NULL;
-    if (pending == NULL) {
-        return CAIRN_FAIL(err, CAIRN_ENOMEM, "append %zu commands", count);
-    }
-    cairn_mem_free(part->pending);
-    part->pending = pending;
-    part->pending_cap = 2 * cap;
-    part->cap = cap;
-    return CAIRN_OK;
-}
-
-/* The place of a stream among those that this group has met. */
-static struct cairn_pending *pending_of(struct cairn_store_part *part, struct cairn_slice stream)
-{
-    size_t mask = part->pending_cap - 1;
-    for (size_t at = cairn_hash64(stream) & mask;; at = (at + 1) & mask) {
-        struct cairn_pending *pending = &part->pending[at];
-        if (pending->round != part->round || cairn_slice_equal(pending->stream, stream)) {
-            return pending;
-        }
-    }
-}
-
-static bool holds(int64_t expected, uint64_t version)
-{
-    return expected == CAIRN_EXPECT_ANY || (uint64_t)expected == version;
-}
-
-static void number(struct cairn_append *append, uint64_t version)
-{
-    for (uint16_t i = 0; i < append->count; i++) {
-        struct cairn_event *event = &append->events[i];
-        event->stream = append->stream;
-        event->version = version + 1 + i;
-        event->index = i;
-        event->count = append->count;
-    }
-}
-
-/* Check what each append expects, number those that may go. */
-static enum cairn_rc check(struct cairn_store *store, uint16_t partition,
-                           struct cairn_append *appends, size_t count, size_t *ret_accepted,
-                           struct cairn_err *err)
-{
-    struct cairn_store_part *part = &store->parts[partition];
-    size_t accepted = 0;
-    part->round++;
-    for (size_t i = 0; i < count; i++) {
-        struct cairn_append *append = &appends[i];
-        assert(append->count > 0 && append->count <= CAIRN_EVENTS_PER_COMMAND_MAX);
-        assert(append->expected >= CAIRN_EXPECT_ANY);
-        assert(cairn_store_partition_of(store, append->stream) == partition);
-        struct cairn_pending *pending = pending_of(part, append->stream);
-        if (pending->round != part->round) {
-            uint64_t head = 0;
-            enum cairn_rc rc = cairn_index_head(store->index, append->stream, &head, err);
-            if (rc != CAIRN_OK) {
-                return rc;
-            }
-            *pending = (struct cairn_pending){part->round, append->stream, head};
-        }
-        if (!holds(append->expected, pending->version)) {
-            append->rc = CAIRN_ECONFLICT;
-            append->actual_version = pending->version;
-            continue;
-        }
-        number(append, pending->version);
-        pending->version += append->count;
-        append->rc = CAIRN_OK;
-        append->actual_version = pending->version;
-        part->accepted[accepted++] = append;
-    }
-    *ret_accepted = accepted;
-    return CAIRN_OK;
-}
-
-static enum cairn_rc commit(struct cairn_store *store, uint16_t partition, size_t count,
-                            struct cairn_err *err)
-{
-    struct cairn_store_part *part = &store->parts[partition];
-    struct cairn_backend *backend = store->backend;
-    struct cairn_err why = {.rc = CAIRN_OK};
-    struct cairn_commit commit = {.partition = partition,
-                                  .appends = part->accepted,
-                                  .count = count,
-                                  .time_us = cairn_clock_now_us(store->clock),
-                                  .locators = part->locators};
-    int64_t start_ns = cairn_clock_monotonic_ns(store->clock);
-    enum cairn_rc rc = backend->ops->commit(backend, &commit, &why);
-    if (rc != CAIRN_OK) {
-        if (commit.stop) {
-            stop(store, &why);
-        }
-        if (err != NULL) {
-            *err = why;
-        }
-        return rc;
-    }
-    cairn_metric_observe_ns(store->metric_commit_seconds,
-                            cairn_clock_monotonic_ns(store->clock) - start_ns);
-    for (size_t i = 0; i < count; i++) {
-        const struct cairn_append *append = part->accepted[i];
-        part->entries[i] = (struct cairn_index_entry){.stream = append->stream,
-                                                      .key = append->events[0].key,
-                                                      .first_version = append->events[0].version,
-                                                      .locator = part->locators[i],
-                                                      .count = append->count};
-    }
-    struct cairn_index_group group = {
-        .partition = partition,
-        .entries = part->entries,
-        .count = count,
-        .start = {part->accepted[0]->events[0].offset - 1, commit.start},
-        .end = {commit.end, commit.resume}};
-    /* The index first: who sees the log's end finds its streams there. */
-    cairn_index_apply(store->index, &group);
-    backend->ops->publish(backend, partition, commit.end);
-    cairn_metric_inc(store->metric_groups, 1);
-    cairn_metric_inc(store->metric_events, commit.end - group.start.offset);
-    return CAIRN_OK;
-}
-
-enum cairn_rc cairn_store_append(struct cairn_store *store, uint16_t partition,
-                                 struct cairn_append *appends, size_t count, struct cairn_err *err)
-{
-    assert(store->writer && partition < store->partitions);
-    assert(count > 0 && count <= CAIRN_GROUP_APPENDS_MAX);
-    if (atomic_load(&store->stopped)) {
-        struct cairn_err why = {.rc = CAIRN_OK};
-        (void)cairn_store_stopped(store, &why);
-        return CAIRN_FAIL(err, CAIRN_ESTOPPED, "the log takes no more since: %.300s", why.text);
-    }
-    size_t accepted = 0;
-    enum cairn_rc rc = make_room(&store->parts[partition], count, err);
-    if (rc == CAIRN_OK) {
-        rc = check(store, partition, appends, count, &accepted, err);
-    }
-    if (rc != CAIRN_OK || accepted == 0) {
-        return rc;
-    }
-    rc = cairn_index_reserve(store->index, accepted, err);
-    if (rc != CAIRN_OK) {
-        return rc;
-    }
-    rc = commit(store, partition, accepted, err);
-    if (rc != CAIRN_OK) {
-        cairn_index_release(store->index, accepted);
-    }
-    return rc;
 }
 
 enum cairn_rc cairn_store_end(struct cairn_store *store, struct cairn_position *ret_end,

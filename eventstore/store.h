@@ -64,17 +64,25 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_store_open(const struct cairn_store_options
 /* Flushes the index. No other call may be under way. Accepts NULL. */
 void cairn_store_close(struct cairn_store *store);
 
-uint16_t cairn_store_partitions(const struct cairn_store *store);
-/* Where a stream's events go: murmur2(aggregate id) % partitions, as Kafka's default partitioner
- * would. */
-uint16_t cairn_store_partition_of(const struct cairn_store *store, struct cairn_slice stream);
+/* Of a stream that has no place in the log: its aggregate is none of the log's. */
+#define CAIRN_PARTITION_NONE UINT16_MAX
 
-/* Append a group to one partition; every stream must belong to it. Appends are checked and numbered
- * in order, those that conflict are left out (their rc says so) and the others commit together with
- * one sync. errors: for the group as a whole, and then nothing of it is in the log: ESTOPPED (the
- * store has failed before; err says why), EFULL, EIO, ETOOBIG; or EUNKNOWN: it may or may not be.
- * thread: one caller at a time for each partition. Blocks on disk. */
-CAIRN_MUST_CHECK enum cairn_rc cairn_store_append(struct cairn_store *store, uint16_t partition,
+uint16_t cairn_store_partitions(const struct cairn_store *store);
+/* Where a stream's events go. On the embedded log: murmur2(aggregate id) % partitions, as Kafka's
+ * default partitioner would. CAIRN_PARTITION_NONE. */
+uint16_t cairn_store_partition_of(const struct cairn_store *store, struct cairn_slice stream);
+/* A lane is the partitions whose appends commit together: murmur2(aggregate id) % lanes names a
+ * stream's. The embedded log has a lane for each partition. */
+uint16_t cairn_store_lanes(const struct cairn_store *store);
+uint16_t cairn_store_lane_of(const struct cairn_store *store, struct cairn_slice stream);
+
+/* Append a group to the partitions of one lane; every stream must belong to it. Appends are checked
+ * and numbered in order, those that conflict are left out (their rc says so) and the others commit
+ * together. errors: for the group as a whole, and then nothing of it is in the log: ESTOPPED (the
+ * store has failed before; err says why), ENOAGGREGATE (a stream has no place), EFULL, EIO,
+ * ETOOBIG; or EUNKNOWN: it may or may not be. thread: one caller at a time for each lane. Blocks on
+ * disk. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_store_append(struct cairn_store *store, uint16_t lane,
                                                   struct cairn_append *appends, size_t count,
                                                   struct cairn_err *err);
 /* Why the store does not accept appends: false while it does; else ret_err (may be NULL) is filled.

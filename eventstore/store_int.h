@@ -12,14 +12,17 @@ struct cairn_pending {
     uint64_t round; /* of the group it belongs to; others are free */
     struct cairn_slice stream;
     uint64_t version; /* after the appends so far */
+    uint16_t partition;
 };
 
-/* What one partition's appends need; its caller's alone. */
-struct cairn_store_part {
+/* What the appends of one lane need; its caller's alone. */
+struct cairn_store_lane {
     struct cairn_append **accepted;
+    uint16_t *partitions; /* where each goes */
     uint64_t *locators;
     struct cairn_index_entry *entries;
-    size_t cap; /* of the three */
+    size_t cap;                      /* of the four */
+    struct cairn_commit_part *parts; /* one for each partition of the lane */
     struct cairn_pending *pending;
     size_t pending_cap; /* power of two, at least twice the group */
     uint64_t round;
@@ -28,7 +31,8 @@ struct cairn_store_part {
 struct cairn_store {
     struct cairn_backend *backend;
     struct cairn_index *index;
-    struct cairn_store_part *parts; /* of a writer */
+    struct cairn_store_lane *lanes; /* lane_count */
+    uint16_t lane_count;
     uint16_t partitions;
     bool writer;
     int64_t opened_us;
@@ -48,6 +52,19 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_store_open_on(const struct cairn_store_opti
                                                    struct cairn_backend *backend,
                                                    struct cairn_store **ret_store,
                                                    struct cairn_err *err);
+
+/* Take no more appends, for that reason. The first one counts. thread: any. */
+void cairn_store_stop(struct cairn_store *store, const struct cairn_err *why);
+
+/* store_append.c: room for count appends to `parts` partitions. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_store_lane_reserve(struct cairn_store_lane *lane, size_t count,
+                                                        size_t parts, struct cairn_err *err);
+void cairn_store_lane_fini(struct cairn_store_lane *lane);
+/* The place of a stream among those that the group has met; another round's: free. */
+struct cairn_pending *cairn_store_pending(struct cairn_store_lane *lane, struct cairn_slice stream);
+/* Take what a commit put into one partition into the index, which has room. Returns its events. */
+uint64_t cairn_store_apply(struct cairn_store *store, struct cairn_store_lane *lane,
+                           const struct cairn_commit *commit, const struct cairn_commit_part *part);
 
 /* store_follow.c: read the log into the index up to its end. progress: write lines about it. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_store_follow(struct cairn_store *store, bool progress,

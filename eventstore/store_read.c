@@ -60,6 +60,12 @@ static enum cairn_rc add_row(struct page *page, const struct cairn_index_row *ro
 {
     struct cairn_store *store = page->store;
     uint16_t partition = cairn_store_partition_of(store, page->stream);
+    if (partition == CAIRN_PARTITION_NONE) {
+        return CAIRN_FAIL(err, CAIRN_ECORRUPT,
+                          "the index has events of %.*s, which has no place in the log; delete the "
+                          "index",
+                          CAIRN_SLICE_ARG(page->stream));
+    }
     struct cairn_event *events =
         cairn_arena_alloc(page->arena, (size_t)row->count * sizeof(*events));
     if (events == NULL) {

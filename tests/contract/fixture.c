@@ -68,8 +68,8 @@ enum cairn_rc fixture_put(struct fixture *fixture, struct cairn_store *store, co
                           int64_t expected, uint16_t count, const char *key, struct cairn_err *err)
 {
     struct cairn_append append = fixture_append(fixture, stream, expected, count, key);
-    uint16_t partition = cairn_store_partition_of(store, append.stream);
-    enum cairn_rc rc = cairn_store_append(store, partition, &append, 1, err);
+    uint16_t lane = cairn_store_lane_of(store, append.stream);
+    enum cairn_rc rc = cairn_store_append(store, lane, &append, 1, err);
     return rc == CAIRN_OK ? append.rc : rc;
 }
 

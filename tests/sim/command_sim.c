@@ -206,7 +206,7 @@ static uint16_t lane_of(const struct sim *sim, const struct cairn_sim_deed *deed
 {
     char stream[24];
     (void)snprintf(stream, sizeof(stream), "account-%u", deed->account);
-    return cairn_store_partition_of(sim->store, cairn_slice_str(stream));
+    return cairn_store_lane_of(sim->store, cairn_slice_str(stream));
 }
 
 static void begin_job(struct job *job, uint16_t partition)

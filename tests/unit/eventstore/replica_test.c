@@ -114,6 +114,7 @@ static enum cairn_rc append(struct world *world, uint16_t partition, uint64_t so
     struct cairn_append append = {.events = events, .count = EVENTS};
     struct cairn_append *appends[] = {&append};
     uint64_t locator = 0;
+    struct cairn_commit_part part;
     int size = snprintf(stream, sizeof(stream), "account-%u", (unsigned)partition);
     append.stream = cairn_slice_of(stream, (size_t)size);
     for (uint16_t i = 0; i < EVENTS; i++) {
@@ -126,14 +127,19 @@ static enum cairn_rc append(struct world *world, uint16_t partition, uint64_t so
         events[i].index = i;
         events[i].count = EVENTS;
     }
-    struct cairn_commit commit = {
-        .partition = partition, .appends = appends, .count = 1, .locators = &locator};
+    struct cairn_commit commit = {.lane = partition % LANES,
+                                  .appends = appends,
+                                  .partitions = &partition,
+                                  .count = 1,
+                                  .locators = &locator,
+                                  .parts = &part};
     enum cairn_rc rc = cairn_replica_append(world->backend, &commit, source, err);
     if (rc == CAIRN_OK) {
         world->versions[partition] += EVENTS;
-        world->backend->ops->publish(world->backend, partition, commit.end);
+        assert_int_equal(part.partition, partition);
+        world->backend->ops->publish(world->backend, partition, part.end);
         if (ret_end != NULL) {
-            *ret_end = (struct cairn_resume){commit.end, commit.resume};
+            *ret_end = (struct cairn_resume){part.end, part.resume};
         }
     }
     return rc;

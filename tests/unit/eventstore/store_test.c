@@ -76,8 +76,8 @@ static enum cairn_rc append(struct world *world, unsigned i, struct cairn_err *e
                                   .expected = CAIRN_EXPECT_ANY,
                                   .events = events,
                                   .count = EVENTS};
-    uint16_t partition = cairn_store_partition_of(world->store, append.stream);
-    return cairn_store_append(world->store, partition, &append, 1, err);
+    uint16_t lane = cairn_store_lane_of(world->store, append.stream);
+    return cairn_store_append(world->store, lane, &append, 1, err);
 }
 
 /* A stream holds the events of the commands that were accepted, whole and in order. */
