@@ -82,7 +82,7 @@ void cairn_forward_free(struct cairn_forward *forward)
 
 uint16_t cairn_forward_lanes(const struct cairn_forward *forward)
 {
-    return cairn_store_partitions(forward->options.store);
+    return cairn_store_lanes(forward->options.store);
 }
 
 uint16_t cairn_forward_lane(const struct cairn_forward *forward, struct cairn_slice aggregate,
@@ -94,8 +94,8 @@ uint16_t cairn_forward_lane(const struct cairn_forward *forward, struct cairn_sl
     memcpy(name, aggregate.data, aggregate.size);
     name[aggregate.size] = '-';
     memcpy(name + aggregate.size + 1, id.data, id.size);
-    return cairn_store_partition_of(forward->options.store,
-                                    cairn_slice_of(name, aggregate.size + 1 + id.size));
+    return cairn_store_lane_of(forward->options.store,
+                               cairn_slice_of(name, aggregate.size + 1 + id.size));
 }
 
 void cairn_forward_owner(const struct cairn_forward *forward, uint16_t lane,

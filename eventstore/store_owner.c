@@ -6,7 +6,7 @@
 
 void cairn_store_owner(struct cairn_store *store, uint16_t lane, struct cairn_owner *ret_owner)
 {
-    assert(lane < store->partitions);
+    assert(lane < cairn_store_lanes(store));
     if (store->backend->ops->owner != NULL) {
         store->backend->ops->owner(store->backend, lane, ret_owner);
         return;

@@ -7,7 +7,14 @@
 
 #include "tests/support/http_peer.h"
 
-enum trap_answer { TRAP_CLOSES, TRAP_SAYS_HTML, TRAP_SAYS_GATEWAY, TRAP_SAYS_NO_OWNER };
+enum trap_answer {
+    TRAP_CLOSES,
+    TRAP_SAYS_HTML,
+    TRAP_SAYS_GATEWAY,
+    TRAP_SAYS_ONE_OF_MANY, /* a msgpack array of one answer */
+    TRAP_SAYS_NO_OWNER,
+    TRAP_SAYS_OVERLOADED
+};
 
 struct trap {
     enum trap_answer answer;
@@ -23,6 +30,12 @@ static const char *const trap_answers[] = {
                        "Connection: close\r\n\r\nhi",
     [TRAP_SAYS_GATEWAY] = "HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/plain\r\n"
                           "Content-Length: 2\r\nConnection: close\r\n\r\nno",
+    [TRAP_SAYS_ONE_OF_MANY] = "HTTP/1.1 200 OK\r\nContent-Type: application/msgpack\r\n"
+                              "Content-Length: 2\r\nConnection: close\r\n\r\n\x91\x80",
+    [TRAP_SAYS_OVERLOADED] = "HTTP/1.1 503 Service Unavailable\r\n"
+                             "Content-Type: application/problem+json\r\n"
+                             "Content-Length: 44\r\nConnection: close\r\n\r\n"
+                             "{\"type\":\"/problems/overloaded\",\"status\":503}",
     [TRAP_SAYS_NO_OWNER] = "HTTP/1.1 503 Service Unavailable\r\n"
                            "Content-Type: application/problem+json\r\nRetry-After: 1\r\n"
                            "Content-Length: 42\r\nConnection: close\r\n\r\n"

@@ -177,8 +177,7 @@ static inline void id_in_lane(const struct stage *stage, int lane, unsigned n, c
     for (unsigned i = 0;; i++) {
         (void)snprintf(out, 16, "a%u", i);
         (void)snprintf(stream, sizeof(stream), "account-%s", out);
-        if (cairn_store_partition_of(stage->nodes[0].world.store, cairn_slice_str(stream)) ==
-            lane) {
+        if (cairn_store_lane_of(stage->nodes[0].world.store, cairn_slice_str(stream)) == lane) {
             if (found == n) {
                 return;
             }

@@ -78,6 +78,7 @@ static void a_process_lists_what_it_serves_and_no_more(void **state)
     book_open(&book, CAIRN_OPENAPI_QUERY);
     const struct cairn_value *paths = cairn_value_at(&book.document, "paths");
     assert_null(cairn_value_at(paths, "/commands"));
+    assert_null(cairn_value_at(paths, "/partitions"));
     assert_null(cairn_value_at(paths, "/commands/account/{id}/Open"));
     assert_non_null(cairn_value_at(paths, "/views/{view}"));
     assert_non_null(cairn_value_at(paths, "/health/live"));
@@ -85,6 +86,7 @@ static void a_process_lists_what_it_serves_and_no_more(void **state)
     book_open(&book, CAIRN_OPENAPI_COMMAND);
     paths = cairn_value_at(&book.document, "paths");
     assert_non_null(cairn_value_at(paths, "/commands"));
+    assert_non_null(FOLLOW(paths, "/partitions", "get", "responses"));
     assert_non_null(cairn_value_at(paths, "/commands/account/{id}/Open"));
     assert_null(cairn_value_at(paths, "/views/{view}"));
     assert_null(FOLLOW(paths, "/metrics", "get", "x-role"));
