@@ -319,12 +319,10 @@ enum cairn_ownership_wish cairn_ownership_wish(struct cairn_ownership *ownership
     if (wish == CAIRN_WISH_CLAIM) {
         term++;
         deed->asked_term = term;
-    } else if (wish == CAIRN_WISH_SERVE) {
-        deed->served = true;
-    } else {
-        deed->wish = wish;
-        deed->wish_term = term;
+        ownership->dirty = true;
     }
+    deed->wish = wish;
+    deed->wish_term = term;
     if (wish == CAIRN_WISH_RELEASE) {
         deed->released = false;
         deed->release_term = term;
@@ -346,17 +344,25 @@ void cairn_ownership_done(struct cairn_ownership *ownership, uint16_t lane,
 {
     assert(ownership != NULL && lane < ownership->lane_count);
     struct cairn_ownership_deed *deed = &ownership->deeds[lane];
-    if (wish == CAIRN_WISH_CLAIM || wish == CAIRN_WISH_SERVE) {
-        return; /* what the log says of it counts */
-    }
     assert(wish != CAIRN_WISH_NOTHING && deed->wish == wish);
     deed->wish = CAIRN_WISH_NOTHING;
-    if (wish == CAIRN_WISH_TAKE) {
+    switch (wish) {
+    case CAIRN_WISH_TAKE:
         deed->taken_term = deed->wish_term;
-        deed->served = false;
-    } else {
+        break;
+    case CAIRN_WISH_SERVE:
+        deed->served = true;
+        break;
+    case CAIRN_WISH_RELEASE:
+        deed->released = true;
         let_go(deed);
-        deed->released = wish == CAIRN_WISH_RELEASE;
+        break;
+    case CAIRN_WISH_STOP:
+        let_go(deed);
+        break;
+    case CAIRN_WISH_CLAIM: /* what the log says of it counts */
+    case CAIRN_WISH_NOTHING:
+        break;
     }
 }
 
@@ -365,13 +371,12 @@ void cairn_ownership_failed(struct cairn_ownership *ownership, uint16_t lane,
 {
     assert(ownership != NULL && lane < ownership->lane_count);
     struct cairn_ownership_deed *deed = &ownership->deeds[lane];
+    assert(wish != CAIRN_WISH_NOTHING && deed->wish == wish);
+    deed->wish = CAIRN_WISH_NOTHING;
     if (wish == CAIRN_WISH_CLAIM) {
         deed->asked_term = 0;
-        return;
-    }
-    assert(wish != CAIRN_WISH_NOTHING && wish != CAIRN_WISH_SERVE && deed->wish == wish);
-    deed->wish = CAIRN_WISH_NOTHING;
-    if (wish != CAIRN_WISH_STOP) {
+        ownership->dirty = true;
+    } else if (wish == CAIRN_WISH_TAKE || wish == CAIRN_WISH_RELEASE) {
         let_go(deed);
     }
 }

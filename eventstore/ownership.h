@@ -60,7 +60,7 @@ void cairn_ownership_free(struct cairn_ownership *ownership);
 void cairn_ownership_read(struct cairn_ownership *ownership,
                           const struct cairn_control_record *record);
 /* What to do about a lane now; ret_term is set unless NOTHING. Each wish is given once, then _done
- * or _failed answers it; SERVE needs no answer. Until then there is no other for that lane. */
+ * or _failed answers it; until then there is no other for that lane. */
 enum cairn_ownership_wish cairn_ownership_wish(struct cairn_ownership *ownership, uint16_t lane,
                                                uint64_t *ret_term);
 /* It is carried out: the record, if there is one, is in the log. */

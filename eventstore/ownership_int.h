@@ -35,12 +35,12 @@ struct cairn_ownership_lane {
 
 /* What this node does about a lane. Terms: 0: none. */
 struct cairn_ownership_deed {
-    enum cairn_ownership_wish wish; /* given and not answered; never CLAIM nor SERVE */
+    enum cairn_ownership_wish wish; /* given and not answered */
     uint64_t wish_term;
     uint64_t asked_term;   /* of the last claim that was wished for */
     uint64_t taken_term;   /* the term for which TAKE was done */
     uint64_t release_term; /* the term that RELEASE was wished for */
-    bool served;           /* SERVE was given for taken_term */
+    bool served;           /* SERVE was done for taken_term */
     bool released;         /* RELEASE was done for release_term */
 };
 
@@ -65,7 +65,7 @@ struct cairn_ownership {
 bool cairn_ownership_live(const struct cairn_ownership *ownership, int node);
 /* The node that holds the lane: claimed or owned by the present run of a live node; or NOBODY. */
 int cairn_ownership_holder(const struct cairn_ownership *ownership, uint16_t lane);
-/* Work out named and give_up. Depends on nothing but what was read and on deeds' releases. */
+/* Work out named and give_up, from what was read and from claims and releases under way. */
 void cairn_ownership_share(struct cairn_ownership *ownership);
 
 #endif

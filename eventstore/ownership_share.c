@@ -58,13 +58,22 @@ static struct share *find_fewest(struct shares *shares)
     return fewest;
 }
 
+/* Who has the lane, as far as shares go: a claim of this node's that is under way counts as its
+ * own, so that it does not claim another lane for the same place in its share. */
+static int find_bearer(const struct cairn_ownership *ownership, uint16_t lane)
+{
+    int holder = cairn_ownership_holder(ownership, lane);
+    bool asked = ownership->deeds[lane].asked_term > ownership->lanes[lane].term;
+    return holder == CAIRN_OWNERSHIP_NOBODY && asked ? ownership->self : holder;
+}
+
 /* Who had the lane and has started again is the first to claim it, else who has the fewest. */
 static void name_claimants(struct cairn_ownership *ownership, struct shares *shares)
 {
     for (uint16_t i = 0; i < ownership->lane_count; i++) {
         const struct cairn_ownership_lane *lane = &ownership->lanes[i];
         ownership->named[i] = CAIRN_OWNERSHIP_NOBODY;
-        if (cairn_ownership_holder(ownership, i) != CAIRN_OWNERSHIP_NOBODY) {
+        if (find_bearer(ownership, i) != CAIRN_OWNERSHIP_NOBODY) {
             continue;
         }
         struct share *share = lane->state == CAIRN_LANE_FREE ? NULL : find(shares, lane->author);
@@ -119,7 +128,7 @@ void cairn_ownership_share(struct cairn_ownership *ownership)
     collect(ownership, &shares);
     for (uint16_t i = 0; i < ownership->lane_count; i++) {
         ownership->give_up[i] = false;
-        struct share *share = find(&shares, cairn_ownership_holder(ownership, i));
+        struct share *share = find(&shares, find_bearer(ownership, i));
         if (share != NULL) {
             share->count++;
         }
