@@ -153,19 +153,21 @@ static enum cairn_rc take_error(rd_kafka_error_t *error, const char *what, struc
     return rc;
 }
 
-static enum cairn_rc produce(rd_kafka_t *rk, const char *topic, struct cairn_slice value,
+/* Copies the value. */
+static enum cairn_rc produce(rd_kafka_t *rk, const char *topic, const struct cairn_buf *value,
                              struct cairn_err *err)
 {
     static const char key[] = CAIRN_KAFKA_DESCRIPTION_KEY;
-    /* librdkafka takes what is not const and, with COPY, does not touch it. */
-    union {
-        const char *given;
-        void *taken;
-    } payload = {.given = value.data};
-    rd_kafka_resp_err_t code = rd_kafka_producev(
-        rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(0),
-        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(key, sizeof(key) - 1),
-        RD_KAFKA_V_VALUE(payload.taken, value.size), RD_KAFKA_V_END);
+    rd_kafka_topic_t *handle = rd_kafka_topic_new(rk, topic, NULL);
+    int failed = -1;
+    if (handle != NULL) {
+        failed = rd_kafka_produce(handle, 0, RD_KAFKA_MSG_F_COPY, value->data, value->size, key,
+                                  sizeof(key) - 1, NULL);
+    }
+    rd_kafka_resp_err_t code = failed == 0 ? RD_KAFKA_RESP_ERR_NO_ERROR : rd_kafka_last_error();
+    if (handle != NULL) {
+        rd_kafka_topic_destroy(handle);
+    }
     return code == RD_KAFKA_RESP_ERR_NO_ERROR
                ? CAIRN_OK
                : CAIRN_FAIL(err, cairn_kafka_rc((int)code), "%s", rd_kafka_err2str(code));
@@ -180,7 +182,7 @@ static enum cairn_rc write_layout(rd_kafka_t *rk, const char *topic,
     rc = rc == CAIRN_OK ? CAIRN_OK : CAIRN_FAIL(err, rc, "the description of the log");
     rc = rc == CAIRN_OK ? learn_leader(rk, topic, timeout_ms, err) : rc;
     rc = rc == CAIRN_OK ? take_error(rd_kafka_begin_transaction(rk), "begin", err) : rc;
-    rc = rc == CAIRN_OK ? produce(rk, topic, cairn_buf_slice(&value), err) : rc;
+    rc = rc == CAIRN_OK ? produce(rk, topic, &value, err) : rc;
     rc = rc == CAIRN_OK ? take_error(rd_kafka_commit_transaction(rk, timeout_ms), "commit", err)
                         : rc;
     cairn_buf_fini(&value);

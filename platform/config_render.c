@@ -53,6 +53,7 @@ static const char *type_name(enum cairn_config_type type)
         [CAIRN_CONFIG_TEXT] = "text",          [CAIRN_CONFIG_UINT] = "number",
         [CAIRN_CONFIG_BYTES] = "size",         [CAIRN_CONFIG_DURATION] = "time",
         [CAIRN_CONFIG_BOOL] = "true or false", [CAIRN_CONFIG_CHOICE] = "choice",
+        [CAIRN_CONFIG_LIST] = "list",
     };
     assert((size_t)type < sizeof(names) / sizeof(names[0]));
     return names[type];
@@ -290,14 +291,33 @@ static struct span named_password(struct cairn_slice text)
     return at == text.size ? (struct span){0, 0} : (struct span){at + sizeof(name) - 1, text.size};
 }
 
-static void put_value(struct writer *writer, const struct cairn_config_row *row, const char *text)
+/* Does the name of an item "sasl.password=..." say that its value is nobody's business? */
+static bool is_secret_item(struct cairn_slice name)
+{
+    static const char *const words[] = {"password", "secret", "key.pem", "oauthbearer"};
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (find_text(name, words[i]) < name.size) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void put_value(struct writer *writer, const struct cairn_config_row *row,
+                      struct cairn_slice value)
 {
     static const char stars[] = "********";
     if (ends(row->name, "-secret") || ends(row->name, "-password")) {
         put_str(writer, stars);
         return;
     }
-    struct cairn_slice value = cairn_slice_str(text);
+    size_t name_size = cairn_slice_find(value, '=');
+    if (row->type == CAIRN_CONFIG_LIST && is_secret_item(cairn_slice_of(value.data, name_size))) {
+        put(writer, cairn_slice_of(value.data, name_size));
+        put_str(writer, "=");
+        put_str(writer, stars);
+        return;
+    }
     struct span uri = uri_password(value);
     struct span named = named_password(value);
     size_t at = 0;
@@ -314,8 +334,9 @@ static void put_value(struct writer *writer, const struct cairn_config_row *row,
     put(writer, cairn_slice_of(value.data + at, value.size - at));
 }
 
-static void put_setting(struct writer *writer, const struct cairn_config_row *row,
-                        const struct cairn_config_value *value)
+/* A line as a file of settings may hold it. */
+static void put_line(struct writer *writer, const struct cairn_config_row *row,
+                     const struct cairn_config_value *value, struct cairn_slice text)
 {
     static const char *const sources[] = {
         [CAIRN_FROM_DEFAULT] = "the default",
@@ -323,18 +344,32 @@ static void put_setting(struct writer *writer, const struct cairn_config_row *ro
         [CAIRN_FROM_ENVIRONMENT] = "the environment ",
         [CAIRN_FROM_FLAG] = "the flag ",
     };
-    put_str(writer, value->text == NULL ? "# " : "");
     put_str(writer, row->name);
-    if (value->text == NULL) {
-        put_str(writer, " is not set\n");
-        return;
-    }
     put_str(writer, " = ");
-    put_value(writer, row, value->text);
+    put_value(writer, row, text);
     put_str(writer, "   # from ");
     put_str(writer, sources[value->source]);
     put_str(writer, value->origin == NULL ? "" : value->origin);
     put_str(writer, "\n");
+}
+
+static void put_setting(struct writer *writer, const struct cairn_config_row *row,
+                        const struct cairn_config_value *value)
+{
+    if (value->text == NULL) {
+        put_str(writer, "# ");
+        put_str(writer, row->name);
+        put_str(writer, " is not set\n");
+        return;
+    }
+    struct cairn_slice rest = cairn_slice_str(value->text);
+    size_t size = row->type == CAIRN_CONFIG_LIST ? cairn_slice_find(rest, '\n') : rest.size;
+    put_line(writer, row, value, cairn_slice_of(rest.data, size));
+    while (size < rest.size) { /* the further items of a list */
+        rest = cairn_slice_of(rest.data + size + 1, rest.size - size - 1);
+        size = cairn_slice_find(rest, '\n');
+        put_line(writer, row, value, cairn_slice_of(rest.data, size));
+    }
 }
 
 enum cairn_rc cairn_config_print(const struct cairn_config *config, struct cairn_buf *out)

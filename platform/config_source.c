@@ -13,6 +13,39 @@
 /* The row that names the file, where the table has one. */
 #define FILE_ROW "config"
 
+static bool has_control(struct cairn_slice text, bool lines)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        unsigned char byte = (unsigned char)text.data[i];
+        if ((byte < 0x20 || byte == 0x7f) && !(lines && byte == '\n')) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The text of a value, NUL-ended: behind what the same source has said of a list. ENOMEM. */
+static enum cairn_rc copy_text(struct cairn_config *config, const struct cairn_config_row *row,
+                               enum cairn_config_source source, struct cairn_slice text,
+                               struct cairn_slice *ret_copy)
+{
+    const struct cairn_config_value *known = &config->values[row - config->rows];
+    if (row->type != CAIRN_CONFIG_LIST || known->source != source || known->text == NULL) {
+        return cairn_arena_copy(&config->arena, text, ret_copy);
+    }
+    size_t before = strlen(known->text);
+    char *joined = cairn_arena_alloc(&config->arena, before + 1 + text.size + 1);
+    if (joined == NULL) {
+        return CAIRN_ENOMEM;
+    }
+    memcpy(joined, known->text, before);
+    joined[before] = '\n';
+    memcpy(joined + before + 1, text.data, text.size);
+    joined[before + 1 + text.size] = '\0';
+    *ret_copy = cairn_slice_of(joined, before + 1 + text.size);
+    return CAIRN_OK;
+}
+
 /* A value in its place in the order of trust. place names it in an error, origin is kept. */
 static enum cairn_rc put(struct cairn_config *config, const struct cairn_config_row *row,
                          enum cairn_config_source source, const char *place,
@@ -20,15 +53,12 @@ static enum cairn_rc put(struct cairn_config *config, const struct cairn_config_
 {
     struct cairn_slice copy = CAIRN_SLICE_NONE;
     struct cairn_slice origin = CAIRN_SLICE_NONE;
-    if (cairn_arena_copy(&config->arena, text, &copy) != CAIRN_OK ||
+    if (copy_text(config, row, source, text, &copy) != CAIRN_OK ||
         cairn_arena_copy(&config->arena, cairn_slice_str(place), &origin) != CAIRN_OK) {
         return CAIRN_FAIL(err, CAIRN_ENOMEM, "%s: the configuration is too large", place);
     }
-    for (size_t i = 0; i < text.size; i++) {
-        unsigned char byte = (unsigned char)text.data[i];
-        if (byte < 0x20 || byte == 0x7f) {
-            return CAIRN_FAIL(err, CAIRN_EINVAL, "%s holds a control character", place);
-        }
+    if (has_control(text, row->type == CAIRN_CONFIG_LIST)) {
+        return CAIRN_FAIL(err, CAIRN_EINVAL, "%s holds a control character", place);
     }
     uint64_t number = 0;
     enum cairn_rc rc = cairn_config_read_value(row, place, copy.data, &number, err);
@@ -44,7 +74,9 @@ static enum cairn_rc apply_defaults(struct cairn_config *config, struct cairn_er
     for (size_t i = 0; i < config->row_count; i++) {
         const struct cairn_config_row *row = &config->rows[i];
         assert(strlen(row->name) <= CAIRN_CONFIG_NAME_MAX);
-        assert(row->fallback != NULL || row->type == CAIRN_CONFIG_TEXT);
+        assert(row->fallback != NULL || row->type == CAIRN_CONFIG_TEXT ||
+               row->type == CAIRN_CONFIG_LIST);
+        assert(row->fallback == NULL || row->type != CAIRN_CONFIG_LIST);
         struct cairn_config_value *value = &config->values[i];
         *value = (struct cairn_config_value){.text = row->fallback, .source = CAIRN_FROM_DEFAULT};
         if (row->fallback == NULL) {
@@ -253,7 +285,7 @@ static enum cairn_rc read_line(struct cairn_config *config, const char *path, si
         return CAIRN_FAIL(err, CAIRN_EINVAL, "%sa file cannot name another one", place);
     }
     const struct cairn_config_value *known = &config->values[row - config->rows];
-    if (known->source == CAIRN_FROM_FILE) {
+    if (known->source == CAIRN_FROM_FILE && row->type != CAIRN_CONFIG_LIST) {
         return CAIRN_FAIL(err, CAIRN_EINVAL, "%s%s is said twice, first at %s", place, row->name,
                           known->origin);
     }
@@ -320,8 +352,10 @@ enum cairn_rc cairn_config_apply(struct cairn_config *config,
     if (rc != CAIRN_OK || path == NULL) {
         return rc;
     }
+    /* From the start, or lists would hold twice what was read to get here. */
     config->operand_count = 0;
-    rc = apply_file(config, path, err);
+    rc = apply_defaults(config, err);
+    rc = rc == CAIRN_OK ? apply_file(config, path, err) : rc;
     if (rc == CAIRN_OK) {
         rc = apply_environment(config, input->envp, err);
     }

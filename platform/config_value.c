@@ -103,6 +103,7 @@ static enum cairn_rc refuse(const struct cairn_config_row *row, const char *plac
         return CAIRN_FAIL(err, CAIRN_EINVAL, "%s takes one of %s, not \"%.64s\"", place,
                           row->choices, text);
     case CAIRN_CONFIG_TEXT:
+    case CAIRN_CONFIG_LIST:
         break;
     }
     return CAIRN_FAIL(err, CAIRN_EINVAL, "%s takes a text", place);
@@ -117,6 +118,7 @@ enum cairn_rc cairn_config_read_value(const struct cairn_config_row *row, const 
     bool known = true;
     switch (row->type) {
     case CAIRN_CONFIG_TEXT:
+    case CAIRN_CONFIG_LIST:
         break;
     case CAIRN_CONFIG_BOOL:
         known = read_bool(slice, &number);

@@ -41,7 +41,7 @@ enum cairn_rc cairn_help_overview(struct cairn_buf *out)
                                   "Event sourcing and CQRS from one domain folder.\n\n");
     for (int i = 0; rc == CAIRN_OK && i < CAIRN_VERB_COUNT; i++) {
         const struct cairn_verb_info *info = cairn_verb_info((enum cairn_verb)i);
-        rc = cairn_buf_printf(out, "  %-9s %-12s %s\n", info->name, info->operands, info->text);
+        rc = cairn_buf_printf(out, "  %-9s %-13s %s\n", info->name, info->operands, info->text);
     }
     if (rc == CAIRN_OK) {
         rc = cairn_buf_append_str(out, "\n`cairn VERB --help` tells the flags of a verb.\n");

@@ -10,6 +10,7 @@
 #define QUERYING   (CAIRN_VERB_BIT(serve) | CAIRN_VERB_BIT(query))
 #define ON_THE_LOG                                                                                 \
     (SERVING | CAIRN_VERB_BIT(replay) | CAIRN_VERB_BIT(verify) | CAIRN_VERB_BIT(events))
+#define TOPICS    CAIRN_VERB_BIT(topics)
 #define CONFIG    CAIRN_VERB_BIT(config)
 #define EVERY     ((1u << CAIRN_VERB_COUNT) - 1u)
 #define KIB       1024u
@@ -24,10 +25,24 @@ static const struct cairn_config_row rows[] = {
      "The data folder: log, index and views. Made when it is missing."},
     {"listen", CAIRN_CONFIG_TEXT, "HOST:PORT", "127.0.0.1:8080", 0, 0, NULL, SERVING | CONFIG,
      "Where to serve HTTP. Port 0 takes a free one; the ready line says which."},
-    {"log", CAIRN_CONFIG_TEXT, "LOG", "files", 0, 0, NULL, ON_THE_LOG | CONFIG,
-     "The log: `files` keeps it under --data."},
-    {"partitions", CAIRN_CONFIG_UINT, "N", "0", 0, 256, NULL, COMMANDING | CONFIG,
-     "Partitions of a new log; 0 means 1, or what the log was made with."},
+    {"log", CAIRN_CONFIG_TEXT, "LOG", "files", 0, 0, NULL, ON_THE_LOG | TOPICS | CONFIG,
+     "The log: `files` keeps it under --data, `kafka:HOST:PORT[,HOST:PORT...]` in topics of that "
+     "Apache Kafka."},
+    {"kafka-property", CAIRN_CONFIG_LIST, "NAME=VALUE", NULL, 0, 0, NULL,
+     ON_THE_LOG | TOPICS | CONFIG,
+     "A property of librdkafka, for TLS, SASL and the like; may be repeated, and the environment "
+     "has one a line. The VALUE file:PATH is read from PATH."},
+    {"partitions", CAIRN_CONFIG_UINT, "N", "0", 0, 256, NULL, COMMANDING | TOPICS | CONFIG,
+     "Partitions of a new log, on Kafka of each topic; 0 means 1, on Kafka 4, or what the log was "
+     "made with."},
+    {"replication", CAIRN_CONFIG_UINT, "N", "0", 0, 64, NULL, COMMANDING | TOPICS | CONFIG,
+     "Replicas that each topic must have, and that a new one gets; 0 means 3, or as many as there "
+     "are brokers. Kafka only."},
+    {"transactional-ids", CAIRN_CONFIG_UINT, "N", "4", 1, 16, NULL, COMMANDING | CONFIG,
+     "Transactional ids that take turns for each partition, so that no group of commands waits for "
+     "the one before. Kafka only."},
+    {"advertise", CAIRN_CONFIG_TEXT, "URL", NULL, 0, 0, NULL, SERVING | CONFIG,
+     "Where other nodes reach this one; without it, at the address of --listen. Kafka only."},
     {"segment-size", CAIRN_CONFIG_BYTES, "BYTES", "64M", MIB, GIB, NULL, COMMANDING | CONFIG,
      "Size of a segment file of the log."},
     {"log-level", CAIRN_CONFIG_CHOICE, "LEVEL", "info", 0, 0, "debug|info|warn|error",
@@ -119,6 +134,12 @@ static const char *const abouts[CAIRN_VERB_COUNT] = {
                           "when all is well and 1 when not.",
     [CAIRN_VERB_events] =
         "Prints the events of a data folder's log, oldest first, as CloudEvents JSON.",
+    [CAIRN_VERB_topics] =
+        "ACTION is create or check. Both look at every topic that the domain's log has on the "
+        "Kafka of --log: partitions, replicas, settings, deleted records, and what the control "
+        "topic says. create makes what is missing, changes nothing that is there, and may be run "
+        "any number of times. check prints a line for each topic and for each fault what mends "
+        "it. Exits 0 when all is well and 1 when not.",
     [CAIRN_VERB_config] = "Prints every setting of `cairn serve`, its value, and where the value "
                           "came from. Takes the same flags.",
     [CAIRN_VERB_man] = "Prints the man page of a verb: `cairn man serve | man -l -`.",

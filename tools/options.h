@@ -15,6 +15,7 @@
     X(replay, "VIEW DOMAIN", "rebuilds a view beside the live one and switches")                   \
     X(verify, "DOMAIN", "checks the whole log, and the views against it")                          \
     X(events, "DOMAIN", "prints events, one CloudEvent a line")                                    \
+    X(topics, "ACTION DOMAIN", "makes the topics of a domain on Kafka, or checks them")            \
     X(config, "", "prints the configuration in force and where each value came from")              \
     X(man, "VERB", "prints the man page of a verb, as roff")                                       \
     X(version, "", "prints the version")

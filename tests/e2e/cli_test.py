@@ -12,7 +12,7 @@ import harness
 from harness import ROOT
 
 BANK = ROOT / "examples/bank"
-VERBS = ("serve", "command", "projector", "query", "check", "send", "replay", "verify", "events", "config", "man",
+VERBS = ("serve", "command", "projector", "query", "check", "send", "replay", "verify", "events", "topics", "config", "man",
          "version")
 
 

@@ -23,6 +23,7 @@ static const struct cairn_config_row rows[] = {
     {"bool", CAIRN_CONFIG_BOOL, NULL, "true", 0, 0, NULL, 1, "Yes or no."},
     {"choice", CAIRN_CONFIG_CHOICE, NULL, "a", 0, 0, "a|bc|d", 1, "One of three."},
     {"api-secret", CAIRN_CONFIG_TEXT, NULL, NULL, 0, 0, NULL, 1, "Never shown."},
+    {"list", CAIRN_CONFIG_LIST, NULL, NULL, 0, 0, NULL, 1, "Texts."},
 };
 
 static const struct cairn_config_input base = {

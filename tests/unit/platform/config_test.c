@@ -26,6 +26,7 @@ static const struct cairn_config_row rows[] = {
     {"log-level", CAIRN_CONFIG_CHOICE, NULL, "info", 0, 0, "debug|info|warn|error", BOTH,
      "The least level that is logged."},
     {"token-secret", CAIRN_CONFIG_TEXT, "TEXT", NULL, 0, 0, NULL, SERVE, "Signs tokens."},
+    {"property", CAIRN_CONFIG_LIST, "NAME=VALUE", NULL, 0, 0, NULL, SERVE, "Passed through."},
 };
 
 enum { ROW_COUNT = sizeof(rows) / sizeof(rows[0]) };
@@ -345,7 +346,8 @@ static void print_tells_each_value_and_its_source(void **state)
                    "idle-timeout = 30s   # from the default\n"
                    "fsync = false   # from the environment CAIRN_FSYNC\n"
                    "log-level = info   # from the default\n"
-                   "token-secret = ********   # from the flag --token-secret\n",
+                   "token-secret = ********   # from the flag --token-secret\n"
+                   "# property is not set\n",
                    path, path);
     assert_text(&out, wanted);
     cairn_config_free(config);
@@ -382,6 +384,58 @@ static void print_never_shows_a_password(void **state)
         cairn_buf_fini(&out);
         cairn_config_free(config);
     }
+}
+
+static void a_list_is_what_one_source_says_in_all(void **state)
+{
+    (void)state;
+    char path[64];
+    write_file(path, "property = a=1\nthreads = 9\nproperty = b=x,y\n");
+    struct cairn_config *config = parse_ok(ARGS("--config", path), NULL);
+    assert_string_equal(cairn_config_text(config, "property"), "a=1\nb=x,y");
+    assert_int_equal(cairn_config_source_of(config, "property"), CAIRN_FROM_FILE);
+    cairn_config_free(config);
+    config = parse_ok(ARGS("--config", path), ARGS("CAIRN_PROPERTY=c=2\nd=3\n"));
+    assert_string_equal(cairn_config_text(config, "property"), "c=2\nd=3\n");
+    assert_int_equal(cairn_config_source_of(config, "property"), CAIRN_FROM_ENVIRONMENT);
+    cairn_config_free(config);
+    config = parse_ok(ARGS("--property", "e=4", "--config", path, "--property=f=5"),
+                      ARGS("CAIRN_PROPERTY=c=2"));
+    assert_string_equal(cairn_config_text(config, "property"), "e=4\nf=5");
+    cairn_config_free(config);
+    write_file(path, "threads = 9\n"); /* read twice, counted once */
+    config = parse_ok(ARGS("--property", "e=4", "--config", path, "--property=f=5"), NULL);
+    assert_string_equal(cairn_config_text(config, "property"), "e=4\nf=5");
+    cairn_config_free(config);
+    config = parse_ok(NULL, NULL);
+    assert_null(cairn_config_text(config, "property"));
+    cairn_config_free(config);
+    assert_refused(ARGS("--property", "a=\x01"), NULL, "--property holds a control character");
+    assert_refused(ARGS("--data", "a\nb"), NULL, "--data holds a control character");
+    (void)unlink(path);
+}
+
+static void print_tells_a_list_item_by_item_without_secrets(void **state)
+{
+    (void)state;
+    struct cairn_config *config =
+        parse_ok(ARGS("--property", "sasl.password=s3cret", "--property", "ssl.key.pem=s3cret",
+                      "--property", "sasl.oauthbearer.config=s3cret", "--property",
+                      "my.secret.value=s3cret", "--property", "sasl.mechanisms=PLAIN"),
+                 NULL);
+    struct cairn_buf out = {.max = 4096};
+    assert_int_equal(cairn_config_print(config, &out), CAIRN_OK);
+    assert_int_equal(cairn_buf_append_byte(&out, '\0'), CAIRN_OK);
+    assert_non_null(strstr(out.data,
+                           "property = sasl.password=********   # from the flag --property\n"
+                           "property = ssl.key.pem=********   # from the flag --property\n"
+                           "property = sasl.oauthbearer.config=********   # from the flag "
+                           "--property\n"
+                           "property = my.secret.value=********   # from the flag --property\n"
+                           "property = sasl.mechanisms=PLAIN   # from the flag --property\n"));
+    assert_null(strstr(out.data, "s3"));
+    cairn_buf_fini(&out);
+    cairn_config_free(config);
 }
 
 static void help_lists_the_verbs_flags_within_80_columns(void **state)
@@ -443,7 +497,8 @@ static void a_parse_without_memory_fails_whole(void **state)
     for (int after = 0; fired; after++) {
         struct cairn_config *config = NULL;
         cairn_fault_arm(CAIRN_FAULT_MEM, after);
-        enum cairn_rc rc = parse(SERVE, ARGS("--config", path), NULL, &config, NULL);
+        enum cairn_rc rc = parse(SERVE, ARGS("--config", path, "--property=a", "--property=b"),
+                                 NULL, &config, NULL);
         fired = cairn_fault_fired(CAIRN_FAULT_MEM);
         cairn_fault_disarm();
         assert_int_equal(rc, fired ? CAIRN_ENOMEM : CAIRN_OK);
@@ -469,6 +524,8 @@ int main(void)
         cmocka_unit_test(a_faulty_file_is_refused_with_its_line),
         cmocka_unit_test(print_tells_each_value_and_its_source),
         cmocka_unit_test(print_never_shows_a_password),
+        cmocka_unit_test(a_list_is_what_one_source_says_in_all),
+        cmocka_unit_test(print_tells_a_list_item_by_item_without_secrets),
         cmocka_unit_test(help_lists_the_verbs_flags_within_80_columns),
         cmocka_unit_test(the_reference_is_a_table_of_all_rows),
         cmocka_unit_test(roff_escapes_what_roff_would_read),
