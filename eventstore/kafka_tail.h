@@ -10,8 +10,9 @@
 
 struct cairn_kafka_tail;
 
-/* One partition's next whole commands. appends[i].events carry version, index and count as the log
- * says; borrowed for the call. source: the Kafka offset to go on from behind them. */
+/* One partition's next whole commands, at least one. appends[i].events carry version, index and
+ * count as the log says; borrowed for the call. source: the Kafka offset to go on from behind them.
+ */
 struct cairn_kafka_delivery {
     uint16_t partition;
     struct cairn_append *appends;
@@ -38,19 +39,23 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_kafka_tail_new(const struct cairn_kafka_tai
 /* Ends the thread. Accepts NULL. */
 void cairn_kafka_tail_free(struct cairn_kafka_tail *tail);
 
-/* Read a partition from a Kafka offset on. It must not be read already. thread: any. */
+/* Read a partition from a Kafka offset on. It must not be read already. Does not wait. errors: why
+ * the tail has ended. thread: any. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_kafka_tail_start(struct cairn_kafka_tail *tail,
                                                       uint16_t partition, uint64_t source,
                                                       struct cairn_err *err);
-/* Read it no more; when this returns, no delivery of it is under way or will come. */
+/* Read it no more; when this returns, no delivery of it is under way or will come. What was read
+ * and not delivered is dropped. Blocks while a delivery is under way: not from within one, and not
+ * under a lock that it waits for. A partition that is not read is left so. thread: any other. */
 void cairn_kafka_tail_stop(struct cairn_kafka_tail *tail, uint16_t partition);
 /* Where a partition ends now: the high watermark, transactions under way included. errors:
- * ETIMEDOUT, EIO. Blocks. */
+ * ETIMEDOUT, EFORBIDDEN. Blocks. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_kafka_tail_high(struct cairn_kafka_tail *tail,
                                                      uint16_t partition, int timeout_ms,
                                                      uint64_t *ret_high, struct cairn_err *err);
 /* Wait until everything before `high` was read and delivered (the reader met the partition's end at
- * or behind it). errors: ETIMEDOUT, or why the tail has ended. */
+ * or behind it). errors: ETIMEDOUT, ESTOPPED (the partition is not read, or no more), or why the
+ * tail has ended. thread: any but the tail's. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_kafka_tail_reach(struct cairn_kafka_tail *tail,
                                                       uint16_t partition, uint64_t high,
                                                       int timeout_ms, struct cairn_err *err);

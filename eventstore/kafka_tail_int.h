@@ -1,10 +1,15 @@
-/* What the tail holds of one partition: records on their way to a delivery. */
+/* The inside of the tail: what it holds of each partition, how records become whole commands, and
+ * the thread that reads them. */
 #ifndef CAIRN_EVENTSTORE_KAFKA_TAIL_INT_H
 #define CAIRN_EVENTSTORE_KAFKA_TAIL_INT_H
+
+#include <pthread.h>
 
 #include "eventstore/kafka_tail.h"
 
 struct rd_kafka_message_s; /* rd_kafka_message_t */
+struct rd_kafka_queue_s;   /* rd_kafka_queue_t */
+struct rd_kafka_topic_s;   /* rd_kafka_topic_t */
 
 /* Events that one delivery can hold: a command begun in the round before, and a whole round. */
 #define CAIRN_KAFKA_TAIL_DELIVERY_MAX (CAIRN_KAFKA_TAIL_EVENTS_MAX + CAIRN_EVENTS_PER_COMMAND_MAX)
@@ -49,5 +54,59 @@ cairn_kafka_assembly_put(struct cairn_kafka_assembly *assembly, uint16_t partiti
                          struct cairn_kafka_delivery *ret_delivery, struct cairn_err *err);
 /* Drop the records of whole commands, which lie before Kafka offset `source`. */
 void cairn_kafka_gather_drop(struct cairn_kafka_gather *gather, uint64_t source);
+
+/* What is done with a partition, and who takes the step: IDLE -> STARTING (start) -> READING
+ * (thread) -> STOPPING (stop) -> IDLE (thread). */
+enum cairn_kafka_reading {
+    CAIRN_KAFKA_IDLE,
+    CAIRN_KAFKA_STARTING,
+    CAIRN_KAFKA_READING,
+    CAIRN_KAFKA_STOPPING
+};
+
+struct cairn_kafka_tail_partition {
+    /* Under the tail's lock. */
+    enum cairn_kafka_reading reading;
+    uint64_t reached; /* everything before this Kafka offset was delivered */
+    /* The thread's. */
+    struct cairn_kafka_gather gather;
+};
+
+struct cairn_kafka_tail {
+    struct cairn_kafka_tail_options options;
+    uint16_t partition_count;
+    struct cairn_kafka_tail_partition *partitions;
+    struct rd_kafka_s *reader;
+    struct rd_kafka_s *admin; /* sees the high watermark; its calls may block */
+    struct rd_kafka_queue_s *queue;
+    struct rd_kafka_topic_s *topics[CAIRN_KAFKA_TOPICS_MAX]; /* of reader, in the layout's order */
+    uint16_t indexes[CAIRN_KAFKA_TOPICS_MAX]; /* of topics: what their opaques point to */
+    struct cairn_kafka_assembly assembly;     /* the thread's */
+    pthread_t thread;
+    bool running; /* there is a thread to join */
+    pthread_mutex_t lock;
+    pthread_cond_t changed; /* a partition's state, how far it was read, or the end of the tail */
+    bool stopping;
+    bool ended;           /* nothing is delivered any more */
+    struct cairn_err why; /* of an end by itself; rc is CAIRN_OK until then */
+};
+
+/* The thread: reads until stopping is set or something fails. self: the tail. */
+void *cairn_kafka_tail_run(void *self);
+
+static inline struct rd_kafka_topic_s *cairn_kafka_tail_topic(const struct cairn_kafka_tail *tail,
+                                                              uint16_t partition)
+{
+    return tail->topics[partition / tail->options.layout->lanes];
+}
+
+static inline int32_t cairn_kafka_tail_lane(const struct cairn_kafka_tail *tail, uint16_t partition)
+{
+    return partition % tail->options.layout->lanes;
+}
+
+/* "topic T, partition P" in front of what err says. */
+enum cairn_rc cairn_kafka_tail_name(const struct cairn_kafka_tail *tail, uint16_t partition,
+                                    enum cairn_rc rc, struct cairn_err *err);
 
 #endif

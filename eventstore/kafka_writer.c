@@ -1,248 +1,29 @@
 #include "eventstore/kafka_writer.h"
 
 #include <assert.h>
-#include <pthread.h>
-#include <stdio.h>
-#include <time.h>
 
 #include <librdkafka/rdkafka.h>
 
-#include "eventstore/kafka_fence.h"
-#include "platform/clock.h"
-#include "platform/fault.h"
+#include "eventstore/kafka_writer_int.h"
 #include "platform/mem.h"
 
 enum {
-    ID_SIZE = CAIRN_KAFKA_DOMAIN_SIZE_MAX + 32,
     QUEUE_POLL_MS = 10, /* while librdkafka's queue is full */
-    NEWS_MS = 2000,     /* for a topic to become known to all brokers */
-    NEWS_POLL_MS = 20,
     OFFSETS_MIN = 256
 };
 
 #define NO_OFFSET (-1)
 
-struct producer {
-    const struct cairn_kafka_writer *writer;
-    char id[ID_SIZE]; /* transactional id */
-    rd_kafka_t *handle;
-    rd_kafka_topic_t *topics[CAIRN_KAFKA_TOPICS_MAX]; /* in the layout's order */
-    /* While it is opened. */
-    pthread_t thread;
-    bool keeps; /* it is one of the rotation, not only fenced */
-    enum cairn_rc rc;
-    struct cairn_err err;
-};
-
-struct cairn_kafka_writer {
-    struct cairn_kafka_writer_options options;
-    struct producer producers[CAIRN_KAFKA_IDS_MAX];
-    unsigned turn; /* the producer that has rested longest: they take turns in a ring */
-    bool begun;    /* the group has a transaction */
-    bool broken;
-    rd_kafka_resp_err_t refused; /* why the first record of the group was not delivered */
-    int64_t *offsets;            /* of the group's records, NO_OFFSET until delivered */
-    size_t count, cap;
-};
-
-static int64_t now_ms(void)
-{
-    return cairn_clock_monotonic_ns(cairn_clock_system()) / 1000000;
-}
-
-static int left_until(int64_t until_ms)
-{
-    int64_t left = until_ms - now_ms();
-    return left > 0 ? (int)left : 0;
-}
-
-/* A delivery report, from within commit or poll, thus on the owner's thread. */
-static void note_delivery(void *self, void *opaque, int failed, int64_t offset)
+void cairn_kafka_writer_note(void *self, void *opaque, int failed, int64_t offset)
 {
     struct cairn_kafka_writer *writer = self;
     size_t index = (size_t)(uintptr_t)opaque;
     assert(index < writer->count);
     if (failed == 0) {
         writer->offsets[index] = offset;
-    } else if (writer->refused == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        writer->refused = (rd_kafka_resp_err_t)failed;
+    } else if (writer->refused == 0) {
+        writer->refused = failed;
     }
-}
-
-/* What the cluster says of a topic: OK where its partition of the lane has a leader. */
-static enum cairn_rc check_topic(const struct cairn_kafka_writer *writer,
-                                 const struct rd_kafka_metadata_topic *topic, struct cairn_err *err)
-{
-    if (topic->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        return CAIRN_FAIL(err, cairn_kafka_rc(topic->err), "topic %s: %s", topic->topic,
-                          rd_kafka_err2str(topic->err));
-    }
-    for (int i = 0; i < topic->partition_cnt; i++) {
-        if (topic->partitions[i].id == writer->options.lane && topic->partitions[i].leader >= 0) {
-            return CAIRN_OK;
-        }
-    }
-    return CAIRN_FAIL(err, CAIRN_ENOENT, "topic %s: partition %u is missing, or has no leader",
-                      topic->topic, (unsigned)writer->options.lane);
-}
-
-/* Ask once for the leaders of all topics of the handle. */
-static enum cairn_rc ask_topics(const struct producer *producer, int timeout_ms,
-                                struct cairn_err *err)
-{
-    const struct rd_kafka_metadata *metadata = NULL;
-    rd_kafka_resp_err_t code = rd_kafka_metadata(producer->handle, 0, NULL, &metadata, timeout_ms);
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        return CAIRN_FAIL(err, CAIRN_ETIMEDOUT, "no topic metadata: %s", rd_kafka_err2str(code));
-    }
-    enum cairn_rc rc = CAIRN_OK;
-    for (int i = 0; rc == CAIRN_OK && i < metadata->topic_cnt; i++) {
-        rc = check_topic(producer->writer, &metadata->topics[i], err);
-    }
-    rd_kafka_metadata_destroy(metadata);
-    return rc;
-}
-
-static enum cairn_rc open_topics(struct producer *producer, struct cairn_err *err)
-{
-    const struct cairn_kafka_layout *layout = producer->writer->options.layout;
-    for (uint16_t i = 0; i < layout->topic_count; i++) {
-        char name[CAIRN_KAFKA_TOPIC_NAME_MAX + 1];
-        cairn_kafka_layout_topic_name(layout, i, name);
-        producer->topics[i] = rd_kafka_topic_new(producer->handle, name, NULL);
-        if (producer->topics[i] == NULL) {
-            return CAIRN_FAIL(err, CAIRN_ENOMEM, "topic %s: %s", name,
-                              rd_kafka_err2str(rd_kafka_last_error()));
-        }
-    }
-    return CAIRN_OK;
-}
-
-/* Learn the leaders of all topics: a producer that meets a topic for the first time waits a second
- * before it sends. A broker may hear of a new topic, or of a new leader, a moment later. */
-static enum cairn_rc warm_up(struct producer *producer, int timeout_ms, struct cairn_err *err)
-{
-    int64_t until = now_ms() + (timeout_ms < NEWS_MS ? timeout_ms : NEWS_MS);
-    enum cairn_rc rc = open_topics(producer, err);
-    while (rc == CAIRN_OK) {
-        rc = ask_topics(producer, timeout_ms, err);
-        if (rc != CAIRN_ENOENT || left_until(until) == 0) {
-            break;
-        }
-        rc = CAIRN_OK;
-        const struct timespec pause = {.tv_nsec = NEWS_POLL_MS * 1000000};
-        (void)nanosleep(&pause, NULL);
-    }
-    return rc;
-}
-
-static void close_producer(struct producer *producer)
-{
-    for (size_t i = 0; i < CAIRN_KAFKA_TOPICS_MAX; i++) {
-        if (producer->topics[i] != NULL) {
-            rd_kafka_topic_destroy(producer->topics[i]);
-            producer->topics[i] = NULL;
-        }
-    }
-    cairn_kafka_handle_free(producer->handle);
-    producer->handle = NULL;
-}
-
-static enum cairn_rc open_producer(struct producer *producer, struct cairn_err *err)
-{
-    const struct cairn_kafka_writer_options *options = &producer->writer->options;
-    int64_t until = now_ms() + options->open_timeout_ms;
-    const struct cairn_kafka_handle_options handle = {.kind = CAIRN_KAFKA_TRANSACTIONS,
-                                                      .transactional_id = producer->id,
-                                                      .delivered = note_delivery,
-                                                      .self = (void *)(uintptr_t)producer->writer};
-    enum cairn_rc rc = cairn_kafka_fence(&options->kafka, &handle, options->open_timeout_ms,
-                                         &producer->handle, err);
-    if (rc == CAIRN_OK && producer->keeps) {
-        int left = left_until(until);
-        rc = warm_up(producer, left > 0 ? left : 1, err);
-    }
-    if (rc != CAIRN_OK || !producer->keeps) {
-        close_producer(producer);
-    }
-    return rc;
-}
-
-static void *run_open(void *self)
-{
-    struct producer *producer = self;
-    producer->rc = open_producer(producer, &producer->err);
-    return NULL;
-}
-
-static void *run_close(void *self)
-{
-    close_producer(self);
-    return NULL;
-}
-
-/* Each producer on a thread of its own; where a thread cannot be had, on this one. Opening and
- * closing wait for brokers and for threads to end: one after the other they would add up. */
-static void run_all(struct cairn_kafka_writer *writer, unsigned count, void *(*run)(void *))
-{
-    bool started[CAIRN_KAFKA_IDS_MAX] = {false};
-    assert(count <= CAIRN_KAFKA_IDS_MAX);
-    for (unsigned i = 1; i < count; i++) {
-        struct producer *producer = &writer->producers[i];
-        started[i] = !cairn_fault_hit(CAIRN_FAULT_THREAD) &&
-                     pthread_create(&producer->thread, NULL, run, producer) == 0;
-    }
-    for (unsigned i = 0; i < count; i++) {
-        if (started[i]) {
-            (void)pthread_join(writer->producers[i].thread, NULL);
-        } else {
-            (void)run(&writer->producers[i]);
-        }
-    }
-}
-
-enum cairn_rc cairn_kafka_writer_open(const struct cairn_kafka_writer_options *options,
-                                      struct cairn_kafka_writer **ret_writer, struct cairn_err *err)
-{
-    assert(options->ids >= 1 && options->ids <= CAIRN_KAFKA_IDS_MAX);
-    assert(options->fence_ids <= CAIRN_KAFKA_IDS_MAX);
-    assert(options->lane < options->layout->lanes);
-    assert(options->open_timeout_ms > 0 && options->commit_timeout_ms > 0);
-    struct cairn_kafka_writer *writer = cairn_mem_zalloc(1, sizeof(*writer));
-    if (writer == NULL) {
-        return CAIRN_FAIL(err, CAIRN_ENOMEM, "no memory for a writer");
-    }
-    writer->options = *options;
-    unsigned count = options->fence_ids > options->ids ? options->fence_ids : options->ids;
-    for (unsigned i = 0; i < count; i++) {
-        struct producer *producer = &writer->producers[i];
-        producer->writer = writer;
-        producer->keeps = i < options->ids;
-        (void)snprintf(producer->id, sizeof(producer->id), "cairn.%s.%u.%u",
-                       options->layout->domain, (unsigned)options->lane, i);
-    }
-    run_all(writer, count, run_open);
-    for (unsigned i = 0; i < count; i++) {
-        if (writer->producers[i].rc != CAIRN_OK) {
-            *err = writer->producers[i].err;
-            enum cairn_rc rc =
-                cairn_err_wrap(err, writer->producers[i].rc, "lane %u", (unsigned)options->lane);
-            cairn_kafka_writer_close(writer);
-            return rc;
-        }
-    }
-    *ret_writer = writer;
-    return CAIRN_OK;
-}
-
-void cairn_kafka_writer_close(struct cairn_kafka_writer *writer)
-{
-    if (writer == NULL) {
-        return;
-    }
-    run_all(writer, writer->options.ids, run_close);
-    cairn_mem_free(writer->offsets);
-    cairn_mem_free(writer);
 }
 
 /* The group failed, and the writer with it. Fenced is known for certain, and so is a record that is
@@ -250,7 +31,7 @@ void cairn_kafka_writer_close(struct cairn_kafka_writer *writer)
 static enum cairn_rc break_off(struct cairn_kafka_writer *writer, rd_kafka_resp_err_t code,
                                const char *text, struct cairn_err *err)
 {
-    const struct producer *producer = &writer->producers[writer->turn];
+    const struct cairn_kafka_producer *producer = &writer->producers[writer->turn];
     char fatal[CAIRN_ERR_TEXT_MAX];
     writer->broken = true;
     if (code == RD_KAFKA_RESP_ERR__FATAL) {
@@ -317,7 +98,7 @@ static rd_kafka_error_t *produce(const struct cairn_kafka_writer *writer, uint16
                                  const struct cairn_kafka_record *record,
                                  rd_kafka_headers_t *headers)
 {
-    const struct producer *producer = &writer->producers[writer->turn];
+    const struct cairn_kafka_producer *producer = &writer->producers[writer->turn];
     const struct cairn_kafka_layout *layout = writer->options.layout;
     rd_kafka_topic_t *topic = producer->topics[partition / layout->lanes];
     const rd_kafka_vu_t parts[] = {
@@ -344,7 +125,7 @@ static enum cairn_rc begin(struct cairn_kafka_writer *writer, struct cairn_err *
     }
     writer->begun = true;
     writer->count = 0;
-    writer->refused = RD_KAFKA_RESP_ERR_NO_ERROR;
+    writer->refused = 0;
     return CAIRN_OK;
 }
 
@@ -365,10 +146,10 @@ enum cairn_rc cairn_kafka_writer_add(struct cairn_kafka_writer *writer, uint16_t
     if (headers == NULL) {
         return break_off(writer, RD_KAFKA_RESP_ERR__FAIL, "no room for another record", err);
     }
-    int64_t until = now_ms() + writer->options.commit_timeout_ms;
+    int64_t until = cairn_kafka_now_ms() + writer->options.commit_timeout_ms;
     rd_kafka_error_t *error = produce(writer, partition, record, headers);
     while (error != NULL && rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR__QUEUE_FULL &&
-           left_until(until) > 0) {
+           cairn_kafka_left_ms(until) > 0) {
         rd_kafka_error_destroy(error);
         (void)rd_kafka_poll(writer->producers[writer->turn].handle, QUEUE_POLL_MS);
         error = produce(writer, partition, record, headers);
@@ -385,11 +166,10 @@ enum cairn_rc cairn_kafka_writer_add(struct cairn_kafka_writer *writer, uint16_t
 static rd_kafka_error_t *commit_until(rd_kafka_t *handle, int64_t until_ms)
 {
     for (;;) {
-        int left = left_until(until_ms);
+        int left = cairn_kafka_left_ms(until_ms);
         rd_kafka_error_t *error = rd_kafka_commit_transaction(handle, left > 0 ? left : 1);
         bool again = error != NULL && rd_kafka_error_is_retriable(error) &&
-                     !rd_kafka_error_is_fatal(error) && !rd_kafka_error_txn_requires_abort(error) &&
-                     left > 0;
+                     rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR__TIMED_OUT && left > 0;
         if (!again) {
             return error;
         }
@@ -403,8 +183,9 @@ enum cairn_rc cairn_kafka_writer_commit(struct cairn_kafka_writer *writer,
 {
     assert(!writer->broken);
     assert(writer->begun && writer->count > 0);
-    rd_kafka_error_t *error = commit_until(writer->producers[writer->turn].handle,
-                                           now_ms() + writer->options.commit_timeout_ms);
+    rd_kafka_error_t *error =
+        commit_until(writer->producers[writer->turn].handle,
+                     cairn_kafka_now_ms() + writer->options.commit_timeout_ms);
     if (error != NULL) {
         return break_off_error(writer, error, err);
     }

@@ -627,5 +627,6 @@ int main(void)
         cmocka_unit_test(making_a_tail_survives_threads_and_memory_that_fail),
         cmocka_unit_test(no_broker_ends_a_question_in_time),
     };
+    cmocka_set_test_filter(getenv("CAIRN_TEST_FILTER"));
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
