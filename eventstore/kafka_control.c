@@ -12,6 +12,7 @@
 enum {
     OPEN_MS = 30000, /* where the options name none */
     CLOSE_MS = 5000,
+    MEET_MS = 1000,
     IDLE_WAIT_MS = 500, /* a record and the end both cut it short */
 };
 
@@ -26,6 +27,14 @@ struct timespec cairn_kafka_after_ms(int ms)
         until.tv_nsec -= 1000000000;
     }
     return until;
+}
+
+void cairn_kafka_control_meet(struct rd_kafka_s *handle, struct rd_kafka_topic_s *topic)
+{
+    const struct rd_kafka_metadata *metadata = NULL;
+    if (rd_kafka_metadata(handle, 0, topic, &metadata, MEET_MS) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        rd_kafka_metadata_destroy(metadata);
+    }
 }
 
 /* ---- reading ---- */
@@ -161,6 +170,7 @@ static enum cairn_rc begin_reading(struct cairn_kafka_control *control, struct c
         return CAIRN_FAIL(err, CAIRN_ENOMEM, "topic %s: %s", control->topic,
                           rd_kafka_err2str(rd_kafka_last_error()));
     }
+    cairn_kafka_control_meet(control->reader, control->reader_topic);
     begin_topic(control);
     int os = cairn_fault_hit(CAIRN_FAULT_THREAD)
                  ? EAGAIN

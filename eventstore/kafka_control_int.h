@@ -73,6 +73,9 @@ struct cairn_kafka_control {
 /* A moment of CLOCK_MONOTONIC. */
 struct timespec cairn_kafka_after_ms(int ms);
 
+/* Make the handle ask who leads the topic, and wait for the answer, at most a second. */
+void cairn_kafka_control_meet(struct rd_kafka_s *handle, struct rd_kafka_topic_s *topic);
+
 /* ---- kafka_control_write.c ---- */
 
 CAIRN_MUST_CHECK enum cairn_rc

@@ -185,6 +185,17 @@ static enum cairn_rc producer_new(struct cairn_kafka_control *control, struct rd
     return cairn_kafka_handle_new(&kafka, &handle, ret, err);
 }
 
+/* librdkafka may hold the first record of a topic back for a second until it knows its leader. The
+ * topic stays known for as long as the handle lives. Where no broker answers, records wait. */
+static void warm_up(struct cairn_kafka_control *control, struct rd_kafka_s *producer)
+{
+    rd_kafka_topic_t *topic = rd_kafka_topic_new(producer, control->topic, NULL);
+    if (topic != NULL) {
+        cairn_kafka_control_meet(producer, topic);
+        rd_kafka_topic_destroy(topic);
+    }
+}
+
 /* What is under way is lost: its letters are told before the handle goes. */
 static void producer_free(struct rd_kafka_s *producer)
 {
@@ -214,6 +225,7 @@ static void renew(struct cairn_kafka_control *control)
                         "control_producer", &err);
         return;
     }
+    warm_up(control, producer);
     (void)exchange(control, producer);
     (void)pthread_mutex_lock(&control->lock);
     control->broken = false;
@@ -316,6 +328,7 @@ enum cairn_rc cairn_kafka_control_begin_writing(struct cairn_kafka_control *cont
     if (rc != CAIRN_OK) {
         return rc;
     }
+    warm_up(control, control->producer);
     int os = cairn_fault_hit(CAIRN_FAULT_THREAD)
                  ? EAGAIN
                  : pthread_create(&control->write_thread, NULL, run, control);

@@ -87,17 +87,26 @@ static void name_claimants(struct cairn_ownership *ownership, struct shares *sha
     }
 }
 
-/* lane_count % nodes of them may have the ceiling: those with the most lanes, so that the fewest
- * move. */
+/* a comes before b where places with the ceiling are given out. Who has that many already comes
+ * first, so that the fewest lanes move; among them ids decide and not how many more they have,
+ * which changes while they give up. Then who has the most. */
+static bool precedes(const struct shares *shares, unsigned a, unsigned b)
+{
+    unsigned has_a = shares->list[a].count;
+    unsigned has_b = shares->list[b].count;
+    has_a = has_a < shares->ceiling ? has_a : shares->ceiling;
+    has_b = has_b < shares->ceiling ? has_b : shares->ceiling;
+    return has_a > has_b || (has_a == has_b && a < b);
+}
+
+/* lane_count % nodes of them may have the ceiling. */
 static void set_targets(struct shares *shares, unsigned lane_count)
 {
     unsigned large = shares->count > 0 ? lane_count % shares->count : 0;
     for (unsigned i = 0; i < shares->count; i++) {
         unsigned in_front = 0;
         for (unsigned j = 0; j < shares->count; j++) {
-            unsigned other = shares->list[j].count;
-            unsigned own = shares->list[i].count;
-            in_front += other > own || (other == own && j < i) ? 1 : 0;
+            in_front += precedes(shares, j, i) ? 1 : 0;
         }
         shares->list[i].target = in_front < large ? shares->ceiling : shares->floor;
     }
