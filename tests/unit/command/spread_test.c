@@ -457,7 +457,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(without_a_thread_it_takes_longer_and_no_more, open_patient,
                                         close_stage),
         cmocka_unit_test_setup_teardown(without_memory_every_command_still_has_an_answer,
-                                        open_hasty, close_stage),
+                                        open_patient, close_stage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
