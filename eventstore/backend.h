@@ -97,6 +97,12 @@ struct cairn_backend_ops {
                            struct cairn_err *err);
     /* As cairn_store_owner (eventstore/store_owner.h). NULL: one process writes all lanes. */
     void (*owner)(struct cairn_backend *backend, uint16_t lane, struct cairn_owner *ret_owner);
+    /* Take in a group that somebody else wrote to the log, not durably: as commit, but its appends
+     * all go to one partition. source: where the log goes on behind it, 0: more of the same
+     * delivery follows. thread: one caller at a time for each partition. NULL: nobody else writes.
+     */
+    enum cairn_rc (*replicate)(struct cairn_backend *backend, struct cairn_commit *commit,
+                               uint64_t source, struct cairn_err *err);
     /* Make all groups so far durable: called before the index says that it has read them. One
      * caller at a time. NULL: commit has done it. */
     enum cairn_rc (*sync)(struct cairn_backend *backend, struct cairn_err *err);

@@ -100,6 +100,14 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_index_refresh(struct cairn_index *index, bo
 CAIRN_MUST_CHECK enum cairn_rc cairn_index_head(struct cairn_index *index,
                                                 struct cairn_slice stream, uint64_t *ret_version,
                                                 struct cairn_err *err);
+struct cairn_index_head {
+    struct cairn_slice stream;
+    uint64_t version; /* output */
+};
+/* The same for many streams, cheaper. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_index_heads(struct cairn_index *index,
+                                                 struct cairn_index_head *heads, size_t count,
+                                                 struct cairn_err *err);
 /* Up to max rows of a stream: FORWARD from the row that holds `version` on, BACKWARD from it down.
  * None when there is none. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_index_rows(struct cairn_index *index,

@@ -381,6 +381,34 @@ static enum cairn_rc stand(struct look *look, struct cairn_slice stream, uint64_
     return cairn_kv_seek(look->cursor, CAIRN_KV_AT_OR_AFTER, wanted, ret_key, ret_value, err);
 }
 
+enum cairn_rc cairn_index_file_heads(struct cairn_index *index, struct cairn_index_head *heads,
+                                     size_t count, struct cairn_err *err)
+{
+    struct look look;
+    if (index->kv == NULL) {
+        return CAIRN_OK;
+    }
+    enum cairn_rc rc = look_begin(index, CAIRN_INDEX_ROWS, &look, err);
+    if (rc != CAIRN_OK) {
+        return rc;
+    }
+    for (size_t i = 0; rc == CAIRN_OK && i < count; i++) {
+        struct cairn_slice key;
+        struct cairn_slice value;
+        struct cairn_index_row row;
+        if (heads[i].version > 0) {
+            continue;
+        }
+        rc = stand(&look, heads[i].stream, UINT64_MAX, CAIRN_BACKWARD, &key, &value, err);
+        if (rc == CAIRN_OK && row_read(key, value, heads[i].stream, &row)) {
+            heads[i].version = row.first_version + row.count - 1;
+        }
+        rc = rc == CAIRN_ENOENT ? CAIRN_OK : rc;
+    }
+    look_end(&look);
+    return rc;
+}
+
 enum cairn_rc cairn_index_file_rows(struct cairn_index *index, struct cairn_slice stream,
                                     uint64_t version, enum cairn_direction direction,
                                     uint64_t below, struct cairn_index_row *rows, size_t max,

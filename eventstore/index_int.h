@@ -99,6 +99,10 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_index_file_write(struct cairn_index *index,
 CAIRN_MUST_CHECK enum cairn_rc cairn_index_file_head(struct cairn_index *index,
                                                      struct cairn_slice stream,
                                                      uint64_t *ret_version, struct cairn_err *err);
+/* Those whose version is 0 so far. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_index_file_heads(struct cairn_index *index,
+                                                      struct cairn_index_head *heads, size_t count,
+                                                      struct cairn_err *err);
 /* As cairn_index_rows; FORWARD stops before `below` (0: no end). */
 CAIRN_MUST_CHECK enum cairn_rc cairn_index_file_rows(struct cairn_index *index,
                                                      struct cairn_slice stream, uint64_t version,

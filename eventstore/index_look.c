@@ -33,6 +33,25 @@ enum cairn_rc cairn_index_head(struct cairn_index *index, struct cairn_slice str
     return rc;
 }
 
+enum cairn_rc cairn_index_heads(struct cairn_index *index, struct cairn_index_head *heads,
+                                size_t count, struct cairn_err *err)
+{
+    size_t missing = 0;
+    (void)pthread_rwlock_rdlock(&index->lock);
+    for (size_t i = 0; i < count; i++) {
+        heads[i].version = tail_head(index, heads[i].stream);
+        missing += heads[i].version == 0 ? 1 : 0;
+    }
+    (void)pthread_rwlock_unlock(&index->lock);
+    if (missing == 0) {
+        return CAIRN_OK;
+    }
+    (void)pthread_rwlock_rdlock(&index->kv_lock);
+    enum cairn_rc rc = cairn_index_file_heads(index, heads, count, err);
+    (void)pthread_rwlock_unlock(&index->kv_lock);
+    return rc;
+}
+
 static struct cairn_index_row row_of(const struct cairn_tail_row *row)
 {
     return (struct cairn_index_row){row->first_version, row->locator, row->count};

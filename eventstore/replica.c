@@ -239,6 +239,7 @@ enum cairn_rc cairn_replica_open(const struct cairn_store_options *options,
     files->replica_ops.find = find_partition;
     files->replica_ops.recover = cairn_replica_recover;
     files->replica_ops.commit = refuse_commit;
+    files->replica_ops.replicate = cairn_replica_append;
     files->replica_ops.sync = cairn_replica_sync;
     files->replica_ops.look = look;
     files->backend.ops = &files->replica_ops;

@@ -107,6 +107,11 @@ static void add_metrics(struct cairn_store *store, struct cairn_metrics *metrics
     store->metric_commit_seconds =
         cairn_metrics_add(metrics, CAIRN_HISTOGRAM, "cairn_log_commit_seconds", NULL,
                           "Time to write and sync a group.");
+    if (store->backend->ops->replicate != NULL) {
+        store->metric_delivered =
+            cairn_metrics_add(metrics, CAIRN_COUNTER, "cairn_log_delivered_events_total", NULL,
+                              "Events that others wrote to the log, taken in.");
+    }
     store->metric_stopped =
         cairn_metrics_add(metrics, CAIRN_GAUGE, "cairn_log_stopped", NULL,
                           "1 when a write or sync has failed and the log takes no more.");
@@ -174,6 +179,7 @@ void cairn_store_close(struct cairn_store *store)
         cairn_store_lane_fini(&store->lanes[i]);
     }
     cairn_mem_free(store->lanes);
+    cairn_store_intakes_free(store);
     (void)pthread_cond_destroy(&store->turn);
     (void)pthread_mutex_destroy(&store->lock);
     cairn_mem_free(store);

@@ -28,6 +28,15 @@ struct cairn_store_lane {
     uint64_t round;
 };
 
+/* What a delivery needs; kept for the next one. */
+struct cairn_store_intake {
+    struct cairn_store_lane lane;
+    struct cairn_index_head *heads; /* of the streams it meets */
+    uint32_t *streams;              /* of each append: which head */
+    size_t cap;                     /* of the two */
+    struct cairn_store_intake *next;
+};
+
 struct cairn_store {
     struct cairn_backend *backend;
     struct cairn_index *index;
@@ -41,9 +50,11 @@ struct cairn_store {
     atomic_bool stopped;
     pthread_mutex_t lock; /* guards what follows; never held across I/O */
     pthread_cond_t turn;
-    struct cairn_err why; /* the store stopped */
-    bool following;       /* a thread of a reading process reads the log into the index */
-    struct cairn_metric *metric_events, *metric_groups, *metric_commit_seconds, *metric_stopped;
+    struct cairn_err why;               /* the store stopped */
+    struct cairn_store_intake *intakes; /* not in use */
+    bool following; /* a thread of a reading process reads the log into the index */
+    struct cairn_metric *metric_events, *metric_groups, *metric_commit_seconds, *metric_stopped,
+        *metric_delivered;
 };
 
 /* store.c: as cairn_store_open, on a backend that is open already. Takes it: it is closed with the
@@ -65,6 +76,9 @@ struct cairn_pending *cairn_store_pending(struct cairn_store_lane *lane, struct 
 /* Take what a commit put into one partition into the index, which has room. Returns its events. */
 uint64_t cairn_store_apply(struct cairn_store *store, struct cairn_store_lane *lane,
                            const struct cairn_commit *commit, const struct cairn_commit_part *part);
+
+/* store_deliver.c */
+void cairn_store_intakes_free(struct cairn_store *store);
 
 /* store_follow.c: read the log into the index up to its end. progress: write lines about it. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_store_follow(struct cairn_store *store, bool progress,
