@@ -12,6 +12,7 @@
 #define NS_PER_MS     INT64_C(1000000)
 #define POLL_NS       20000000L /* between two looks at topics that have no leader yet */
 #define REQUEST_MS    30000     /* an answer that never comes is given up */
+#define LOWS_MS       1500      /* for first offsets; then the question is who leads now */
 #define ERRSTR_MAX    256
 #define FIRST_OFFSET  (-2) /* Kafka's "earliest", where a time is asked for */
 #define PARTITION_MAX UINT16_MAX
@@ -323,27 +324,13 @@ static rd_kafka_resp_err_t ask_lows(const struct cairn_kafka_admin *admin,
     return code;
 }
 
-/* The broker has not heard yet that it leads a young topic, or no longer leads an old one. */
-static bool may_pass(rd_kafka_resp_err_t code)
-{
-    return code == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION ||
-           code == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ||
-           code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
-           code == RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE ||
-           code == RD_KAFKA_RESP_ERR_REPLICA_NOT_AVAILABLE;
-}
-
 static enum cairn_rc take_lows(const struct cairn_kafka_admin *admin,
                                rd_kafka_topic_partition_list_t *list,
                                struct cairn_kafka_topic *topics, size_t count,
                                struct cairn_err *err)
 {
-    int64_t until_ms = now_ms() + admin->timeout_ms;
-    rd_kafka_resp_err_t code = ask_lows(admin, list, admin->timeout_ms);
-    while (may_pass(code) && now_ms() < until_ms) {
-        pause_shortly();
-        code = ask_lows(admin, list, admin->timeout_ms);
-    }
+    int timeout_ms = admin->timeout_ms < LOWS_MS ? admin->timeout_ms : LOWS_MS;
+    rd_kafka_resp_err_t code = ask_lows(admin, list, timeout_ms);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
         return refuse(admin, code, "first offsets of topics", err);
     }
@@ -374,14 +361,27 @@ enum cairn_rc cairn_kafka_admin_look(struct cairn_kafka_admin *admin,
                                      bool must_exist, uint16_t *ret_brokers, struct cairn_err *err)
 {
     assert(count > 0 && count <= CAIRN_KAFKA_ADMIN_TOPICS_MAX);
-    uint16_t brokers = 0;
-    enum cairn_rc rc = look_at_topics(admin, topics, count, must_exist, &brokers, err);
-    rc = rc == CAIRN_OK ? look_at_settings(admin, topics, count, err) : rc;
-    rc = rc == CAIRN_OK ? look_at_lows(admin, topics, count, err) : rc;
-    if (rc == CAIRN_OK) {
-        *ret_brokers = brokers;
+    int64_t until_ms = now_ms() + admin->timeout_ms;
+    for (;;) {
+        uint16_t brokers = 0;
+        enum cairn_rc rc = look_at_topics(admin, topics, count, must_exist, &brokers, err);
+        rc = rc == CAIRN_OK ? look_at_settings(admin, topics, count, err) : rc;
+        if (rc != CAIRN_OK) {
+            return rc;
+        }
+        rc = look_at_lows(admin, topics, count, err);
+        if (rc == CAIRN_OK) {
+            *ret_brokers = brokers;
+            return CAIRN_OK;
+        }
+        /* A leader may be gone, or not have heard yet that it leads a young topic: ask who leads
+         * now, and then again. */
+        bool may_pass = rc == CAIRN_ETIMEDOUT || rc == CAIRN_ENOENT || rc == CAIRN_EIO;
+        if (!may_pass || now_ms() >= until_ms) {
+            return rc;
+        }
+        pause_shortly();
     }
-    return rc;
 }
 
 /* --- making --- */

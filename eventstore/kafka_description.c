@@ -10,9 +10,12 @@
 #include "platform/mem.h"
 #include "platform/uuid.h"
 
-#define NS_PER_MS            INT64_C(1000000)
-#define CHANGE_TRIES_MAX     10
-#define CHANGE_PAUSE_MS      50 /* at most, times the number of the try */
+#define NS_PER_MS        INT64_C(1000000)
+#define CHANGE_TRIES_MAX 10
+#define CHANGE_PAUSE_MS  50 /* at most, times the number of the try */
+/* At least: a cluster's first transaction waits for the topic that keeps transactions to be made.
+ */
+#define INIT_MS              20000
 #define DESCRIPTION_SIZE_MAX (64u * 1024u)
 #define ID_MAX               (CAIRN_KAFKA_DOMAIN_SIZE_MAX + 32)
 
@@ -227,7 +230,8 @@ static enum cairn_rc try_change(struct attempt *attempt, struct cairn_kafka_layo
     rd_kafka_t *rk = NULL;
     rc = cairn_kafka_handle_new(attempt->options, &handle, &rk, err);
     if (rc == CAIRN_OK) {
-        rc = take_error(rd_kafka_init_transactions(rk, attempt->timeout_ms), "transactions", err);
+        int timeout_ms = attempt->timeout_ms > INIT_MS ? attempt->timeout_ms : INIT_MS;
+        rc = take_error(rd_kafka_init_transactions(rk, timeout_ms), "transactions", err);
     }
     /* From here on no other maker's write can come between this look and this write. */
     rc = rc == CAIRN_OK ? look_and_change(attempt, layout, &changed, err) : rc;

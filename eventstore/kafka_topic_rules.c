@@ -11,7 +11,7 @@ enum {
 };
 
 static const char *const names[CAIRN_KAFKA_SETTING_COUNT] = {
-#define X(name, text) [CAIRN_KAFKA_SETTING_##name] = text,
+#define X(name, text) [CAIRN_KAFKA_SETTING_##name] = (text),
     CAIRN_KAFKA_SETTING_TABLE(X)
 #undef X
 };

@@ -123,7 +123,7 @@ static enum cairn_rc check_options(const struct cairn_kafka_topics_options *opti
 static void name_topics(struct work *work)
 {
     work->topic_count = (size_t)work->layout.topic_count + 1;
-    for (uint16_t i = 0; i < work->topic_count; i++) {
+    for (uint16_t i = 0; i <= work->layout.topic_count; i++) {
         work->topics[i] = (struct cairn_kafka_topic){.control = i == work->layout.topic_count};
         cairn_kafka_layout_topic_name(&work->layout, i, work->topics[i].name);
     }

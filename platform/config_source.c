@@ -40,7 +40,9 @@ static enum cairn_rc copy_text(struct cairn_config *config, const struct cairn_c
     }
     memcpy(joined, known->text, before);
     joined[before] = '\n';
-    memcpy(joined + before + 1, text.data, text.size);
+    if (text.size > 0) {
+        memcpy(joined + before + 1, text.data, text.size);
+    }
     joined[before + 1 + text.size] = '\0';
     *ret_copy = cairn_slice_of(joined, before + 1 + text.size);
     return CAIRN_OK;
