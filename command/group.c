@@ -71,6 +71,15 @@ enum cairn_rc cairn_group_begin(struct cairn_group *group, size_t max, struct ca
     assert(group->append_count == 0 && group->pinned_count == 0);
     group->count = 0;
     group->max = 0;
+    uint64_t term = 0;
+    enum cairn_rc rc = cairn_store_begin(group->store, group->lane, &term, err);
+    if (rc != CAIRN_OK) {
+        return rc;
+    }
+    if (term != group->term) {
+        cairn_cache_shed(&group->cache); /* others may have appended meanwhile */
+        group->term = term;
+    }
     cairn_arena_reset(&group->slot_arena);
     group->slots = cairn_arena_alloc(&group->slot_arena, max * sizeof(*group->slots));
     if (group->slots == NULL) {

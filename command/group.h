@@ -34,6 +34,7 @@ struct cairn_group {
     const struct cairn_domain *domain;
     struct cairn_keys *keys; /* of all lanes; NULL where there is only one */
     uint16_t lane;
+    uint64_t term; /* of the lane, when the cached states were true */
     struct cairn_log *log;
     struct cairn_group_metrics metrics;
 

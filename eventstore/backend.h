@@ -35,7 +35,9 @@ struct cairn_commit {
     uint64_t *locators;              /* count: of each append's first event */
     struct cairn_commit_part *parts; /* room for one for each partition of the lane */
     size_t part_count;
-    bool stop; /* after a failure: the backend must not be written again */
+    bool applied; /* after a doubtful outcome: the group is in the log, and was delivered to the
+                     store already; parts and locators are not set */
+    bool stop;    /* after a failure: the backend must not be written again */
 };
 
 /* Whole groups, borrowed until the next call on their reader. */
@@ -69,6 +71,17 @@ struct cairn_backend_ops {
     enum cairn_rc (*recover)(struct cairn_backend *backend, uint16_t partition,
                              struct cairn_resume known, bool *ret_known_good,
                              struct cairn_err *err);
+    /* Everything is recovered: follow the log from there, up to where it is now. NULL: nobody else
+     * writes. */
+    enum cairn_rc (*start)(struct cairn_backend *backend, struct cairn_store *store,
+                           struct cairn_err *err);
+    /* Before the store closes its index: give up what is owned, deliver nothing more. NULL. */
+    void (*stop)(struct cairn_backend *backend);
+    /* As cairn_store_announce and cairn_store_begin. NULL: this process owns all lanes. */
+    enum cairn_rc (*announce)(struct cairn_backend *backend, const char *url,
+                              struct cairn_err *err);
+    enum cairn_rc (*begin)(struct cairn_backend *backend, uint16_t lane, uint64_t *ret_term,
+                           struct cairn_err *err);
     /* Make a group durable. Not visible before publish. errors: as cairn_store_append. */
     enum cairn_rc (*commit)(struct cairn_backend *backend, struct cairn_commit *commit,
                             struct cairn_err *err);
@@ -122,6 +135,12 @@ struct cairn_backend {
 /* The embedded log: segment files under <data>/log. Takes the lock (writer), reads or makes the
  * log's description, looks at every segment's header. errors: as cairn_store_open. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_files_open(const struct cairn_store_options *options,
+                                                struct cairn_backend **ret_backend,
+                                                struct cairn_err *err);
+
+/* Topics of a Kafka cluster, and a replica of them under <data>/replica. For a process that keeps
+ * that replica. errors: those of cairn_kafka_topics_open and cairn_replica_open. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_kafka_open(const struct cairn_store_options *options,
                                                 struct cairn_backend **ret_backend,
                                                 struct cairn_err *err);
 

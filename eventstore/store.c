@@ -14,8 +14,7 @@ static enum cairn_rc open_kafka(const struct cairn_store_options *options,
     if (!options->writer) {
         return cairn_replica_open(options, NULL, ret_backend, err);
     }
-    return CAIRN_FAIL(err, CAIRN_EUNSUPPORTED, "a log of the kind '%s' can only be read here",
-                      options->log);
+    return cairn_kafka_open(options, ret_backend, err);
 }
 
 /* Backends by name; one that ends with ':' is followed by an address. */
@@ -150,7 +149,13 @@ enum cairn_rc cairn_store_open_on(const struct cairn_store_options *options,
     if (rc == CAIRN_OK && store->writer) {
         rc = recover(store, err);
     }
+    if (rc == CAIRN_OK && store->writer && backend->ops->start != NULL) {
+        rc = backend->ops->start(backend, store, err);
+    }
     if (rc != CAIRN_OK) {
+        if (backend->ops->stop != NULL) {
+            backend->ops->stop(backend);
+        }
         cairn_index_close(store->index);
         store->index = NULL;
         cairn_store_close(store);
@@ -166,6 +171,9 @@ void cairn_store_close(struct cairn_store *store)
         return;
     }
     struct cairn_err err = {.rc = CAIRN_OK};
+    if (store->backend != NULL && store->backend->ops->stop != NULL) {
+        store->backend->ops->stop(store->backend);
+    }
     if (store->index != NULL && store->writer &&
         cairn_index_flush(store->index, &err) != CAIRN_OK) {
         /* The log has it all: the next start reads it again. */

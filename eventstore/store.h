@@ -19,6 +19,8 @@
 
 struct cairn_store;
 
+#define CAIRN_LOG_KAFKA_PREFIX "kafka:"
+
 /* What an append demands of the stream's version. */
 #define CAIRN_EXPECT_ANY  (-1) /* whatever it is */
 #define CAIRN_EXPECT_NONE (0)  /* the stream does not exist; n > 0: it is at n exactly */
@@ -42,12 +44,22 @@ struct cairn_append {
 
 struct cairn_store_options {
     const char *data_folder; /* the log lives in <data>/log, the index in <data>/index */
-    const char *log;         /* "files"; other backends later */
-    bool writer;
+    const char *log;         /* "files", or "kafka:HOST:PORT[,HOST:PORT...]" */
+    bool writer;             /* keeps the data folder; false: only reads it */
+    bool appends; /* on Kafka, of a writer: may own lanes; false: only follows. The writer of an
+                     embedded log always appends */
     uint16_t partitions; /* 0: what the log was made with, 1 for a new one. Another number than it
                             was made with: EINVAL */
     struct cairn_slice domain; /* name; written into a new log, compared with an old one (EINVAL) */
-    uint64_t segment_bytes;    /* 0: 64 MiB */
+    /* Of a writer on Kafka: the domain's aggregates, librdkafka's properties ("name=value" lines,
+     * NULL: none), replicas of a topic (0: 3, or as many as there are brokers) and the length of
+     * the rotation of transactional ids (0: 4). */
+    const struct cairn_slice *aggregates;
+    size_t aggregate_count;
+    const char *kafka_properties;
+    uint16_t replication;
+    uint16_t transactional_ids;
+    uint64_t segment_bytes; /* 0: 64 MiB */
     const struct cairn_clock *clock;
     const struct cairn_disk *disk; /* NULL: the machine's */
     struct cairn_log *log_lines; /* progress of a rebuild, truncation of a torn tail; may be NULL */
@@ -75,6 +87,18 @@ uint16_t cairn_store_partition_of(const struct cairn_store *store, struct cairn_
  * stream's. The embedded log has a lane for each partition. */
 uint16_t cairn_store_lanes(const struct cairn_store *store);
 uint16_t cairn_store_lane_of(const struct cairn_store *store, struct cairn_slice stream);
+
+/* Tell the other nodes of the log that this one is there, and at which URL ("http://host:port") it
+ * takes commands; from then on it may own lanes. Once. Does nothing on the embedded log. errors:
+ * ETIMEDOUT, EIO. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_store_announce(struct cairn_store *store, const char *url,
+                                                    struct cairn_err *err);
+/* May this process append to the lane now? *ret_term changes when others may have appended since:
+ * what the caller knows of the lane's streams is out of date then. errors: ENOOWNER, EBUSY (the
+ * cluster cannot be written now). thread: one caller at a time for each lane. May wait for the
+ * cluster where the last append failed. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_store_begin(struct cairn_store *store, uint16_t lane,
+                                                 uint64_t *ret_term, struct cairn_err *err);
 
 /* Append a group to the partitions of one lane; every stream must belong to it. Appends are checked
  * and numbered in order, those that conflict are left out (their rc says so) and the others commit

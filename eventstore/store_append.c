@@ -204,6 +204,11 @@ static enum cairn_rc commit(struct cairn_store *store, struct cairn_store_lane *
     }
     cairn_metric_observe_ns(store->metric_commit_seconds,
                             cairn_clock_monotonic_ns(store->clock) - start_ns);
+    if (commit.applied) {
+        cairn_index_release(store->index, count);
+        cairn_metric_inc(store->metric_groups, 1);
+        return CAIRN_OK;
+    }
     assert(commit.part_count > 0 && commit.part_count <= store->partitions / store->lane_count);
     uint64_t events = 0;
     for (size_t i = 0; i < commit.part_count; i++) {

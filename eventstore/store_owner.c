@@ -17,3 +17,22 @@ void cairn_store_owner(struct cairn_store *store, uint16_t lane, struct cairn_ow
         .since_us = store->opened_us,
     };
 }
+
+enum cairn_rc cairn_store_announce(struct cairn_store *store, const char *url,
+                                   struct cairn_err *err)
+{
+    assert(url != NULL);
+    const struct cairn_backend_ops *ops = store->backend->ops;
+    return ops->announce == NULL ? CAIRN_OK : ops->announce(store->backend, url, err);
+}
+
+enum cairn_rc cairn_store_begin(struct cairn_store *store, uint16_t lane, uint64_t *ret_term,
+                                struct cairn_err *err)
+{
+    assert(store->writer && lane < store->lane_count);
+    if (store->backend->ops->begin != NULL) {
+        return store->backend->ops->begin(store->backend, lane, ret_term, err);
+    }
+    *ret_term = 0;
+    return CAIRN_OK;
+}

@@ -13,12 +13,13 @@
 #include "platform/mem.h"
 #include "projector/projector.h"
 #include "query/api.h"
+#include "tools/log_open.h"
 #include "tools/ops.h"
 
 #define ROUTES_MAX      64
 #define WAIT_FOR_LOG_MS 200
 #define NS_PER_MS       1000000L
-#define READY_BYTES_MAX 256
+#define URL_BYTES_MAX   512
 
 /* Everything a process holds; parts that its roles do not need stay NULL. Stopped in reverse order.
  */
@@ -77,33 +78,34 @@ static bool stop_came(const struct node *node, int wait_ms)
     return sigtimedwait(&node->signals, NULL, &wait) > 0;
 }
 
+/* On Kafka whoever keeps views keeps the folder's copy of the log, too; queries read both. */
+static enum cairn_log_access_kind access_kind(const struct node *node)
+{
+    if (has_role(node, CAIRN_ROLE_COMMAND)) {
+        return CAIRN_LOG_APPEND;
+    }
+    return has_role(node, CAIRN_ROLE_PROJECTOR) ? CAIRN_LOG_FOLLOW : CAIRN_LOG_READ;
+}
+
 static enum cairn_rc open_store(struct node *node, struct cairn_err *err)
 {
-    struct cairn_store_options options = {
-        .data_folder = cairn_config_text(node->config, "data"),
-        .log = cairn_config_text(node->config, "log"),
-        .writer = has_role(node, CAIRN_ROLE_COMMAND),
-        .domain = cairn_domain_name(node->domain),
-        .clock = cairn_clock_system(),
-        .log_lines = node->log,
-        .metrics = node->metrics,
-    };
-    if (options.writer) {
-        options.partitions = (uint16_t)cairn_config_uint(node->config, "partitions");
-        options.segment_bytes = cairn_config_uint(node->config, "segment-size");
-    }
-    enum cairn_rc rc = cairn_store_open(&options, &node->store, err);
-    if (rc == CAIRN_ENOENT && !options.writer) {
-        cairn_log_event(node->log, CAIRN_LOG_INFO, "node", "waiting-for-log",
-                        CAIRN_F_STR("data", options.data_folder));
+    struct cairn_log_open open = {.config = node->config,
+                                  .domain = node->domain,
+                                  .log = node->log,
+                                  .metrics = node->metrics,
+                                  .kind = access_kind(node)};
+    bool waits = open.kind != CAIRN_LOG_APPEND;
+    enum cairn_rc rc = cairn_log_open(&open, &node->store, err);
+    if (rc == CAIRN_ENOENT && waits) {
+        cairn_log_error(node->log, CAIRN_LOG_INFO, "node", "waiting-for-log", err);
     }
     /* A reader may start before the writer has made the log. */
-    while (rc == CAIRN_ENOENT && !options.writer) {
+    while (rc == CAIRN_ENOENT && waits) {
         if (stop_came(node, WAIT_FOR_LOG_MS)) {
             return CAIRN_FAIL(err, CAIRN_ESTOPPED, "stopped while waiting for a log in %s",
-                              options.data_folder);
+                              cairn_config_text(node->config, "data"));
         }
-        rc = cairn_store_open(&options, &node->store, err);
+        rc = cairn_log_open(&open, &node->store, err);
     }
     return rc;
 }
@@ -280,8 +282,8 @@ static void stop(struct node *node)
     cairn_log_free(node->log);
 }
 
-/* "ready http://127.0.0.1:8080": the host as it was asked for, the port as it came. */
-static void print_ready(const struct node *node)
+/* "http://127.0.0.1:8080": the host as it was asked for, the port as it came. */
+static void write_url(const struct node *node, char url[URL_BYTES_MAX])
 {
     const char *listen = cairn_config_text(node->config, "listen");
     struct cairn_slice host = cairn_slice_str(listen);
@@ -289,7 +291,26 @@ static void print_ready(const struct node *node)
         host.size--;
     }
     host.size -= host.size > 0;
-    (void)printf("ready http://%.*s:%d\n", CAIRN_SLICE_ARG(host), cairn_http_port(node->http));
+    (void)snprintf(url, URL_BYTES_MAX, "http://%.*s:%d", CAIRN_SLICE_ARG(host),
+                   cairn_http_port(node->http));
+}
+
+/* Only now can other nodes reach this one, so only now may it own something. */
+static enum cairn_rc announce(struct node *node, struct cairn_err *err)
+{
+    char url[URL_BYTES_MAX];
+    const char *given = cairn_config_text(node->config, "advertise");
+    write_url(node, url);
+    return has_role(node, CAIRN_ROLE_COMMAND)
+               ? cairn_store_announce(node->store, given == NULL ? url : given, err)
+               : CAIRN_OK;
+}
+
+static void print_ready(const struct node *node)
+{
+    char url[URL_BYTES_MAX];
+    write_url(node, url);
+    (void)printf("ready %s\n", url);
     (void)fflush(stdout);
 }
 
@@ -311,6 +332,7 @@ enum cairn_rc cairn_node_run(const struct cairn_config *config, unsigned roles,
     struct node node = {.config = config, .roles = roles};
     enum cairn_rc rc = block_signals(&node.signals, err);
     rc = rc == CAIRN_OK ? start(&node, domain_folder, err) : rc;
+    rc = rc == CAIRN_OK ? announce(&node, err) : rc;
     if (rc == CAIRN_OK) {
         print_ready(&node);
         cairn_log_event(node.log, CAIRN_LOG_INFO, "node", "ready",
