@@ -220,10 +220,13 @@ static void forge(struct kafka_stage *stage, const struct cairn_control_record *
     cairn_kafka_layout_topic_name(&stage->layout, stage->layout.topic_count, name);
     assert_int_equal(cairn_control_write(record, &key, &value), CAIRN_OK);
     assert_ok(cairn_kafka_handle_new(&stage->options, &handle, &producer, &err), &err);
-    assert_int_equal(rd_kafka_producev(producer, RD_KAFKA_V_TOPIC(name), RD_KAFKA_V_PARTITION(0),
-                                       RD_KAFKA_V_KEY(key.data, key.size),
-                                       RD_KAFKA_V_VALUE(value.data, value.size), RD_KAFKA_V_END),
-                     RD_KAFKA_RESP_ERR_NO_ERROR);
+    const rd_kafka_vu_t parts[] = {
+        {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = name},
+        {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = 0},
+        {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {.ptr = key.data, key.size}},
+        {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {.ptr = value.data, value.size}},
+    };
+    assert_null(rd_kafka_produceva(producer, parts, sizeof(parts) / sizeof(parts[0])));
     assert_int_equal(rd_kafka_flush(producer, WAIT_MS), RD_KAFKA_RESP_ERR_NO_ERROR);
     cairn_kafka_handle_free(producer);
     cairn_buf_fini(&key);

@@ -405,8 +405,9 @@ static void stopping_and_starting_loses_and_repeats_nothing(void **state)
     assert_int_equal(pthread_create(&thread, NULL, write_on, &load), 0);
     double longest = 0;
     for (int i = 0; i < 40; i++) {
+        uint64_t version = bench.replica.versions[ACCOUNT];
         start(&bench, ACCOUNT, bench.replica.sources[ACCOUNT]);
-        await_version(&bench.replica, ACCOUNT, bench.replica.versions[ACCOUNT] + 3);
+        await_version(&bench.replica, ACCOUNT, version + 3);
         double began = kafka_stage_now_ms();
         cairn_kafka_tail_stop(bench.tail, ACCOUNT);
         double took = kafka_stage_now_ms() - began;
