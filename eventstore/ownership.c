@@ -90,6 +90,8 @@ static int find_or_add(struct cairn_ownership *ownership, const char *id)
 
 static void hear(struct cairn_ownership *ownership, struct cairn_ownership_node *node)
 {
+    ownership->dirty = ownership->dirty || node->suspect;
+    node->suspect = false;
     node->heard_tick = ownership->ticks;
     node->heard_order = ownership->orders;
 }
@@ -189,6 +191,10 @@ static void read_lane(struct cairn_ownership *ownership, int at,
     }
     if (!counts(lane, record)) {
         return;
+    }
+    int holder = cairn_ownership_holder(ownership, record->lane);
+    if (holder != CAIRN_OWNERSHIP_NOBODY && holder != ownership->self && holder != at) {
+        ownership->nodes[holder].suspect = true;
     }
     /* A claim repeats what its writer knew; a ready that it had not read yet may have said more. */
     bool more = record->kind == CAIRN_CONTROL_READY || record->ids > lane->ids;

@@ -13,6 +13,7 @@ struct cairn_ownership_node {
     bool used;
     bool here;    /* has beaten and has not left */
     bool leaving; /* holds what it has, takes nothing more */
+    bool suspect; /* another node took it for dead: until it is heard it gets no lanes */
     bool in_round;
     bool has_key; /* node/<id> is in the log */
     char id[CAIRN_NODE_ID_MAX + 1];

@@ -22,7 +22,7 @@ static void collect(const struct cairn_ownership *ownership, struct shares *out)
     out->count = 0;
     for (int i = 0; i < CAIRN_NODES_MAX; i++) {
         const struct cairn_ownership_node *node = &ownership->nodes[i];
-        if (!node->used || node->leaving || !cairn_ownership_live(ownership, i)) {
+        if (!node->used || node->leaving || node->suspect || !cairn_ownership_live(ownership, i)) {
             continue;
         }
         unsigned at = out->count++;

@@ -9,17 +9,6 @@
 
 const char *const CAIRN_SIM_COMMANDS[4] = {"Open", "Deposit", "Withdraw", "Close"};
 
-void cairn_sim_fail(const char *file, int line, const char *claim, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    (void)fprintf(stderr, "%s:%d: %s: ", file, line, claim);
-    (void)vfprintf(stderr, format, args);
-    (void)fprintf(stderr, "\n");
-    va_end(args);
-    abort();
-}
-
 /* ---- answers ---- */
 
 static void take_first(struct cairn_sim_deed *deed, const struct cairn_answer *answer)

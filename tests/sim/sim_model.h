@@ -3,6 +3,7 @@
 #define CAIRN_TESTS_SIM_SIM_MODEL_H
 
 #include "command/service.h"
+#include "tests/sim/sim_check.h"
 
 #define CAIRN_SIM_DEEDS_MAX    20000
 #define CAIRN_SIM_ACCOUNTS_MAX 12
@@ -43,15 +44,5 @@ void cairn_sim_model_answer(struct cairn_sim_model *model, struct cairn_sim_deed
 /* Walk the whole log: every accepted deed is there once, as it was answered, nothing that was
  * refused is, versions are dense, and no account was ever overdrawn. */
 void cairn_sim_model_check(struct cairn_sim_model *model, struct cairn_store *store);
-
-/* A claim that must hold; otherwise the run ends with its place. */
-#define CAIRN_SIM_CHECK(claim, ...)                                                                \
-    do {                                                                                           \
-        if (!(claim)) {                                                                            \
-            cairn_sim_fail(__FILE__, __LINE__, #claim, __VA_ARGS__);                               \
-        }                                                                                          \
-    } while (0)
-void cairn_sim_fail(const char *file, int line, const char *claim, const char *format, ...)
-    CAIRN_PRINTF(4, 5);
 
 #endif
