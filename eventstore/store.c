@@ -137,6 +137,7 @@ enum cairn_rc cairn_store_open_on(const struct cairn_store_options *options,
     store->backend = backend;
     store->writer = options->writer;
     store->clock = options->clock == NULL ? cairn_clock_system() : options->clock;
+    store->opened_us = cairn_clock_now_us(store->clock);
     store->log_lines = options->log_lines;
     store->partitions = backend->ops->partitions(backend);
     (void)pthread_mutex_init(&store->lock, NULL);

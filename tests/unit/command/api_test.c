@@ -189,15 +189,43 @@ static void body_past_its_max_is_413(void **state)
     (void)post_for_problem(stage, "/commands/account/42/Open", JSON, body, 413, "too-large");
 }
 
+static void one_process_owns_all_partitions(void **state)
+{
+    struct stage *stage = *state;
+    struct peer_answer answer =
+        peer_ask(stage->port, "GET /partitions HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    assert_int_equal(answer.status, 200);
+    struct cairn_value body = body_of(stage, &answer);
+    const struct cairn_value *items = cairn_value_at(&body, "items");
+    assert_int_equal(items->count, 1);
+    const struct cairn_value *item = &items->as.items[0];
+    assert_text(item, "state", "owned");
+    assert_text(item, "node", "local");
+    assert_number(item, "term", 0);
+    assert_true(cairn_value_at(item, "here")->as.boolean);
+    /* Since the store was opened, which was a moment ago. */
+    int64_t since_us = 0;
+    assert_int_equal(cairn_clock_parse(cairn_value_get_string(item, "since"), &since_us), CAIRN_OK);
+    int64_t age_us = cairn_clock_now_us(cairn_clock_system()) - since_us;
+    assert_true(age_us >= 0 && age_us < INT64_C(600) * 1000000);
+    peer_answer_fini(&answer);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_stage, close_stage)
     const struct CMUnitTest tests[] = {
-        TEST(new_stream_is_201_with_its_place),      TEST(existing_stream_is_200_without_location),
-        TEST(same_key_is_the_same_answer_marked),    TEST(msgpack_goes_in_and_out),
-        TEST(version_conflict_tells_both_versions),  TEST(rejection_tells_code_and_detail),
-        TEST(invalid_data_lists_every_fault),        TEST(malformed_body_tells_the_byte),
-        TEST(every_bad_request_has_its_own_problem), TEST(body_past_its_max_is_413),
+        TEST(new_stream_is_201_with_its_place),
+        TEST(existing_stream_is_200_without_location),
+        TEST(same_key_is_the_same_answer_marked),
+        TEST(msgpack_goes_in_and_out),
+        TEST(version_conflict_tells_both_versions),
+        TEST(rejection_tells_code_and_detail),
+        TEST(invalid_data_lists_every_fault),
+        TEST(malformed_body_tells_the_byte),
+        TEST(every_bad_request_has_its_own_problem),
+        TEST(body_past_its_max_is_413),
+        cmocka_unit_test_setup_teardown(one_process_owns_all_partitions, open_stage, close_stage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
