@@ -145,6 +145,7 @@ static enum cairn_rc read_message(struct cairn_kafka_assembly *assembly, uint16_
 /* Does `event` go on where `before` stood in their command, or begin one? */
 static bool follows(const struct cairn_event *before, const struct cairn_event *event)
 {
+    assert(event != NULL);
     if (before == NULL || cairn_event_is_last(before)) {
         return event->index == 0 && event->count > 0;
     }

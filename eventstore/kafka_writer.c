@@ -93,7 +93,23 @@ static rd_kafka_headers_t *make_headers(const struct cairn_kafka_record *record)
     return headers;
 }
 
-/* librdkafka copies, and takes headers where it succeeds; its pointers are not const. */
+/* A record's number in its group, as the message's opaque. */
+union opaque {
+    void *pointer;
+    uintptr_t index;
+};
+
+/* librdkafka only reads what it copies, though its types do not say so. */
+static void *unconst(struct cairn_slice bytes)
+{
+    const union {
+        const char *given;
+        void *taken;
+    } pointer = {.given = bytes.data};
+    return pointer.taken;
+}
+
+/* librdkafka copies the record, and takes the headers where it succeeds. */
 static rd_kafka_error_t *produce(const struct cairn_kafka_writer *writer, uint16_t partition,
                                  const struct cairn_kafka_record *record,
                                  rd_kafka_headers_t *headers)
@@ -101,17 +117,16 @@ static rd_kafka_error_t *produce(const struct cairn_kafka_writer *writer, uint16
     const struct cairn_kafka_producer *producer = &writer->producers[writer->turn];
     const struct cairn_kafka_layout *layout = writer->options.layout;
     rd_kafka_topic_t *topic = producer->topics[partition / layout->lanes];
+    const union opaque opaque = {.index = writer->count};
     const rd_kafka_vu_t parts[] = {
         {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = topic},
         {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = partition % layout->lanes},
         {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
-        {.vtype = RD_KAFKA_VTYPE_KEY,
-         .u.mem = {(void *)(uintptr_t)record->key.data, record->key.size}},
-        {.vtype = RD_KAFKA_VTYPE_VALUE,
-         .u.mem = {(void *)(uintptr_t)record->value.data, record->value.size}},
+        {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {unconst(record->key), record->key.size}},
+        {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {unconst(record->value), record->value.size}},
         {.vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = record->timestamp_ms},
         {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
-        {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = (void *)(uintptr_t)writer->count},
+        {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = opaque.pointer},
     };
     assert(topic != NULL);
     return rd_kafka_produceva(producer->handle, parts, sizeof(parts) / sizeof(parts[0]));

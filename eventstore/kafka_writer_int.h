@@ -13,7 +13,7 @@ struct rd_kafka_topic_s; /* rd_kafka_topic_t */
 
 /* One transactional id. */
 struct cairn_kafka_producer {
-    const struct cairn_kafka_writer *writer;
+    struct cairn_kafka_writer *writer;
     char id[CAIRN_KAFKA_ID_SIZE]; /* transactional id */
     struct rd_kafka_s *handle;
     struct rd_kafka_topic_s *topics[CAIRN_KAFKA_TOPICS_MAX]; /* in the layout's order */

@@ -101,7 +101,7 @@ static enum cairn_rc open_producer(struct cairn_kafka_producer *producer, struct
     const struct cairn_kafka_handle_options handle = {.kind = CAIRN_KAFKA_TRANSACTIONS,
                                                       .transactional_id = producer->id,
                                                       .delivered = cairn_kafka_writer_note,
-                                                      .self = (void *)(uintptr_t)producer->writer};
+                                                      .self = producer->writer};
     enum cairn_rc rc = cairn_kafka_fence(&options->kafka, &handle, options->open_timeout_ms,
                                          &producer->handle, err);
     if (rc == CAIRN_OK && producer->keeps) {
