@@ -100,7 +100,7 @@ static bool settle_by_key(struct cairn_group *group, struct cairn_group_slot *sl
         slot->holds_key = true;
     }
     struct cairn_slice stream = slot->answer->stream;
-    enum cairn_rc rc = cairn_receipt_answer(group->store, command, slot->arena,
+    enum cairn_rc rc = cairn_receipt_answer(group->store, command, stream, slot->arena,
                                             &group->proposer.scratch, slot->answer, &err);
     if (rc == CAIRN_ENOENT) {
         return false;

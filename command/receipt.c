@@ -47,13 +47,15 @@ static enum cairn_rc read_events(struct cairn_store *store, const struct cairn_r
 }
 
 enum cairn_rc cairn_receipt_answer(struct cairn_store *store, const struct cairn_command *command,
-                                   struct cairn_arena *arena, struct cairn_arena *scratch,
-                                   struct cairn_answer *answer, struct cairn_err *err)
+                                   struct cairn_slice stream, struct cairn_arena *arena,
+                                   struct cairn_arena *scratch, struct cairn_answer *answer,
+                                   struct cairn_err *err)
 {
     assert(command->key.size > 0);
     struct cairn_receipt receipt = {0};
     cairn_arena_reset(scratch);
-    enum cairn_rc rc = cairn_store_receipt(store, command->key, scratch, &receipt, err);
+    uint16_t partition = cairn_store_partition_of(store, stream);
+    enum cairn_rc rc = cairn_store_receipt(store, command->key, partition, scratch, &receipt, err);
     if (rc != CAIRN_OK) {
         return rc;
     }

@@ -4,8 +4,8 @@
 
 #include "command/service.h"
 
-/* Look command's key up in the store and, where it is known, make answer the first answer again
- * with `replayed` set. answer is untouched unless OK.
+/* Look the key of a command for `stream` up in the store and, where it is known, make answer the
+ * first answer again with `replayed` set. answer is untouched unless OK.
  *
  * arena:   gets what answer points to.
  * scratch: reset; holds the events while they are read.
@@ -13,8 +13,9 @@
  *          names events that are not there), EIO, ENOMEM. */
 CAIRN_MUST_CHECK enum cairn_rc
 cairn_receipt_answer(struct cairn_store *store, const struct cairn_command *command,
-                     struct cairn_arena *arena, struct cairn_arena *scratch,
-                     struct cairn_answer *answer, struct cairn_err *err);
+                     struct cairn_slice stream, struct cairn_arena *arena,
+                     struct cairn_arena *scratch, struct cairn_answer *answer,
+                     struct cairn_err *err);
 /* EKEYREUSED, with the text that every such answer has. */
 enum cairn_rc cairn_receipt_refuse(struct cairn_err *err);
 

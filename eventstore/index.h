@@ -8,14 +8,15 @@
  * on and forgets what LMDB has caught up with.
  *
  * Tables: meta ("state" -> format, partitions, log id, checkpoints), rows (stream 0x00 version ->
- * count, locator; one an append), receipts (key -> partition, locator), offsets (partition offset
+ * count, locator; one an append), receipts (key 0x00 partition -> locator), offsets (partition
+ * offset
  * -> locator), snapshots (stream -> code hash, version, state). */
 #ifndef CAIRN_EVENTSTORE_INDEX_H
 #define CAIRN_EVENTSTORE_INDEX_H
 
 #include "eventstore/backend.h"
 
-#define CAIRN_INDEX_FORMAT 1u
+#define CAIRN_INDEX_FORMAT 2u
 /* Appends that one generation of the tail holds, and generations. Together they bound memory: an
  * append waits when all are full. */
 #define CAIRN_INDEX_GENERATION_ROWS 65536u
@@ -115,10 +116,12 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_index_rows(struct cairn_index *index,
                                                 enum cairn_direction direction,
                                                 struct cairn_index_row *rows, size_t max,
                                                 size_t *ret_count, struct cairn_err *err);
-/* ENOENT (err untouched). */
+/* Several nodes may accept one key at the same moment, each in a partition of its own: the receipt
+ * of the preferred partition, else that of any. ENOENT (err untouched). */
 CAIRN_MUST_CHECK enum cairn_rc cairn_index_receipt(struct cairn_index *index,
-                                                   struct cairn_slice key, uint16_t *ret_partition,
-                                                   uint64_t *ret_locator, struct cairn_err *err);
+                                                   struct cairn_slice key, uint16_t preferred,
+                                                   uint16_t *ret_partition, uint64_t *ret_locator,
+                                                   struct cairn_err *err);
 /* The nearest remembered place at or before offset; {0, 0} without one. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_index_near(struct cairn_index *index, uint16_t partition,
                                                 uint64_t offset, struct cairn_resume *ret_from,

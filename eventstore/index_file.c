@@ -8,14 +8,15 @@
 enum {
     ROW_KEY_MAX = CAIRN_STREAM_BYTES_MAX + 1 + 8,
     ROW_VALUE_BYTES = 2 + 8,
-    RECEIPT_VALUE_BYTES = 2 + 8,
+    RECEIPT_KEY_MAX = CAIRN_KEY_BYTES_MAX + 1 + 2,
+    RECEIPT_VALUE_BYTES = 8,
     OFFSET_KEY_BYTES = 2 + 8,
     SNAPSHOT_HEAD_BYTES = 16 + 8,
     STATE_HEAD_BYTES = 4 + 4 + CAIRN_LOG_ID_BYTES + 8,
     STATE_BYTES_MAX = STATE_HEAD_BYTES + 16 * CAIRN_PARTITIONS_MAX
 };
 
-static_assert(ROW_KEY_MAX <= CAIRN_KV_KEY_MAX && CAIRN_KEY_BYTES_MAX <= CAIRN_KV_KEY_MAX,
+static_assert(ROW_KEY_MAX <= CAIRN_KV_KEY_MAX && RECEIPT_KEY_MAX <= CAIRN_KV_KEY_MAX,
               "keys fit LMDB");
 
 static const struct cairn_slice state_key = {"state", 5};
@@ -58,6 +59,18 @@ static struct cairn_slice offset_key(char out[OFFSET_KEY_BYTES], uint16_t partit
     out[1] = (char)(unsigned char)(partition & 0xffu);
     cairn_put_u64_be(out + 2, offset);
     return cairn_slice_of(out, OFFSET_KEY_BYTES);
+}
+
+/* key, 0x00, partition: the receipts of one key lie together. */
+static struct cairn_slice receipt_key(char out[RECEIPT_KEY_MAX], struct cairn_slice key,
+                                      uint16_t partition)
+{
+    assert(key.size > 0 && key.size <= CAIRN_KEY_BYTES_MAX);
+    memcpy(out, key.data, key.size);
+    out[key.size] = '\0';
+    out[key.size + 1] = (char)(unsigned char)(partition >> 8);
+    out[key.size + 2] = (char)(unsigned char)(partition & 0xffu);
+    return cairn_slice_of(out, key.size + 3);
 }
 
 enum cairn_rc cairn_index_file_open(struct cairn_index *index, struct cairn_err *err)
@@ -216,10 +229,11 @@ static enum cairn_rc write_receipt(struct cairn_index *index, struct cairn_kv_tx
 {
     (void)tail;
     const struct cairn_tail_receipt *receipt = entry;
+    char key[RECEIPT_KEY_MAX];
     char value[RECEIPT_VALUE_BYTES];
-    cairn_put_u16(value, receipt->partition);
-    cairn_put_u64(value + 2, receipt->locator);
-    return cairn_kv_put(txn, index->tables[CAIRN_INDEX_RECEIPTS], cairn_tail_receipt_key(receipt),
+    cairn_put_u64(value, receipt->locator);
+    return cairn_kv_put(txn, index->tables[CAIRN_INDEX_RECEIPTS],
+                        receipt_key(key, cairn_tail_receipt_key(receipt), receipt->partition),
                         cairn_slice_of(value, sizeof(value)), err);
 }
 
@@ -448,27 +462,56 @@ enum cairn_rc cairn_index_file_rows(struct cairn_index *index, struct cairn_slic
     return CAIRN_OK;
 }
 
-enum cairn_rc cairn_index_file_receipt(struct cairn_index *index, struct cairn_slice key,
-                                       uint16_t *ret_partition, uint64_t *ret_locator,
-                                       struct cairn_err *err)
+/* Is it a receipt of that key? */
+static bool receipt_read(struct cairn_slice found, struct cairn_slice value, struct cairn_slice key,
+                         uint16_t *ret_partition, uint64_t *ret_locator)
 {
-    struct cairn_kv_txn *txn = NULL;
-    struct cairn_slice value = CAIRN_SLICE_NONE;
+    if (found.size != key.size + 3 || value.size != RECEIPT_VALUE_BYTES ||
+        memcmp(found.data, key.data, key.size) != 0 || found.data[key.size] != '\0') {
+        return false;
+    }
+    const unsigned char *end = (const unsigned char *)found.data + key.size;
+    *ret_partition = (uint16_t)((unsigned)end[1] << 8 | end[2]);
+    *ret_locator = cairn_get_u64(value.data);
+    return true;
+}
+
+enum cairn_rc cairn_index_file_receipt(struct cairn_index *index, struct cairn_slice key,
+                                       uint16_t preferred, uint16_t *ret_partition,
+                                       uint64_t *ret_locator, struct cairn_err *err)
+{
+    struct look look;
+    struct cairn_slice found;
+    struct cairn_slice value;
+    char wanted[RECEIPT_KEY_MAX];
+    uint16_t partition = 0;
+    uint64_t locator = 0;
     if (index->kv == NULL) {
         return CAIRN_ENOENT;
     }
-    enum cairn_rc rc = cairn_kv_read_begin(index->kv, &txn, err);
+    enum cairn_rc rc = look_begin(index, CAIRN_INDEX_RECEIPTS, &look, err);
     if (rc != CAIRN_OK) {
         return rc;
     }
-    rc = cairn_kv_get(txn, index->tables[CAIRN_INDEX_RECEIPTS], key, &value, err);
-    if (rc == CAIRN_OK && value.size != RECEIPT_VALUE_BYTES) {
-        rc = CAIRN_FAIL(err, CAIRN_ECORRUPT, "a receipt in the index has %zu bytes", value.size);
-    } else if (rc == CAIRN_OK) {
-        *ret_partition = cairn_get_u16(value.data);
-        *ret_locator = cairn_get_u64(value.data + 2);
+    rc = cairn_kv_seek(look.cursor, CAIRN_KV_AT_OR_AFTER, receipt_key(wanted, key, 0), &found,
+                       &value, err);
+    if (rc == CAIRN_OK && !receipt_read(found, value, key, &partition, &locator)) {
+        rc = CAIRN_ENOENT;
     }
-    cairn_kv_end(txn);
+    if (rc == CAIRN_OK && partition != preferred) {
+        rc = cairn_kv_get(look.txn, index->tables[CAIRN_INDEX_RECEIPTS],
+                          receipt_key(wanted, key, preferred), &value, err);
+        if (rc == CAIRN_OK && value.size == RECEIPT_VALUE_BYTES) {
+            partition = preferred;
+            locator = cairn_get_u64(value.data);
+        }
+        rc = rc == CAIRN_ENOENT ? CAIRN_OK : rc;
+    }
+    look_end(&look);
+    if (rc == CAIRN_OK) {
+        *ret_partition = partition;
+        *ret_locator = locator;
+    }
     return rc;
 }
 

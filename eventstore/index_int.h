@@ -110,8 +110,8 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_index_file_rows(struct cairn_index *index,
                                                      struct cairn_index_row *rows, size_t max,
                                                      size_t *ret_count, struct cairn_err *err);
 CAIRN_MUST_CHECK enum cairn_rc
-cairn_index_file_receipt(struct cairn_index *index, struct cairn_slice key, uint16_t *ret_partition,
-                         uint64_t *ret_locator, struct cairn_err *err);
+cairn_index_file_receipt(struct cairn_index *index, struct cairn_slice key, uint16_t preferred,
+                         uint16_t *ret_partition, uint64_t *ret_locator, struct cairn_err *err);
 CAIRN_MUST_CHECK enum cairn_rc cairn_index_file_near(struct cairn_index *index, uint16_t partition,
                                                      uint64_t offset, struct cairn_resume *ret_from,
                                                      struct cairn_err *err);

@@ -156,30 +156,35 @@ enum cairn_rc cairn_index_rows(struct cairn_index *index, struct cairn_slice str
 }
 
 enum cairn_rc cairn_index_receipt(struct cairn_index *index, struct cairn_slice key,
-                                  uint16_t *ret_partition, uint64_t *ret_locator,
-                                  struct cairn_err *err)
+                                  uint16_t preferred, uint16_t *ret_partition,
+                                  uint64_t *ret_locator, struct cairn_err *err)
 {
-    bool found = false;
+    struct cairn_tail_receipt found = {.size = 0}; /* without a key: none */
     if (key.size == 0 || key.size > CAIRN_KEY_BYTES_MAX) {
         return CAIRN_ENOENT;
     }
     (void)pthread_rwlock_rdlock(&index->lock);
-    for (size_t i = index->generation_count; !found && i-- > 0;) {
+    for (size_t i = index->generation_count; i-- > 0;) {
         const struct cairn_tail_receipt *receipt =
-            cairn_tail_receipt(&index->generations[i]->tail, key);
-        if (receipt != NULL) {
-            *ret_partition = receipt->partition;
-            *ret_locator = receipt->locator;
-            found = true;
+            cairn_tail_receipt(&index->generations[i]->tail, key, preferred);
+        bool better = receipt != NULL && (found.size == 0 || receipt->partition == preferred);
+        found = better ? *receipt : found;
+        if (better && found.partition == preferred) {
+            break;
         }
     }
     (void)pthread_rwlock_unlock(&index->lock);
-    if (found) {
-        return CAIRN_OK;
+    enum cairn_rc rc = CAIRN_ENOENT;
+    if (found.size == 0 || found.partition != preferred) {
+        (void)pthread_rwlock_rdlock(&index->kv_lock);
+        rc = cairn_index_file_receipt(index, key, preferred, ret_partition, ret_locator, err);
+        (void)pthread_rwlock_unlock(&index->kv_lock);
     }
-    (void)pthread_rwlock_rdlock(&index->kv_lock);
-    enum cairn_rc rc = cairn_index_file_receipt(index, key, ret_partition, ret_locator, err);
-    (void)pthread_rwlock_unlock(&index->kv_lock);
+    if (rc == CAIRN_ENOENT && found.size > 0) {
+        *ret_partition = found.partition;
+        *ret_locator = found.locator;
+        rc = CAIRN_OK;
+    }
     return rc;
 }
 

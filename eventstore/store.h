@@ -174,10 +174,14 @@ struct cairn_receipt {
     uint64_t first_version;
     uint16_t count;
 };
-/* ENOENT when the key was never accepted (err untouched). */
-CAIRN_MUST_CHECK enum cairn_rc
-cairn_store_receipt(struct cairn_store *store, struct cairn_slice key, struct cairn_arena *arena,
-                    struct cairn_receipt *ret_receipt, struct cairn_err *err);
+/* Where several nodes accepted a key at the same moment, each in a partition of its own, the
+ * receipt of the preferred partition comes first, else any. ENOENT when the key was never accepted
+ * (err untouched). */
+CAIRN_MUST_CHECK enum cairn_rc cairn_store_receipt(struct cairn_store *store,
+                                                   struct cairn_slice key, uint16_t preferred,
+                                                   struct cairn_arena *arena,
+                                                   struct cairn_receipt *ret_receipt,
+                                                   struct cairn_err *err);
 
 /* The newest snapshot of a stream made by that code. ENOENT. state in arena. */
 CAIRN_MUST_CHECK enum cairn_rc

@@ -250,15 +250,15 @@ void cairn_log_reader_close(struct cairn_log_reader *reader)
 }
 
 static enum cairn_rc find_receipt(struct cairn_store *store, struct cairn_slice key,
-                                  struct cairn_arena *arena, struct cairn_receipt *ret_receipt,
-                                  struct cairn_err *err)
+                                  uint16_t preferred, struct cairn_arena *arena,
+                                  struct cairn_receipt *ret_receipt, struct cairn_err *err)
 {
     uint16_t partition = 0;
     uint64_t locator = 0;
     struct cairn_event event;
     enum cairn_rc rc = cairn_store_catch_up(store, err);
     if (rc == CAIRN_OK) {
-        rc = cairn_index_receipt(store->index, key, &partition, &locator, err);
+        rc = cairn_index_receipt(store->index, key, preferred, &partition, &locator, err);
     }
     if (rc != CAIRN_OK) {
         return rc;
@@ -289,10 +289,10 @@ static enum cairn_rc find_receipt(struct cairn_store *store, struct cairn_slice 
 }
 
 enum cairn_rc cairn_store_receipt(struct cairn_store *store, struct cairn_slice key,
-                                  struct cairn_arena *arena, struct cairn_receipt *ret_receipt,
-                                  struct cairn_err *err)
+                                  uint16_t preferred, struct cairn_arena *arena,
+                                  struct cairn_receipt *ret_receipt, struct cairn_err *err)
 {
-    enum cairn_rc rc = find_receipt(store, key, arena, ret_receipt, err);
+    enum cairn_rc rc = find_receipt(store, key, preferred, arena, ret_receipt, err);
     return rc == CAIRN_ENOENT ? rc : cairn_store_blame(store, rc, err);
 }
 

@@ -144,7 +144,8 @@ static uint32_t *find_stream(const struct cairn_tail *tail, struct cairn_slice s
     }
 }
 
-static uint32_t *find_receipt(const struct cairn_tail *tail, struct cairn_slice key, uint32_t hash)
+static uint32_t *find_receipt(const struct cairn_tail *tail, struct cairn_slice key,
+                              uint16_t partition, uint32_t hash)
 {
     const struct cairn_tail_table *table = &tail->receipts;
     for (uint32_t at = hash & (table->cap - 1);; at = (at + 1) & (table->cap - 1)) {
@@ -152,7 +153,8 @@ static uint32_t *find_receipt(const struct cairn_tail *tail, struct cairn_slice 
             return &table->slots[at];
         }
         const struct cairn_tail_receipt *node = receipt_at(tail, table->slots[at]);
-        if (node->hash == hash && cairn_slice_equal(cairn_tail_receipt_key(node), key)) {
+        if (node->hash == hash && node->partition == partition &&
+            cairn_slice_equal(cairn_tail_receipt_key(node), key)) {
             return &table->slots[at];
         }
     }
@@ -213,7 +215,7 @@ void cairn_tail_add_receipt(struct cairn_tail *tail, struct cairn_slice key, uin
 {
     assert(key.size > 0 && key.size <= CAIRN_KEY_BYTES_MAX);
     uint32_t hash = hash_of(key);
-    uint32_t *slot = find_receipt(tail, key, hash);
+    uint32_t *slot = find_receipt(tail, key, partition, hash);
     if (*slot == 0) {
         *slot = take(tail, sizeof(struct cairn_tail_receipt), key);
         tail->receipts.count++;
@@ -261,13 +263,26 @@ const struct cairn_tail_row *cairn_tail_at_depth(const struct cairn_tail *tail,
 }
 
 const struct cairn_tail_receipt *cairn_tail_receipt(const struct cairn_tail *tail,
-                                                    struct cairn_slice key)
+                                                    struct cairn_slice key, uint16_t preferred)
 {
-    if (tail->receipts.count == 0) {
+    const struct cairn_tail_table *table = &tail->receipts;
+    const struct cairn_tail_receipt *found = NULL;
+    if (table->count == 0) {
         return NULL;
     }
-    const uint32_t *slot = find_receipt(tail, key, hash_of(key));
-    return *slot == 0 ? NULL : receipt_at(tail, *slot);
+    uint32_t hash = hash_of(key);
+    for (uint32_t at = hash & (table->cap - 1); table->slots[at] != 0;
+         at = (at + 1) & (table->cap - 1)) {
+        const struct cairn_tail_receipt *node = receipt_at(tail, table->slots[at]);
+        if (node->hash != hash || !cairn_slice_equal(cairn_tail_receipt_key(node), key)) {
+            continue;
+        }
+        if (node->partition == preferred) {
+            return node;
+        }
+        found = found == NULL || node->partition < found->partition ? node : found;
+    }
+    return found;
 }
 
 static int compare_streams(const void *a, const void *b)
@@ -278,8 +293,10 @@ static int compare_streams(const void *a, const void *b)
 
 static int compare_receipts(const void *a, const void *b)
 {
-    return cairn_slice_compare(cairn_tail_receipt_key(*(const void *const *)a),
-                               cairn_tail_receipt_key(*(const void *const *)b));
+    const struct cairn_tail_receipt *left = *(const void *const *)a;
+    const struct cairn_tail_receipt *right = *(const void *const *)b;
+    int keys = cairn_slice_compare(cairn_tail_receipt_key(left), cairn_tail_receipt_key(right));
+    return keys != 0 ? keys : (int)left->partition - (int)right->partition;
 }
 
 enum cairn_rc cairn_tail_sorted(const struct cairn_tail *tail, const struct cairn_tail_table *table,

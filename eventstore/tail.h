@@ -56,6 +56,7 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_tail_reserve(struct cairn_tail *tail, size_
 /* Room must have been reserved. Versions of a stream ascend. */
 void cairn_tail_add(struct cairn_tail *tail, struct cairn_slice stream, uint64_t first_version,
                     uint16_t count, uint64_t locator);
+/* The first one of a key in a partition stays. */
 void cairn_tail_add_receipt(struct cairn_tail *tail, struct cairn_slice key, uint16_t partition,
                             uint64_t locator);
 /* The newest row of a stream, NULL when it has none here. */
@@ -71,11 +72,13 @@ const struct cairn_tail_row *cairn_tail_at_depth(const struct cairn_tail *tail,
 /* The row before it in its stream, or NULL. */
 const struct cairn_tail_row *cairn_tail_previous(const struct cairn_tail *tail,
                                                  const struct cairn_tail_row *row);
+/* The receipt of a key in that partition or, where there is none, in the lowest one that has it. */
 const struct cairn_tail_receipt *cairn_tail_receipt(const struct cairn_tail *tail,
-                                                    struct cairn_slice key);
+                                                    struct cairn_slice key, uint16_t preferred);
 /* The entries of tail->streams or tail->receipts (table is one of the two) in the order of their
- * names: entries[table->count], each a struct cairn_tail_stream or cairn_tail_receipt, in memory
- * that the caller frees with cairn_mem_free. ENOMEM. */
+ * names, receipts of one key in that of their partitions: entries[table->count], each a struct
+ * cairn_tail_stream or cairn_tail_receipt, in memory that the caller frees with cairn_mem_free.
+ * ENOMEM. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_tail_sorted(const struct cairn_tail *tail,
                                                  const struct cairn_tail_table *table,
                                                  const void ***ret_entries);

@@ -315,7 +315,7 @@ static void check_receipt(struct world *world, const char *key, const char *stre
 {
     struct cairn_err err;
     struct cairn_receipt receipt;
-    assert_ok(cairn_store_receipt(world->store, cairn_slice_str(key), &world->fixture.arena,
+    assert_ok(cairn_store_receipt(world->store, cairn_slice_str(key), 0, &world->fixture.arena,
                                   &receipt, &err),
               &err);
     assert_true(cairn_slice_is(receipt.stream, stream));
@@ -330,15 +330,15 @@ static void receipts_live_as_long_as_the_log(void **state)
     struct world *world = *state;
     struct cairn_err err;
     struct cairn_receipt receipt;
-    assert_int_equal(cairn_store_receipt(world->store, CAIRN_SLICE_LIT("k1"), &world->fixture.arena,
-                                         &receipt, &err),
+    assert_int_equal(cairn_store_receipt(world->store, CAIRN_SLICE_LIT("k1"), 0,
+                                         &world->fixture.arena, &receipt, &err),
                      CAIRN_ENOENT);
     assert_ok(fixture_put(&world->fixture, world->store, "account-1", 0, 2, "k1", &err), &err);
     assert_ok(fixture_put(&world->fixture, world->store, "account-1", 2, 3, "k2", &err), &err);
     for (int round = 0; round < 3; round++) {
         check_receipt(world, "k1", "account-1", 1, 2);
         check_receipt(world, "k2", "account-1", 3, 3);
-        assert_int_equal(cairn_store_receipt(world->store, CAIRN_SLICE_LIT("k3"),
+        assert_int_equal(cairn_store_receipt(world->store, CAIRN_SLICE_LIT("k3"), 0,
                                              &world->fixture.arena, &receipt, &err),
                          CAIRN_ENOENT);
         if (round == 0) {

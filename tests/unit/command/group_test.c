@@ -133,20 +133,21 @@ static void receipt_of_an_unknown_key_touches_nothing(void **state)
     struct cairn_answer answer = {.version = 77};
     const struct ask ask = {"a", "Add", "{\"n\":1}", "key", ANY};
     world_command(world, &ask, &world->arena, &command);
-    assert_int_equal(
-        cairn_receipt_answer(world->store, &command, &world->arena, &scratch, &answer, &err),
-        CAIRN_ENOENT);
+    assert_int_equal(cairn_receipt_answer(world->store, &command, CAIRN_SLICE_LIT("probe-a"),
+                                          &world->arena, &scratch, &answer, &err),
+                     CAIRN_ENOENT);
     assert_int_equal(answer.version, 77);
     assert_int_equal(err.rc, CAIRN_EFULL);
     struct cairn_answer first = world_ask(world, ask);
-    assert_ok(cairn_receipt_answer(world->store, &command, &world->arena, &scratch, &answer, &err),
+    assert_ok(cairn_receipt_answer(world->store, &command, CAIRN_SLICE_LIT("probe-a"),
+                                   &world->arena, &scratch, &answer, &err),
               &err);
     assert_int_equal(answer.version, first.version);
     assert_true(answer.created && answer.replayed);
     command.fingerprint[0] ^= 1;
-    assert_int_equal(
-        cairn_receipt_answer(world->store, &command, &world->arena, &scratch, &answer, &err),
-        CAIRN_EKEYREUSED);
+    assert_int_equal(cairn_receipt_answer(world->store, &command, CAIRN_SLICE_LIT("probe-a"),
+                                          &world->arena, &scratch, &answer, &err),
+                     CAIRN_EKEYREUSED);
     cairn_arena_fini(&scratch);
 }
 

@@ -253,7 +253,7 @@ static void expect_rounds(struct world *world, uint16_t partition, unsigned roun
         if (rounds > 0) {
             unsigned last = partition * 1000000u + (rounds - 1) * 100u + i;
             assert_ok(cairn_store_receipt(world->store, text_of(&world->arena, "key", last),
-                                          &world->arena, &receipt, &err),
+                                          partition, &world->arena, &receipt, &err),
                       &err);
             assert_int_equal(receipt.first_version, 2ull * rounds - 1);
             assert_int_equal(receipt.partition, partition);
@@ -291,6 +291,26 @@ static void expect_stopped(struct world *world, const char *text)
         fail_msg("'%s' does not say '%s'", err.text, text);
     }
     assert_int_equal(deliver_one(world, 1, 99, 1, 1000, &err), CAIRN_ESTOPPED);
+}
+
+static void a_key_of_two_partitions_has_two_receipts(void **state)
+{
+    struct world *world = *state;
+    struct cairn_err err;
+    open_store(world);
+    assert_ok(deliver_one(world, 1, 7, 1, 33, &err), &err);
+    assert_ok(deliver_one(world, 2, 8, 1, 33, &err), &err); /* the same key: it is made of 33 */
+    for (int round = 0; round < 2; round++) {
+        struct cairn_receipt receipt;
+        for (uint16_t preferred = 0; preferred < PARTITIONS; preferred++) {
+            assert_ok(cairn_store_receipt(world->store, CAIRN_SLICE_LIT("key-33"), preferred,
+                                          &world->arena, &receipt, &err),
+                      &err);
+            assert_int_equal(receipt.partition, preferred == 2 ? 2 : 1);
+            assert_true(cairn_slice_is(receipt.stream, preferred == 2 ? "account-8" : "account-7"));
+        }
+        open_store(world);
+    }
 }
 
 static void a_gap_or_a_repeat_stops_the_store(void **state)
@@ -665,6 +685,7 @@ int main(void)
 #define CASE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         CASE(what_is_delivered_is_there_after_any_close),
+        CASE(a_key_of_two_partitions_has_two_receipts),
         CASE(a_gap_or_a_repeat_stops_the_store),
         CASE(a_torn_command_stops_the_store),
         CASE(a_large_delivery_is_all_or_nothing),

@@ -37,7 +37,7 @@ static void check_events(struct cairn_store *store, struct cairn_arena *arena)
     assert_true(cairn_slice_is(page.events[2].principal, "ann"));
     assert_true(cairn_slice_is(page.events[2].data, "\x81\xa6"
                                                     "amount\x2a"));
-    assert_ok(cairn_store_receipt(store, CAIRN_SLICE_LIT("key-1"), arena, &receipt, &err), &err);
+    assert_ok(cairn_store_receipt(store, CAIRN_SLICE_LIT("key-1"), 0, arena, &receipt, &err), &err);
     assert_true(cairn_slice_is(receipt.stream, "account-1"));
     assert_int_equal(receipt.count, 2);
     assert_int_equal(receipt.fingerprint[15], 9);

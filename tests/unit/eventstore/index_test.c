@@ -5,6 +5,7 @@
 
 #include "platform/fault.h"
 #include "platform/file.h"
+#include "platform/kv.h"
 #include "tests/support/folder.h"
 
 #include "tests/support/cm.h"
@@ -98,9 +99,9 @@ static void expect(struct world *world, unsigned count)
     for (unsigned i = 0; i < count; i++) {
         uint16_t partition = 0;
         uint64_t locator = 0;
-        assert_ok(
-            cairn_index_receipt(world->index, name_of(text, "key", i), &partition, &locator, &err),
-            &err);
+        assert_ok(cairn_index_receipt(world->index, name_of(text, "key", i), 1, &partition,
+                                      &locator, &err),
+                  &err);
         assert_int_equal(partition, 1);
         assert_int_equal(locator, 1000 + i);
         struct cairn_index_row row;
@@ -116,9 +117,9 @@ static void expect(struct world *world, unsigned count)
     }
     uint16_t partition = 0;
     uint64_t locator = 0;
-    assert_int_equal(
-        cairn_index_receipt(world->index, name_of(text, "key", count), &partition, &locator, &err),
-        CAIRN_ENOENT);
+    assert_int_equal(cairn_index_receipt(world->index, name_of(text, "key", count), 1, &partition,
+                                         &locator, &err),
+                     CAIRN_ENOENT);
     for (unsigned s = 0; s < STREAMS; s++) {
         uint64_t head = 0;
         assert_ok(cairn_index_head(world->index, name_of(text, "account", s), &head, &err), &err);
@@ -306,6 +307,99 @@ static void a_reservation_without_memory_changes_nothing(void **state)
     assert_true(failed > 0);
 }
 
+/* A key that was accepted in partition at that place. */
+static void accept_key(struct world *world, const char *key, uint16_t partition, uint64_t offset)
+{
+    struct cairn_err err;
+    char stream[32];
+    struct cairn_index_entry entry = {
+        .stream = name_of(stream, partition == 0 ? "left" : "right", (unsigned)offset),
+        .key = cairn_slice_str(key),
+        .first_version = 1,
+        .locator = 100u * partition + offset,
+        .count = 1};
+    struct cairn_index_group group = {.partition = partition,
+                                      .entries = &entry,
+                                      .count = 1,
+                                      .start = {offset - 1, offset},
+                                      .end = {offset, offset + 1}};
+    assert_ok(cairn_index_reserve(world->index, 1, &err), &err);
+    cairn_index_apply(world->index, &group);
+}
+
+static void expect_key(struct world *world, const char *key, uint16_t preferred, uint16_t partition,
+                       uint64_t locator)
+{
+    struct cairn_err err;
+    uint16_t found = 99;
+    uint64_t at = 0;
+    assert_ok(cairn_index_receipt(world->index, cairn_slice_str(key), preferred, &found, &at, &err),
+              &err);
+    assert_int_equal(found, partition);
+    assert_int_equal(at, locator);
+}
+
+static void a_key_has_a_receipt_in_each_partition(void **state)
+{
+    struct world *world = *state;
+    struct cairn_err err;
+    accept_key(world, "both", 1, 1);
+    accept_key(world, "bot", 1, 2);
+    for (int round = 0; round < 4; round++) {
+        expect_key(world, "both", 1, 1, 101);
+        expect_key(world, "both", 0, round < 2 ? 1 : 0, round < 2 ? 101 : 1);
+        expect_key(world, "bot", 0, 1, 102);
+        if (round == 0) {
+            assert_ok(cairn_index_flush(world->index, &err), &err);
+        } else if (round == 1) {
+            accept_key(world, "both", 0, 1); /* the other one lies in the file by now */
+        } else {
+            assert_ok(cairn_index_flush(world->index, &err), &err);
+            reopen(world);
+        }
+    }
+    expect_key(world, "both", 7, 0, 1); /* neither is preferred */
+    uint16_t partition = 0;
+    uint64_t locator = 0;
+    assert_int_equal(
+        cairn_index_receipt(world->index, CAIRN_SLICE_LIT("bo"), 1, &partition, &locator, &err),
+        CAIRN_ENOENT);
+}
+
+static void an_older_format_is_thrown_away(void **state)
+{
+    struct world *world = *state;
+    struct cairn_err err;
+    struct cairn_kv *kv = NULL;
+    struct cairn_kv_txn *txn = NULL;
+    cairn_kv_table_id meta = 0;
+    struct cairn_slice value;
+    char bytes[256];
+    apply_some(world, 0, 10);
+    assert_ok(cairn_index_flush(world->index, &err), &err);
+    cairn_index_close(world->index);
+    world->index = NULL;
+    struct cairn_kv_options options = {.writer = true};
+    assert_ok(cairn_kv_open(world->root, &options, &kv, &err), &err);
+    assert_ok(cairn_kv_table(kv, "meta", &meta, &err), &err);
+    assert_ok(cairn_kv_write_begin(kv, &txn, &err), &err);
+    assert_ok(cairn_kv_get(txn, meta, CAIRN_SLICE_LIT("state"), &value, &err), &err);
+    assert_true(value.size <= sizeof(bytes));
+    memcpy(bytes, value.data, value.size);
+    assert_int_equal(bytes[0], CAIRN_INDEX_FORMAT);
+    bytes[0] = 1;
+    assert_ok(
+        cairn_kv_put(txn, meta, CAIRN_SLICE_LIT("state"), cairn_slice_of(bytes, value.size), &err),
+        &err);
+    assert_ok(cairn_kv_commit(txn, &err), &err);
+    cairn_kv_close(kv);
+    open_index(world);
+    world->offset = 0;
+    expect(world, 0);
+    apply_some(world, 0, 20);
+    expect(world, 20);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -319,6 +413,8 @@ int main(void)
         CASE(a_snapshot_is_found_by_the_code_that_made_it),
         CASE(a_flush_that_fails_loses_nothing),
         CASE(a_reservation_without_memory_changes_nothing),
+        CASE(a_key_has_a_receipt_in_each_partition),
+        CASE(an_older_format_is_thrown_away),
     };
 #undef CASE
     return cmocka_run_group_tests(tests, NULL, NULL);

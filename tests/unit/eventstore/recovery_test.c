@@ -441,8 +441,8 @@ static void an_older_log_beside_a_newer_index_is_opened_with_a_warning(void **st
         assert_non_null(lines);
         restore_older(world, with_head == 1, lines);
         assert_int_equal(count_log(world), 4);
-        assert_int_equal(cairn_store_receipt(world->store, CAIRN_SLICE_LIT("lost"), &world->arena,
-                                             &receipt, &err),
+        assert_int_equal(cairn_store_receipt(world->store, CAIRN_SLICE_LIT("lost"), 0,
+                                             &world->arena, &receipt, &err),
                          CAIRN_ENOENT);
         assert_ok(put_keyed(world, 1, CAIRN_SLICE_LIT("lost"), &err), &err);
         assert_int_equal(count_log(world), 5);

@@ -114,7 +114,7 @@ static enum cairn_rc check_receipts(struct world *world, struct cairn_arena *are
         char stream[24];
         struct cairn_receipt receipt;
         enum cairn_rc rc =
-            cairn_store_receipt(world->store, name(key, "key", i), arena, &receipt, err);
+            cairn_store_receipt(world->store, name(key, "key", i), 0, arena, &receipt, err);
         if (rc != CAIRN_OK && rc != CAIRN_ENOENT) {
             return rc;
         }

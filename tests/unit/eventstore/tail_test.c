@@ -39,11 +39,15 @@ static void the_first_command_keeps_its_key(void **state)
     struct cairn_tail tail = {0};
     assert_int_equal(cairn_tail_reserve(&tail, 2), CAIRN_OK);
     cairn_tail_add_receipt(&tail, CAIRN_SLICE_LIT("key"), 1, 10);
+    cairn_tail_add_receipt(&tail, CAIRN_SLICE_LIT("key"), 1, 11);
     cairn_tail_add_receipt(&tail, CAIRN_SLICE_LIT("key"), 2, 20);
-    const struct cairn_tail_receipt *receipt = cairn_tail_receipt(&tail, CAIRN_SLICE_LIT("key"));
+    const struct cairn_tail_receipt *receipt = cairn_tail_receipt(&tail, CAIRN_SLICE_LIT("key"), 2);
+    assert_non_null(receipt);
+    assert_int_equal(receipt->locator, 20);
+    receipt = cairn_tail_receipt(&tail, CAIRN_SLICE_LIT("key"), 7); /* the lowest partition */
     assert_non_null(receipt);
     assert_int_equal(receipt->locator, 10);
-    assert_null(cairn_tail_receipt(&tail, CAIRN_SLICE_LIT("kez")));
+    assert_null(cairn_tail_receipt(&tail, CAIRN_SLICE_LIT("kez"), 1));
     cairn_tail_fini(&tail);
 }
 
