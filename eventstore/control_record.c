@@ -18,14 +18,14 @@ struct kind {
     unsigned has;
 };
 
-static const struct kind KINDS[] = {
+static const struct kind kinds[] = {
     [CAIRN_CONTROL_BEAT] = {"beat", HAS_URL | HAS_LEAVING},
     [CAIRN_CONTROL_LEAVE] = {"leave", 0},
     [CAIRN_CONTROL_CLAIM] = {"claim", HAS_LANE},
     [CAIRN_CONTROL_READY] = {"ready", HAS_LANE | HAS_URL},
     [CAIRN_CONTROL_RELEASE] = {"release", HAS_LANE},
 };
-enum { KIND_COUNT = sizeof(KINDS) / sizeof(KINDS[0]) };
+enum { KIND_COUNT = sizeof(kinds) / sizeof(kinds[0]) };
 static_assert(KIND_COUNT == (int)CAIRN_CONTROL_ERASE, "only a tombstone has no name");
 
 bool cairn_node_id_valid(struct cairn_slice id)
@@ -61,7 +61,7 @@ static enum cairn_rc write_url(const struct cairn_control_record *record, struct
 
 static enum cairn_rc write_value(const struct cairn_control_record *record, struct cairn_buf *out)
 {
-    const struct kind *kind = &KINDS[record->kind];
+    const struct kind *kind = &kinds[record->kind];
     char run[CAIRN_UUID_TEXT_SIZE];
     char time[CAIRN_TIME_TEXT_MAX];
     cairn_uuid_format(&record->run, run);
@@ -90,7 +90,7 @@ enum cairn_rc cairn_control_write(const struct cairn_control_record *record,
     size_t value_size = out_value->size;
     enum cairn_rc rc = write_key(record, out_key);
     if (rc == CAIRN_OK && record->kind != CAIRN_CONTROL_ERASE) {
-        bool lane = (KINDS[record->kind].has & HAS_LANE) != 0;
+        bool lane = (kinds[record->kind].has & HAS_LANE) != 0;
         assert(lane == (record->lane != CAIRN_LANE_NONE));
         rc = write_value(record, out_value);
     }
@@ -106,14 +106,18 @@ enum cairn_rc cairn_control_write(const struct cairn_control_record *record,
 /* lane/<n>/<node> or node/<node>; no two keys mean the same. */
 static bool read_key(struct cairn_slice key, struct cairn_control_record *out)
 {
-    static const struct cairn_slice LANE = {"lane/", 5};
-    static const struct cairn_slice NODE = {"node/", 5};
+    static const struct cairn_slice lane_prefix = {"lane/", 5};
+    static const struct cairn_slice node_prefix = {"node/", 5};
     out->lane = CAIRN_LANE_NONE;
-    bool lane_key = cairn_slice_starts(key, LANE);
-    if (!lane_key && !cairn_slice_starts(key, NODE)) {
+    if (key.data == NULL) {
         return false;
     }
-    struct cairn_slice rest = cairn_slice_of(key.data + NODE.size, key.size - NODE.size);
+    bool lane_key = cairn_slice_starts(key, lane_prefix);
+    if (!lane_key && !cairn_slice_starts(key, node_prefix)) {
+        return false;
+    }
+    struct cairn_slice rest =
+        cairn_slice_of(key.data + node_prefix.size, key.size - node_prefix.size);
     if (lane_key) {
         size_t slash = cairn_slice_find(rest, '/');
         uint64_t lane = 0;
@@ -137,7 +141,7 @@ static bool read_kind(const struct cairn_value *map, struct cairn_control_record
 {
     struct cairn_slice name = cairn_value_get_string(map, "kind");
     for (size_t i = 0; i < KIND_COUNT; i++) {
-        if (cairn_slice_is(name, KINDS[i].name)) {
+        if (cairn_slice_is(name, kinds[i].name)) {
             out->kind = (enum cairn_control_kind)i;
             return true;
         }
@@ -171,7 +175,7 @@ static bool read_url(const struct cairn_value *map, struct cairn_control_record 
 /* The members that the kind has beside "kind". */
 static bool read_members(const struct cairn_value *map, struct cairn_control_record *out)
 {
-    unsigned has = KINDS[out->kind].has;
+    unsigned has = kinds[out->kind].has;
     int64_t term = 0;
     int64_t ids = 0;
     if (((has & HAS_LANE) != 0) != (out->lane != CAIRN_LANE_NONE) ||

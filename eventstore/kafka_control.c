@@ -13,6 +13,7 @@ enum {
     OPEN_MS = 30000, /* where the options name none */
     CLOSE_MS = 5000,
     MEET_MS = 1000,
+    STILL_MS = 1000,    /* without an own beat: the log stood still */
     IDLE_WAIT_MS = 500, /* a record and the end both cut it short */
 };
 
@@ -65,6 +66,23 @@ static void note_replaced(struct cairn_kafka_control *control)
     }
 }
 
+/* A broker that comes back is found by one node sooner than by another, which must not look dead
+ * for that. Under the lock. */
+static void note_own_beat(struct cairn_kafka_control *control,
+                          const struct cairn_control_record *record)
+{
+    if (record->kind != CAIRN_CONTROL_BEAT ||
+        memcmp(&record->run, &control->run, sizeof(record->run)) != 0) {
+        return;
+    }
+    int64_t now_ns = cairn_clock_monotonic_ns(control->options.clock);
+    if (control->beat_read_ns != 0 &&
+        now_ns - control->beat_read_ns > (int64_t)STILL_MS * 1000000) {
+        cairn_ownership_forgive(control->rules);
+    }
+    control->beat_read_ns = now_ns;
+}
+
 static void take_record(struct cairn_kafka_control *control, const rd_kafka_message_t *message)
 {
     struct cairn_control_record record;
@@ -75,6 +93,7 @@ static void take_record(struct cairn_kafka_control *control, const rd_kafka_mess
                            slice_of(message->payload, message->len), &record, &err) == CAIRN_OK;
     (void)pthread_mutex_lock(&control->lock);
     if (known) {
+        note_own_beat(control, &record);
         cairn_ownership_read(control->rules, &record);
         note_replaced(control);
     }

@@ -86,19 +86,19 @@ static enum cairn_rc release(struct cairn_kafka_hand *hand, struct cairn_err *er
 
 static enum cairn_rc carry_out(struct cairn_kafka_hand *hand, struct cairn_err *err)
 {
-    static enum cairn_rc (*const DEEDS[])(struct cairn_kafka_hand *, struct cairn_err *) = {
+    static enum cairn_rc (*const deeds[])(struct cairn_kafka_hand *, struct cairn_err *) = {
         [CAIRN_WISH_CLAIM] = claim, [CAIRN_WISH_TAKE] = take,       [CAIRN_WISH_SERVE] = serve,
         [CAIRN_WISH_STOP] = stop,   [CAIRN_WISH_RELEASE] = release,
     };
     assert(hand->wish != CAIRN_WISH_NOTHING);
-    enum cairn_rc rc = DEEDS[hand->wish](hand, err);
+    enum cairn_rc rc = deeds[hand->wish](hand, err);
     if (rc != CAIRN_OK && rc != CAIRN_ESTOPPED) {
-        static const char *const NAMES[] = {[CAIRN_WISH_CLAIM] = "claim",
+        static const char *const names[] = {[CAIRN_WISH_CLAIM] = "claim",
                                             [CAIRN_WISH_TAKE] = "take",
                                             [CAIRN_WISH_SERVE] = "serve",
                                             [CAIRN_WISH_STOP] = "stop",
                                             [CAIRN_WISH_RELEASE] = "release"};
-        (void)cairn_err_wrap(err, rc, "%s lane %u", NAMES[hand->wish], (unsigned)hand->lane);
+        (void)cairn_err_wrap(err, rc, "%s lane %u", names[hand->wish], (unsigned)hand->lane);
         cairn_log_error(hand->control->options.kafka.log_lines, CAIRN_LOG_WARN, "kafka",
                         "lane_failed", err);
     }

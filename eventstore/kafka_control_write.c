@@ -29,6 +29,16 @@ struct cairn_control_record cairn_kafka_control_record(struct cairn_kafka_contro
     return record;
 }
 
+/* librdkafka only reads what it copies, though its types do not say so. */
+static void *unconst(struct cairn_slice bytes)
+{
+    const union {
+        const char *given;
+        void *taken;
+    } pointer = {.given = bytes.data};
+    return pointer.taken;
+}
+
 /* Copies both. letter: NULL where nobody wants to know. */
 static enum cairn_rc post(struct cairn_kafka_control *control, struct cairn_slice key,
                           struct cairn_slice value, struct cairn_kafka_letter *letter,
@@ -38,9 +48,8 @@ static enum cairn_rc post(struct cairn_kafka_control *control, struct cairn_slic
         {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = control->topic},
         {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = 0},
         {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
-        {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {.ptr = (void *)(uintptr_t)key.data, key.size}},
-        {.vtype = RD_KAFKA_VTYPE_VALUE,
-         .u.mem = {.ptr = (void *)(uintptr_t)value.data, value.size}},
+        {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {unconst(key), key.size}},
+        {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {unconst(value), value.size}},
         {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = letter},
     };
     (void)pthread_rwlock_rdlock(&control->producer_lock);

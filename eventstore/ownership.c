@@ -15,7 +15,7 @@ bool cairn_ownership_live(const struct cairn_ownership *ownership, int node)
     if (node == ownership->self) {
         return ownership->active && !ownership->replaced;
     }
-    return that->used && that->here && ownership->ticks - that->heard_tick < CAIRN_OWNERSHIP_LIVES;
+    return that->used && that->here && ownership->ticks < that->heard_tick + CAIRN_OWNERSHIP_LIVES;
 }
 
 int cairn_ownership_holder(const struct cairn_ownership *ownership, uint16_t lane)
@@ -161,7 +161,7 @@ static void read_leave(struct cairn_ownership *ownership, int at,
     }
 }
 
-static const enum cairn_lane_state STATES[] = {
+static const enum cairn_lane_state states[] = {
     [CAIRN_CONTROL_CLAIM] = CAIRN_LANE_CLAIMED,
     [CAIRN_CONTROL_READY] = CAIRN_LANE_OWNED,
     [CAIRN_CONTROL_RELEASE] = CAIRN_LANE_FREE,
@@ -171,12 +171,12 @@ static const enum cairn_lane_state STATES[] = {
 static bool counts(const struct cairn_ownership_lane *lane,
                    const struct cairn_control_record *record)
 {
-    static const int RANKS[] = {
+    static const int ranks[] = {
         [CAIRN_LANE_CLAIMED] = 0, [CAIRN_LANE_OWNED] = 1, [CAIRN_LANE_FREE] = 2};
     if (record->term != lane->term) {
         return record->term > lane->term;
     }
-    return RANKS[STATES[record->kind]] > RANKS[lane->state];
+    return ranks[states[record->kind]] > ranks[lane->state];
 }
 
 static void read_lane(struct cairn_ownership *ownership, int at,
@@ -199,7 +199,7 @@ static void read_lane(struct cairn_ownership *ownership, int at,
     /* A claim repeats what its writer knew; a ready that it had not read yet may have said more. */
     bool more = record->kind == CAIRN_CONTROL_READY || record->ids > lane->ids;
     lane->ids = more ? record->ids : lane->ids;
-    lane->state = STATES[record->kind];
+    lane->state = states[record->kind];
     lane->term = record->term;
     lane->author = at;
     lane->run = record->run;
@@ -242,14 +242,14 @@ static bool makes_sense(const struct cairn_ownership *ownership,
 void cairn_ownership_read(struct cairn_ownership *ownership,
                           const struct cairn_control_record *record)
 {
-    static void (*const READERS[])(struct cairn_ownership *, int,
+    static void (*const readers[])(struct cairn_ownership *, int,
                                    const struct cairn_control_record *) = {
         [CAIRN_CONTROL_BEAT] = read_beat,    [CAIRN_CONTROL_LEAVE] = read_leave,
         [CAIRN_CONTROL_CLAIM] = read_lane,   [CAIRN_CONTROL_READY] = read_lane,
         [CAIRN_CONTROL_RELEASE] = read_lane, [CAIRN_CONTROL_ERASE] = read_erase,
     };
     assert(ownership != NULL && record != NULL);
-    assert((size_t)record->kind < sizeof(READERS) / sizeof(READERS[0]));
+    assert((size_t)record->kind < sizeof(readers) / sizeof(readers[0]));
     if (!makes_sense(ownership, record)) {
         return;
     }
@@ -257,7 +257,18 @@ void cairn_ownership_read(struct cairn_ownership *ownership,
     int at = record->kind == CAIRN_CONTROL_ERASE ? find_node(ownership, record->node)
                                                  : find_or_add(ownership, record->node);
     if (at != CAIRN_OWNERSHIP_NOBODY) {
-        READERS[record->kind](ownership, at, record);
+        readers[record->kind](ownership, at, record);
+    }
+}
+
+void cairn_ownership_forgive(struct cairn_ownership *ownership)
+{
+    assert(ownership != NULL);
+    for (int i = 0; i < CAIRN_NODES_MAX; i++) {
+        struct cairn_ownership_node *node = &ownership->nodes[i];
+        if (node->used && cairn_ownership_live(ownership, i)) {
+            node->heard_tick = ownership->ticks + CAIRN_OWNERSHIP_GRACE;
+        }
     }
 }
 
@@ -497,7 +508,7 @@ bool cairn_ownership_bury(struct cairn_ownership *ownership,
         struct cairn_ownership_node *node = &ownership->nodes[i];
         uint16_t lane = CAIRN_LANE_NONE;
         bool dead = node->used && i != ownership->self &&
-                    ownership->ticks - node->heard_tick >= CAIRN_OWNERSHIP_BURY_BEATS;
+                    ownership->ticks >= node->heard_tick + CAIRN_OWNERSHIP_BURY_BEATS;
         if (!dead || is_author(ownership, i) || !take_key(node, &lane)) {
             continue;
         }

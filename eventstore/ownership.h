@@ -22,6 +22,8 @@
 #define CAIRN_LANES_MAX       256
 #define CAIRN_NODES_MAX       64 /* at one time; the dead are forgotten first */
 #define CAIRN_OWNERSHIP_LIVES 4
+/* Own beats that others get beside LIVES when the log stood still. */
+#define CAIRN_OWNERSHIP_GRACE 20
 /* Own beats until what is left of a dead node in the control log is erased. */
 #define CAIRN_OWNERSHIP_BURY_BEATS 600
 
@@ -59,6 +61,9 @@ void cairn_ownership_free(struct cairn_ownership *ownership);
 /* The next record of the control log. A record that makes no sense is passed over. */
 void cairn_ownership_read(struct cairn_ownership *ownership,
                           const struct cairn_control_record *record);
+/* The log stood still for this node, and others may be later to find back to it: who is alive stays
+ * so for GRACE own beats more, or until it is heard. */
+void cairn_ownership_forgive(struct cairn_ownership *ownership);
 /* What to do about a lane now; ret_term is set unless NOTHING. Each wish is given once, then _done
  * or _failed answers it; until then there is no other for that lane. */
 enum cairn_ownership_wish cairn_ownership_wish(struct cairn_ownership *ownership, uint16_t lane,

@@ -18,7 +18,7 @@ struct cairn_ownership_node {
     bool has_key; /* node/<id> is in the log */
     char id[CAIRN_NODE_ID_MAX + 1];
     struct cairn_uuid run;
-    uint64_t heard_tick;                  /* the tick of its last record */
+    uint64_t heard_tick;                  /* the tick of its last record, or up to GRACE later */
     uint64_t heard_order;                 /* the number of that record */
     uint64_t keys[CAIRN_OWNERSHIP_WORDS]; /* lanes under which it has a record, a bit each */
 };

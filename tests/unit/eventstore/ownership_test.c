@@ -326,6 +326,36 @@ static void a_log_that_stands_still_makes_nobody_dead(void **state)
     world_end(&world);
 }
 
+static void after_a_standstill_others_get_more_time_until_they_are_heard(void **state)
+{
+    (void)state;
+    struct world world;
+    world_begin(&world, 2);
+    start_peer(&world, 0);
+    start_peer(&world, 1);
+    settle(&world);
+    for (unsigned heard = 0; heard < 2; heard++) {
+        cairn_ownership_forgive(world.peers[0].rules);
+        unsigned lives = CAIRN_OWNERSHIP_LIVES + CAIRN_OWNERSHIP_GRACE;
+        if (heard == 1) {
+            lives = CAIRN_OWNERSHIP_LIVES;
+            beat(&world, 1);
+            read_all(&world, 0);
+        }
+        for (unsigned i = 0; i < lives; i++) {
+            assert_int_equal(cairn_ownership_nodes(world.peers[0].rules), 2);
+            beat(&world, 0);
+            read_all(&world, 0);
+        }
+        assert_int_equal(cairn_ownership_nodes(world.peers[0].rules), 1);
+        cairn_ownership_forgive(world.peers[0].rules); /* the dead stay dead */
+        assert_int_equal(cairn_ownership_nodes(world.peers[0].rules), 1);
+        beat(&world, 1);
+        read_all(&world, 0);
+    }
+    world_end(&world);
+}
+
 static void of_two_claims_the_first_wins(void **state)
 {
     (void)state;
@@ -658,6 +688,7 @@ int main(void)
         cmocka_unit_test(lanes_of_a_dead_node_go_to_the_others_and_only_they_move),
         cmocka_unit_test(a_node_is_dead_after_lives_of_own_beats_and_not_before),
         cmocka_unit_test(a_log_that_stands_still_makes_nobody_dead),
+        cmocka_unit_test(after_a_standstill_others_get_more_time_until_they_are_heard),
         cmocka_unit_test(of_two_claims_the_first_wins),
         cmocka_unit_test(a_ready_behind_a_higher_claim_is_void),
         cmocka_unit_test(a_serving_node_that_sees_a_higher_term_stops),
