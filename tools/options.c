@@ -11,6 +11,7 @@
 #define ON_THE_LOG                                                                                 \
     (SERVING | CAIRN_VERB_BIT(replay) | CAIRN_VERB_BIT(verify) | CAIRN_VERB_BIT(events))
 #define TOPICS    CAIRN_VERB_BIT(topics)
+#define MIGRATE   CAIRN_VERB_BIT(migrate)
 #define CONFIG    CAIRN_VERB_BIT(config)
 #define EVERY     ((1u << CAIRN_VERB_COUNT) - 1u)
 #define KIB       1024u
@@ -21,7 +22,7 @@
 static const struct cairn_config_row rows[] = {
     {"config", CAIRN_CONFIG_TEXT, "FILE", NULL, 0, 0, NULL, EVERY,
      "Read settings from FILE: one `name = value` a line, the names of these flags."},
-    {"data", CAIRN_CONFIG_TEXT, "DIR", "./cairn-data", 0, 0, NULL, ON_THE_LOG | CONFIG,
+    {"data", CAIRN_CONFIG_TEXT, "DIR", "./cairn-data", 0, 0, NULL, ON_THE_LOG | MIGRATE | CONFIG,
      "The data folder: log, index and views. Made when it is missing."},
     {"listen", CAIRN_CONFIG_TEXT, "HOST:PORT", "127.0.0.1:8080", 0, 0, NULL, SERVING | CONFIG,
      "Where to serve HTTP. Port 0 takes a free one; the ready line says which."},
@@ -29,24 +30,27 @@ static const struct cairn_config_row rows[] = {
      "The log: `files` keeps it under --data, `kafka:HOST:PORT[,HOST:PORT...]` in topics of that "
      "Apache Kafka."},
     {"kafka-property", CAIRN_CONFIG_LIST, "NAME=VALUE", NULL, 0, 0, NULL,
-     ON_THE_LOG | TOPICS | CONFIG,
+     ON_THE_LOG | TOPICS | MIGRATE | CONFIG,
      "A property of librdkafka, for TLS, SASL and the like; may be repeated, and the environment "
      "has one a line. The VALUE file:PATH is read from PATH."},
-    {"partitions", CAIRN_CONFIG_UINT, "N", "0", 0, 256, NULL, COMMANDING | TOPICS | CONFIG,
+    {"partitions", CAIRN_CONFIG_UINT, "N", "0", 0, 256, NULL,
+     COMMANDING | TOPICS | MIGRATE | CONFIG,
      "Partitions of a new log, on Kafka of each topic; 0 means 1, on Kafka 4, or what the log was "
      "made with."},
-    {"replication", CAIRN_CONFIG_UINT, "N", "0", 0, 64, NULL, COMMANDING | TOPICS | CONFIG,
+    {"replication", CAIRN_CONFIG_UINT, "N", "0", 0, 64, NULL,
+     COMMANDING | TOPICS | MIGRATE | CONFIG,
      "Replicas that each topic must have, and that a new one gets; 0 means 3, or as many as there "
      "are brokers. Kafka only."},
-    {"transactional-ids", CAIRN_CONFIG_UINT, "N", "4", 1, 16, NULL, COMMANDING | CONFIG,
+    {"transactional-ids", CAIRN_CONFIG_UINT, "N", "4", 1, 16, NULL, COMMANDING | MIGRATE | CONFIG,
      "Transactional ids that take turns for each partition, so that no group of commands waits for "
      "the one before. Kafka only."},
     {"advertise", CAIRN_CONFIG_TEXT, "URL", NULL, 0, 0, NULL, SERVING | CONFIG,
      "Where other nodes reach this one; without it, at the address of --listen. Kafka only."},
-    {"segment-size", CAIRN_CONFIG_BYTES, "BYTES", "64M", MIB, GIB, NULL, COMMANDING | CONFIG,
-     "Size of a segment file of the log."},
+    {"segment-size", CAIRN_CONFIG_BYTES, "BYTES", "64M", MIB, GIB, NULL,
+     COMMANDING | MIGRATE | CONFIG, "Size of a segment file of the log."},
     {"log-level", CAIRN_CONFIG_CHOICE, "LEVEL", "info", 0, 0, "debug|info|warn|error",
-     ON_THE_LOG | CONFIG, "What to write to standard error, as JSON lines, from this level on."},
+     ON_THE_LOG | MIGRATE | CONFIG,
+     "What to write to standard error, as JSON lines, from this level on."},
     {"max-connections", CAIRN_CONFIG_UINT, "N", "1100", 4, 20000, NULL, SERVING | CONFIG,
      "HTTP connections served at a time, one thread each; one more is answered 503."},
     {"idle-timeout", CAIRN_CONFIG_DURATION, "TIME", "60s", 100, 60 * MINUTE_MS, NULL,
@@ -72,8 +76,11 @@ static const struct cairn_config_row rows[] = {
      "Live feeds served at a time."},
     {"heartbeat", CAIRN_CONFIG_DURATION, "TIME", "15s", 100, 10 * MINUTE_MS, NULL,
      QUERYING | CONFIG, "How often an idle live feed says that it is alive."},
-    {"to", CAIRN_CONFIG_TEXT, "URL", "http://127.0.0.1:8080", 0, 0, NULL, CAIRN_VERB_BIT(send),
-     "The service to send to."},
+    {"to", CAIRN_CONFIG_TEXT, "URL", "http://127.0.0.1:8080", 0, 0, NULL,
+     CAIRN_VERB_BIT(send) | MIGRATE,
+     "The service to send to; of migrate, the log to move to: files:DIR or kafka:HOST:PORT."},
+    {"from", CAIRN_CONFIG_TEXT, "LOG", NULL, 0, 0, NULL, MIGRATE,
+     "The log to move: files:DIR or kafka:HOST:PORT."},
     {"connections", CAIRN_CONFIG_UINT, "N", "4", 1, 256, NULL, CAIRN_VERB_BIT(send),
      "Connections to send over. The commands of one aggregate always share one, in order."},
     {"batch", CAIRN_CONFIG_UINT, "N", "1000", 1, 10000, NULL, CAIRN_VERB_BIT(send),
@@ -132,6 +139,11 @@ static const char *const abouts[CAIRN_VERB_COUNT] = {
                           "replays every view into a scratch "
                           "place and compares it with what is served at the same position. Exits 0 "
                           "when all is well and 1 when not.",
+    [CAIRN_VERB_migrate] =
+        "Moves every event of --from to --to as it is: streams, versions, ids, times, data and "
+        "Idempotency-Keys. May be ended and run again: what has arrived is passed over. At the "
+        "end both logs are compared event by event. Nothing else may write either log meanwhile. "
+        "--data is the data folder of the side that is on Kafka. Exits 0 when both hold the same.",
     [CAIRN_VERB_events] =
         "Prints the events of a data folder's log, oldest first, as CloudEvents JSON.",
     [CAIRN_VERB_topics] =

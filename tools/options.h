@@ -14,6 +14,7 @@
     X(send, "FILE", "posts commands, one JSON object a line, and sums up the answers")             \
     X(replay, "VIEW DOMAIN", "rebuilds a view beside the live one and switches")                   \
     X(verify, "DOMAIN", "checks the whole log, and the views against it")                          \
+    X(migrate, "DOMAIN", "moves every event of one log into another, and compares")                \
     X(events, "DOMAIN", "prints events, one CloudEvent a line")                                    \
     X(topics, "ACTION DOMAIN", "makes the topics of a domain on Kafka, or checks them")            \
     X(config, "", "prints the configuration in force and where each value came from")              \

@@ -16,6 +16,7 @@ int cairn_verb_replay(const struct cairn_config *config, struct cairn_err *err);
 int cairn_verb_verify(const struct cairn_config *config, struct cairn_err *err);
 int cairn_verb_events(const struct cairn_config *config, struct cairn_err *err);
 int cairn_verb_topics(const struct cairn_config *config, struct cairn_err *err);
+int cairn_verb_migrate(const struct cairn_config *config, struct cairn_err *err);
 int cairn_verb_config(const struct cairn_config *config, struct cairn_err *err);
 int cairn_verb_man(const struct cairn_config *config, struct cairn_err *err);
 int cairn_verb_version(const struct cairn_config *config, struct cairn_err *err);
