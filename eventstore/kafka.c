@@ -256,6 +256,8 @@ static void close_kafka(struct cairn_backend *backend)
         kafka->replica->ops->close(kafka->replica);
     }
     cairn_mem_free(kafka->lanes);
+    cairn_mem_free(kafka->properties);
+    cairn_mem_free(kafka->brokers);
     cairn_mem_free(kafka);
 }
 
@@ -341,7 +343,65 @@ static enum cairn_rc open_topics(struct cairn_kafka *kafka,
                                                 .replication = options->replication,
                                                 .create = options->appends,
                                                 .timeout_ms = CLUSTER_TIMEOUT_MS};
-    return cairn_kafka_topics_open(&topics, &kafka->layout, err);
+    enum cairn_rc rc = cairn_kafka_topics_open(&topics, &kafka->layout, err);
+    if (rc == CAIRN_OK) {
+        kafka->options.domain = cairn_slice_str(kafka->layout.domain);
+    }
+    return rc;
+}
+
+/* Before the cluster is asked, let alone written: is the folder this domain's, and free? What is
+ * refused here would make topics, or throw a replica away, on a slip of the operator's hand. The
+ * replica's lock is only tried; it is taken for good with the replica. */
+static enum cairn_rc check_folder(const struct cairn_store_options *options, struct cairn_err *err)
+{
+    char folder[CAIRN_PATH_MAX];
+    char path[CAIRN_PATH_MAX];
+    struct cairn_log_head head;
+    struct cairn_file_lock lock = {.fd = -1};
+    enum cairn_rc rc =
+        cairn_files_refuse_other(options->data_folder, CAIRN_LOG_FOLDER, "an embedded log", err);
+    if (rc != CAIRN_OK) {
+        return rc;
+    }
+    if (cairn_file_join(folder, options->data_folder, CAIRN_REPLICA_FOLDER) != CAIRN_OK ||
+        cairn_file_join(path, folder, "lock") != CAIRN_OK) {
+        return CAIRN_FAIL(err, CAIRN_ETOOBIG, "%s: the path is too long", options->data_folder);
+    }
+    rc = cairn_file_make_folder(folder, err);
+    rc = rc == CAIRN_OK ? cairn_file_lock_open(path, &lock, err) : rc;
+    if (rc != CAIRN_OK) {
+        return rc;
+    }
+    /* One that does not read is thrown away later. */
+    if (cairn_log_head_read(folder, &head, NULL) == CAIRN_OK &&
+        !cairn_slice_is(options->domain, head.domain)) {
+        rc = CAIRN_FAIL(err, CAIRN_EINVAL,
+                        "%s holds the log of domain %s, not of %.*s: use another --data", folder,
+                        head.domain, CAIRN_SLICE_ARG(options->domain));
+    }
+    cairn_file_lock_close(&lock);
+    return rc;
+}
+
+static enum cairn_rc copy_options(struct cairn_kafka *kafka,
+                                  const struct cairn_store_options *options, struct cairn_err *err)
+{
+    const char *brokers = options->log + strlen(CAIRN_LOG_KAFKA_PREFIX);
+    const char *properties = options->kafka_properties;
+    kafka->brokers = cairn_mem_strndup(brokers, strlen(brokers));
+    kafka->properties =
+        properties == NULL ? NULL : cairn_mem_strndup(properties, strlen(properties));
+    if (kafka->brokers == NULL || (properties != NULL && kafka->properties == NULL)) {
+        return CAIRN_FAIL(err, CAIRN_ENOMEM, "open the log");
+    }
+    kafka->options = (struct cairn_kafka_options){
+        .brokers = kafka->brokers,
+        .properties = kafka->properties,
+        .domain = options->domain, /* the layout's own, once that is read */
+        .log_lines = options->log_lines,
+    };
+    return CAIRN_OK;
 }
 
 static enum cairn_rc open_replica(struct cairn_kafka *kafka,
@@ -373,13 +433,9 @@ enum cairn_rc cairn_kafka_open(const struct cairn_store_options *options,
     kafka->ids =
         options->transactional_ids == 0 ? CAIRN_KAFKA_IDS_DEFAULT : options->transactional_ids;
     kafka->opened_us = cairn_clock_now_us(kafka->clock);
-    kafka->options = (struct cairn_kafka_options){
-        .brokers = options->log + strlen(CAIRN_LOG_KAFKA_PREFIX),
-        .properties = options->kafka_properties,
-        .domain = options->domain,
-        .log_lines = options->log_lines,
-    };
-    enum cairn_rc rc = open_topics(kafka, options, err);
+    enum cairn_rc rc = copy_options(kafka, options, err);
+    rc = rc == CAIRN_OK ? check_folder(options, err) : rc;
+    rc = rc == CAIRN_OK ? open_topics(kafka, options, err) : rc;
     rc = rc == CAIRN_OK ? open_replica(kafka, options, err) : rc;
     rc = rc == CAIRN_OK ? name_node(kafka, options->data_folder, err) : rc;
     rc = rc == CAIRN_OK ? make_lanes(kafka, err) : rc;

@@ -37,8 +37,10 @@ struct cairn_kafka_lane {
 struct cairn_kafka {
     struct cairn_backend backend;
     struct cairn_backend *replica;
-    struct cairn_store *store; /* where deliveries go; set by start */
-    struct cairn_kafka_options options;
+    struct cairn_store *store;          /* where deliveries go; set by start */
+    struct cairn_kafka_options options; /* its texts are those below and the layout's */
+    char *brokers;
+    char *properties; /* NULL: none */
     struct cairn_kafka_layout layout;
     uint16_t ids;
     bool appends; /* wants lanes */

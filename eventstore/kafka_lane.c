@@ -2,6 +2,7 @@
 #include <assert.h>
 
 #include "eventstore/kafka_int.h"
+#include "eventstore/record.h"
 #include "eventstore/store_int.h"
 #include "platform/mem.h"
 
@@ -195,6 +196,20 @@ static enum cairn_rc mend(struct cairn_kafka_lane *lane, struct cairn_err *err)
                           (unsigned)lane->number);
     }
     rc = fence(lane, kafka->ids, err);
+    if (rc == CAIRN_OK) {
+        /* Another node may have claimed it before the fence, and is now fenced itself: once more.
+         */
+        rc = cairn_kafka_control_confirm(kafka->control, lane->number, CAIRN_KAFKA_TRUTH_TIMEOUT_MS,
+                                         &mine, err);
+        if (rc != CAIRN_OK || !mine) {
+            set_state(lane, true, mine);
+            leave(lane);
+            return rc != CAIRN_OK
+                       ? rc
+                       : CAIRN_FAIL(err, CAIRN_ENOOWNER, "another node took partition %u over",
+                                    (unsigned)lane->number);
+        }
+    }
     /* Still the owner by the control topic's word, even where the cluster cannot be reached. */
     if (rc == CAIRN_OK) {
         set_state(lane, true, true);
@@ -243,6 +258,26 @@ enum cairn_rc cairn_kafka_lane_begin(struct cairn_backend *backend, uint16_t num
 }
 
 /* ---- a group ---- */
+
+/* What the replica could not hold may not get into the log. */
+static enum cairn_rc measure(const struct cairn_commit *commit, struct cairn_err *err)
+{
+    uint64_t size = 0;
+    for (size_t a = 0; a < commit->count; a++) {
+        const struct cairn_append *append = commit->appends[a];
+        for (uint16_t e = 0; e < append->count; e++) {
+            if (!cairn_record_fits(&append->events[e])) {
+                return CAIRN_FAIL(err, CAIRN_ETOOBIG, "an event of %.*s is larger than allowed",
+                                  CAIRN_SLICE_ARG(append->stream));
+            }
+            size += cairn_record_size(&append->events[e]);
+        }
+    }
+    return size <= CAIRN_GROUP_BYTES_MAX
+               ? CAIRN_OK
+               : CAIRN_FAIL(err, CAIRN_ETOOBIG, "a group of more than %u bytes",
+                            CAIRN_GROUP_BYTES_MAX);
+}
 
 static enum cairn_rc send(struct cairn_kafka_lane *lane, struct cairn_commit *commit,
                           const int64_t **ret_offsets, struct cairn_err *err)
@@ -406,8 +441,11 @@ enum cairn_rc cairn_kafka_lane_commit(struct cairn_backend *backend, struct cair
     struct cairn_kafka_lane *lane = &kafka->lanes[commit->lane];
     const int64_t *offsets = NULL;
     commit->stop = false;
+    enum cairn_rc rc = measure(commit, err);
+    if (rc != CAIRN_OK) {
+        return rc;
+    }
     acquire(lane);
-    enum cairn_rc rc = CAIRN_OK;
     if (!is_serving(lane) || lane->writer == NULL) {
         rc = CAIRN_FAIL(err, CAIRN_ENOOWNER, "this node does not own partition %u",
                         (unsigned)commit->lane);

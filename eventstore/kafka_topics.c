@@ -101,11 +101,13 @@ static enum cairn_rc check_options(const struct cairn_kafka_topics_options *opti
                                    struct cairn_err *err)
 {
     assert(options->kafka.brokers != NULL && options->timeout_ms > 0);
-    size_t size = options->kafka.domain.size;
-    if (size == 0 || size >= CAIRN_KAFKA_DOMAIN_SIZE_MAX) {
+    static_assert(CAIRN_KAFKA_DOMAIN_SIZE_MAX > CAIRN_AGGREGATE_BYTES_MAX, "a name fits");
+    /* As the log's description is read: one that is written must be. */
+    if (!cairn_aggregate_is_valid(options->kafka.domain)) {
         return CAIRN_FAIL(err, CAIRN_EINVAL,
-                          "a domain on Kafka has a name of 1 to %d bytes, not %zu",
-                          CAIRN_KAFKA_DOMAIN_SIZE_MAX - 1, size);
+                          "a domain on Kafka has a name of 1 to %d of a-z, 0-9 and _, the first a "
+                          "letter, not '%.*s'",
+                          CAIRN_AGGREGATE_BYTES_MAX, CAIRN_SLICE_ARG(options->kafka.domain));
     }
     if (options->aggregate_count == 0) {
         return CAIRN_FAIL(err, CAIRN_EINVAL, "a domain without aggregates has no topics");

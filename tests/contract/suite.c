@@ -176,7 +176,7 @@ static void events_come_back_as_they_were_appended(void **state)
     append.events[1].traceparent =
         CAIRN_SLICE_LIT("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
     append.events[1].schema_version = 3;
-    append.events[1].data = CAIRN_SLICE_NONE;
+    append.events[1].data = CAIRN_SLICE_LIT("\x80"); /* the smallest: an empty map */
     assert_ok(cairn_store_append(world->store, 0, &append, 1, &err), &err);
     assert_ok(cairn_store_read_stream(world->store, append.stream, 0, 10, CAIRN_FORWARD,
                                       &world->fixture.arena, &page, &err),
@@ -532,6 +532,9 @@ static void a_reading_process_sees_a_commit_at_once(void **state)
     if (child == 0) {
         write_in_child(world, ready[1], go[0], 20);
     }
+    /* A child that fails ends the reads below. */
+    assert_int_equal(close(ready[1]), 0);
+    assert_int_equal(close(go[0]), 0);
     assert_int_equal(read(ready[0], &byte, 1), 1);
     struct cairn_store_options options = options_of(world, false);
     assert_ok(world->open(&options, &world->store, &err), &err);
@@ -549,10 +552,8 @@ static void a_reading_process_sees_a_commit_at_once(void **state)
     int status = 1;
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
-    for (int i = 0; i < 2; i++) {
-        assert_int_equal(close(ready[i]), 0);
-        assert_int_equal(close(go[i]), 0);
-    }
+    assert_int_equal(close(ready[0]), 0);
+    assert_int_equal(close(go[1]), 0);
 }
 
 static void a_reader_without_a_log_is_told(void **state)
@@ -574,6 +575,9 @@ static void the_largest_group_goes_in_and_a_larger_one_changes_nothing(void **st
     size_t size = CAIRN_EVENT_DATA_BYTES_MAX;
     char *data = cairn_arena_zalloc(&world->fixture.arena, 1, size);
     assert_non_null(data);
+    static const char head[] = "\x81\xa4note\xdb\x00\x0f\xff\xf5"; /* a map of one text */
+    memcpy(data, head, sizeof(head) - 1);
+    memset(data + sizeof(head) - 1, 'x', size - (sizeof(head) - 1));
     struct cairn_append append =
         fixture_append(&world->fixture, "account-1", CAIRN_EXPECT_NONE, 17, NULL);
     for (uint16_t i = 0; i < append.count; i++) {
