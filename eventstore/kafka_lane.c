@@ -202,8 +202,9 @@ static enum cairn_rc mend(struct cairn_kafka_lane *lane, struct cairn_err *err)
         rc = cairn_kafka_control_confirm(kafka->control, lane->number, CAIRN_KAFKA_TRUTH_TIMEOUT_MS,
                                          &mine, err);
         if (rc != CAIRN_OK || !mine) {
-            set_state(lane, true, mine);
+            set_state(lane, true, false); /* so that leaving lets the tail read again */
             leave(lane);
+            set_state(lane, false, rc != CAIRN_OK); /* not known: still named, tried again */
             return rc != CAIRN_OK
                        ? rc
                        : CAIRN_FAIL(err, CAIRN_ENOOWNER, "another node took partition %u over",

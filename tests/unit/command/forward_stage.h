@@ -38,6 +38,13 @@ struct stage {
     unsigned wait_ms;
 };
 
+static void copy_url(char out[CAIRN_NODE_URL_MAX + 1], const char *url)
+{
+    size_t size = strlen(url);
+    assert_true(size <= CAIRN_NODE_URL_MAX);
+    memcpy(out, url, size + 1);
+}
+
 static void find_owner(void *self, uint16_t lane, struct cairn_owner *ret_owner)
 {
     const struct node *node = self;
@@ -57,11 +64,11 @@ static void find_owner(void *self, uint16_t lane, struct cairn_owner *ret_owner)
         ret_owner->where = owner == node->number ? CAIRN_OWNER_HERE : CAIRN_OWNER_ELSEWHERE;
         ret_owner->since_us = 1700000000000000;
         (void)snprintf(ret_owner->node, sizeof(ret_owner->node), "node-%d", owner);
-        (void)snprintf(ret_owner->url, sizeof(ret_owner->url), "%s", stage->nodes[owner].url);
+        copy_url(ret_owner->url, stage->nodes[owner].url);
     } else if (owner == OWNER_STRANGER) {
         ret_owner->where = CAIRN_OWNER_ELSEWHERE;
         (void)snprintf(ret_owner->node, sizeof(ret_owner->node), "stranger");
-        (void)snprintf(ret_owner->url, sizeof(ret_owner->url), "%s", stage->stranger_url);
+        copy_url(ret_owner->url, stage->stranger_url);
     } else if (owner == OWNER_CLAIMED) {
         ret_owner->claimed = true;
         (void)snprintf(ret_owner->node, sizeof(ret_owner->node), "node-9");

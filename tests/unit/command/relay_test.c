@@ -1,4 +1,6 @@
 /* Single commands between two nodes, over real HTTP. */
+#include "command/partitions.h"
+#include "command/patience.h"
 #include "schemas/msgpack.h"
 #include "tests/support/http_trap.h"
 #include "tests/unit/command/forward_stage.h"
