@@ -164,8 +164,11 @@ static void world_open(struct world *world)
 {
     struct cairn_err err;
     test_folder_make(world->root, sizeof(world->root), "command");
-    (void)snprintf(world->domain_folder, sizeof(world->domain_folder), "%s/domain", world->root);
-    (void)snprintf(world->data_folder, sizeof(world->data_folder), "%s/data", world->root);
+    char
+        from[sizeof(world->root)]; /* a copy: the compiler cannot see that members do not overlap */
+    memcpy(from, world->root, sizeof(from));
+    (void)snprintf(world->domain_folder, sizeof(world->domain_folder), "%s/domain", from);
+    (void)snprintf(world->data_folder, sizeof(world->data_folder), "%s/data", from);
     world->arena.max = 64u << 20;
     world->metrics = cairn_metrics_new();
     assert_non_null(world->metrics);
