@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-void cairn_sim_fail(const char *file, int line, const char *claim, const char *format, ...)
+_Noreturn void cairn_sim_fail(const char *file, int line, const char *claim, const char *format,
+                              ...)
 {
     va_list args;
     va_start(args, format);

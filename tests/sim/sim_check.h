@@ -11,7 +11,7 @@
             cairn_sim_fail(__FILE__, __LINE__, #claim, __VA_ARGS__);                               \
         }                                                                                          \
     } while (0)
-void cairn_sim_fail(const char *file, int line, const char *claim, const char *format, ...)
-    CAIRN_PRINTF(4, 5);
+_Noreturn void cairn_sim_fail(const char *file, int line, const char *claim, const char *format,
+                              ...) CAIRN_PRINTF(4, 5);
 
 #endif
