@@ -301,10 +301,7 @@ static void the_disk_fails_as_its_fault_points_say(void **state)
     struct world *world = *state;
     const struct cairn_disk *disk = cairn_disk_system();
     int fd = -1;
-#ifndef CAIRN_FAULTS
-    print_message("skipped: this build has no fault points\n");
-    skip();
-#endif
+    skip_without_faults();
     assert_int_equal(disk->open(disk->self, in(world, "log"), true, true, &fd), 0);
     cairn_fault_arm(CAIRN_FAULT_WRITE, 0);
     assert_int_equal(disk->write(disk->self, fd, "abcdef", 6, 0), ENOSPC);
