@@ -169,11 +169,16 @@ static bool produce(const struct lane *lane, rd_kafka_t *producer)
     for (size_t i = 0; i < count; i++) {
         (void)rd_kafka_header_add(headers, record_headers[i].name, -1, record_headers[i].value, -1);
     }
-    return rd_kafka_producev(
-               producer, RD_KAFKA_V_TOPIC(lane->plan->topic), RD_KAFKA_V_PARTITION(lane->number),
-               RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(key, sizeof(key) - 1),
-               RD_KAFKA_V_VALUE(value, sizeof(value)), RD_KAFKA_V_HEADERS(headers),
-               RD_KAFKA_V_END) == RD_KAFKA_RESP_ERR_NO_ERROR;
+    /* As an array: the macros of the variadic form are GNU C. */
+    const rd_kafka_vu_t parts[] = {
+        {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = lane->plan->topic},
+        {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = lane->number},
+        {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
+        {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {key, sizeof(key) - 1}},
+        {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {value, sizeof(value)}},
+        {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
+    };
+    return is_ok(rd_kafka_produceva(producer, parts, sizeof(parts) / sizeof(parts[0])));
 }
 
 static bool commit_group(const struct lane *lane, rd_kafka_t *producer)
