@@ -33,7 +33,7 @@ static void fill_in(struct cairn_forward_options *options)
     if (options->owners.find == NULL) {
         options->owners = (struct cairn_owners){find_in_store, options->store};
     }
-    options->node = options->node == NULL ? "local" : options->node;
+    options->node = options->node == NULL ? cairn_store_node(options->store) : options->node;
     options->clock = options->clock == NULL ? cairn_clock_system() : options->clock;
     options->owner_wait_ms =
         options->owner_wait_ms == 0 ? CAIRN_OWNER_WAIT_MS_DEFAULT : options->owner_wait_ms;

@@ -25,7 +25,7 @@ struct cairn_owners {
 struct cairn_forward_options {
     struct cairn_store *store;       /* says which lane a stream has */
     struct cairn_owners owners;      /* find NULL: the store's own */
-    const char *node;                /* this node's name, for others' eyes; NULL: "local" */
+    const char *node;                /* this node's name, for others' eyes; NULL: the store's */
     unsigned owner_wait_ms;          /* for a lane to have an owner; 0: 1000 */
     const struct cairn_clock *clock; /* NULL: the machine's */
     struct cairn_metrics *metrics;   /* may be NULL */

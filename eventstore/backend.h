@@ -110,6 +110,8 @@ struct cairn_backend_ops {
                            struct cairn_err *err);
     /* As cairn_store_owner (eventstore/store_owner.h). NULL: one process writes all lanes. */
     void (*owner)(struct cairn_backend *backend, uint16_t lane, struct cairn_owner *ret_owner);
+    /* As cairn_store_node. NULL where owner is. */
+    const char *(*node)(const struct cairn_backend *backend);
     /* Take in a group that somebody else wrote to the log, not durably: as commit, but its appends
      * all go to one partition. source: where the log goes on behind it, 0: more of the same
      * delivery follows. thread: one caller at a time for each partition. NULL: nobody else writes.

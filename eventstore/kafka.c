@@ -225,6 +225,11 @@ static void owner(struct cairn_backend *backend, uint16_t lane, struct cairn_own
     *ret_owner = answer;
 }
 
+static const char *node_of(const struct cairn_backend *backend)
+{
+    return kafka_in(backend)->node;
+}
+
 /* ---- closing and opening ---- */
 
 /* Before the store lets go of its index: gives up the lanes, ends the tail. */
@@ -273,6 +278,7 @@ static const struct cairn_backend_ops kafka_ops = {
     .stop = stop,
     .announce = announce,
     .owner = owner,
+    .node = node_of,
     .begin = cairn_kafka_lane_begin,
     .commit = cairn_kafka_lane_commit,
     .publish = publish,
@@ -432,7 +438,6 @@ enum cairn_rc cairn_kafka_open(const struct cairn_store_options *options,
     kafka->appends = options->appends;
     kafka->ids =
         options->transactional_ids == 0 ? CAIRN_KAFKA_IDS_DEFAULT : options->transactional_ids;
-    kafka->opened_us = cairn_clock_now_us(kafka->clock);
     enum cairn_rc rc = copy_options(kafka, options, err);
     rc = rc == CAIRN_OK ? check_folder(options, err) : rc;
     rc = rc == CAIRN_OK ? open_topics(kafka, options, err) : rc;

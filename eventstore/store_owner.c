@@ -4,6 +4,9 @@
 
 #include "eventstore/store_int.h"
 
+/* Where one process writes the whole log there is nothing to tell apart. */
+#define NODE_ALONE "local"
+
 void cairn_store_owner(struct cairn_store *store, uint16_t lane, struct cairn_owner *ret_owner)
 {
     assert(lane < cairn_store_lanes(store));
@@ -13,9 +16,17 @@ void cairn_store_owner(struct cairn_store *store, uint16_t lane, struct cairn_ow
     }
     *ret_owner = (struct cairn_owner){
         .where = store->writer ? CAIRN_OWNER_HERE : CAIRN_OWNER_ELSEWHERE,
-        .node = "local",
+        .node = NODE_ALONE,
         .since_us = store->opened_us,
     };
+}
+
+const char *cairn_store_node(const struct cairn_store *store)
+{
+    const struct cairn_backend_ops *ops = store->backend->ops;
+    const char *node = ops->node == NULL ? NODE_ALONE : ops->node(store->backend);
+    assert(node[0] != '\0');
+    return node;
 }
 
 enum cairn_rc cairn_store_announce(struct cairn_store *store, const char *url,

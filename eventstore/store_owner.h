@@ -27,5 +27,8 @@ struct cairn_owner {
  * that writes it, under the name "local", since it opened the store. thread: any; never blocks on
  * the network. */
 void cairn_store_owner(struct cairn_store *store, uint16_t lane, struct cairn_owner *ret_owner);
+/* This process's own name, as cairn_store_owner gives it at other nodes; NUL-ended, the store's.
+ * thread: any. */
+const char *cairn_store_node(const struct cairn_store *store);
 
 #endif
