@@ -38,15 +38,16 @@ enum cairn_rc cairn_files_measure(struct cairn_files_part *part, struct cairn_co
     for (size_t a = 0; a < commit->count; a++) {
         struct cairn_append *append = commit->appends[a];
         assert(append->count > 0);
+        size_t bytes = 0;
+        enum cairn_rc rc = cairn_records_size(append->events, append->count, &bytes, err);
+        if (rc != CAIRN_OK) {
+            return rc;
+        }
         for (uint16_t e = 0; e < append->count; e++) {
-            if (!cairn_record_fits(&append->events[e])) {
-                return CAIRN_FAIL(err, CAIRN_ETOOBIG, "an event of %.*s is larger than allowed",
-                                  CAIRN_SLICE_ARG(append->stream));
-            }
-            size += cairn_record_size(&append->events[e]);
             append->events[e].offset = offset++;
             append->events[e].partition = part->number;
         }
+        size += bytes;
         if (size > CAIRN_GROUP_BYTES_MAX) {
             return CAIRN_FAIL(err, CAIRN_ETOOBIG, "a group of more than %u bytes",
                               CAIRN_GROUP_BYTES_MAX);

@@ -4,6 +4,7 @@
 #define CAIRN_EVENTSTORE_KAFKA_CLIENT_H
 
 #include "eventstore/kafka_property.h"
+#include "platform/clock.h"
 #include "platform/log.h"
 
 struct rd_kafka_s; /* rd_kafka_t */
@@ -54,8 +55,25 @@ void cairn_kafka_handle_free(struct rd_kafka_s *handle);
 #define CAIRN_KAFKA_TROUBLE_MAX 160
 void cairn_kafka_handle_trouble(const struct rd_kafka_s *handle, char out[CAIRN_KAFKA_TROUBLE_MAX]);
 
+/* What to look at where the brokers do not let the handle in: names of properties, static. NULL
+ * where the last trouble was another, or none. thread: any. */
+const char *cairn_kafka_handle_refusal(const struct rd_kafka_s *handle);
+
 /* librdkafka's code as one of ours: fenced, timed out, unknown topic, not authorised, ... Never OK:
  * a code that is no failure is EINTERNAL. */
 enum cairn_rc cairn_kafka_rc(int code);
+
+/* Monotonic time, for deadlines. */
+static inline int64_t cairn_kafka_now_ms(void)
+{
+    return cairn_clock_monotonic_ns(cairn_clock_system()) / 1000000;
+}
+
+/* Milliseconds until then, 0 when it is over. */
+static inline int cairn_kafka_left_ms(int64_t until_ms)
+{
+    int64_t left = until_ms - cairn_kafka_now_ms();
+    return left > 0 ? (int)left : 0;
+}
 
 #endif

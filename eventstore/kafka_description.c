@@ -26,11 +26,6 @@ struct look {
     bool ended;
 };
 
-static int64_t now_ms(void)
-{
-    return cairn_clock_monotonic_ns(cairn_clock_system()) / NS_PER_MS;
-}
-
 /* Brokers that are away or do not know a young topic yet: librdkafka goes on trying. */
 static bool passes(rd_kafka_resp_err_t code)
 {
@@ -63,17 +58,17 @@ static enum cairn_rc take_message(struct look *look, const rd_kafka_message_t *m
 static enum cairn_rc read_to_end(rd_kafka_t *rk, struct look *look, int timeout_ms,
                                  struct cairn_err *err)
 {
-    int64_t until_ms = now_ms() + timeout_ms;
+    int64_t until_ms = cairn_kafka_now_ms() + timeout_ms;
     enum cairn_rc rc = CAIRN_OK;
     while (rc == CAIRN_OK && !look->ended) {
-        int64_t left_ms = until_ms - now_ms();
-        if (left_ms <= 0) {
+        int left_ms = cairn_kafka_left_ms(until_ms);
+        if (left_ms == 0) {
             char trouble[CAIRN_KAFKA_TROUBLE_MAX];
             cairn_kafka_handle_trouble(rk, trouble);
             return CAIRN_FAIL(err, CAIRN_ETIMEDOUT, "not read to its end within %d ms%s%s",
                               timeout_ms, trouble[0] == '\0' ? "" : ": ", trouble);
         }
-        rd_kafka_message_t *message = rd_kafka_consumer_poll(rk, (int)left_ms);
+        rd_kafka_message_t *message = rd_kafka_consumer_poll(rk, left_ms);
         if (message != NULL) {
             rc = take_message(look, message, err);
             rd_kafka_message_destroy(message);

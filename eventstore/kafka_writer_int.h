@@ -39,16 +39,4 @@ struct cairn_kafka_writer {
  * opaque: the record's index in the group. */
 void cairn_kafka_writer_note(void *self, void *opaque, int failed, int64_t offset);
 
-static inline int64_t cairn_kafka_now_ms(void)
-{
-    return cairn_clock_monotonic_ns(cairn_clock_system()) / 1000000;
-}
-
-/* Milliseconds until then, 0 when it is over. */
-static inline int cairn_kafka_left_ms(int64_t until_ms)
-{
-    int64_t left = until_ms - cairn_kafka_now_ms();
-    return left > 0 ? (int)left : 0;
-}
-
 #endif

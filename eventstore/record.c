@@ -87,6 +87,21 @@ static char *put_slice(char *out, struct cairn_slice bytes)
     return out + bytes.size;
 }
 
+enum cairn_rc cairn_records_size(const struct cairn_event *events, size_t count, size_t *ret_size,
+                                 struct cairn_err *err)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!cairn_record_fits(&events[i])) {
+            return CAIRN_FAIL(err, CAIRN_ETOOBIG, "an event of %.*s is larger than allowed",
+                              CAIRN_SLICE_ARG(events[i].stream));
+        }
+        size += cairn_record_size(&events[i]);
+    }
+    *ret_size = size;
+    return CAIRN_OK;
+}
+
 void cairn_record_write(const struct cairn_event *event, char *out, size_t size)
 {
     assert(size == cairn_record_size(event) && event->version > 0 && event->offset > 0);

@@ -30,6 +30,9 @@
 bool cairn_record_fits(const struct cairn_event *event);
 /* Bytes that the record takes, a multiple of 8. The event must fit. */
 size_t cairn_record_size(const struct cairn_event *event);
+/* Bytes that the records of count events take. errors: ETOOBIG: one of them does not fit. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_records_size(const struct cairn_event *events, size_t count,
+                                                  size_t *ret_size, struct cairn_err *err);
 /* Write it, checksum included, into out[size], size being cairn_record_size. */
 void cairn_record_write(const struct cairn_event *event, char *out, size_t size);
 /* The size that a record's first CAIRN_RECORD_HEADER_BYTES claim; 0 when it is impossible. */

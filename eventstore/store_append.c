@@ -161,12 +161,13 @@ uint64_t cairn_store_apply(struct cairn_store *store, struct cairn_store_lane *l
     for (size_t i = 0; i < commit->count; i++) {
         const struct cairn_append *append = commit->appends[i];
         if (commit->partitions[i] == part->partition) {
-            lane->entries[count++] =
+            lane->entries[count] =
                 (struct cairn_index_entry){.stream = append->stream,
                                            .key = append->events[0].key,
                                            .first_version = append->events[0].version,
                                            .locator = commit->locators[i],
                                            .count = append->count};
+            count++;
         }
     }
     assert(count > 0 && part->end >= part->first);

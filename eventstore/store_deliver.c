@@ -147,10 +147,8 @@ static enum cairn_rc check(struct cairn_store_intake *intake, const struct cairn
 static size_t bytes_of(const struct cairn_append *append)
 {
     size_t bytes = 0;
-    for (uint16_t e = 0; e < append->count; e++) {
-        /* One that does not fit is refused by the backend. */
-        bytes += cairn_record_fits(&append->events[e]) ? cairn_record_size(&append->events[e]) : 0;
-    }
+    /* One that does not fit is refused by the backend. */
+    (void)cairn_records_size(append->events, append->count, &bytes, NULL);
     return bytes;
 }
 
