@@ -50,14 +50,20 @@ class Node:
     where a sanitizer had something to say.
     """
 
+    host = "127.0.0.1"
+
     def __init__(self, domain, data, verb="serve", flags=()):
-        self.arguments = [BINARY, verb, str(domain), "--data", str(data), "--listen", "127.0.0.1:0", *flags]
+        self.arguments = [BINARY, verb, str(domain), "--data", str(data), "--listen", f"{self.host}:0", *flags]
         self.process = None
         self.port = None
         self.log = None
 
+    def open_log(self):
+        """Where the process writes its log lines."""
+        return tempfile.NamedTemporaryFile(prefix="cairn-e2e-", suffix=".log")
+
     def start(self):
-        self.log = tempfile.NamedTemporaryFile(prefix="cairn-e2e-", suffix=".log")
+        self.log = self.open_log()
         self.process = subprocess.Popen(self.arguments, stdout=subprocess.PIPE, stderr=self.log, text=True)
         timer = threading.Timer(START_S, self.process.kill)
         timer.start()
@@ -72,7 +78,7 @@ class Node:
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     def log_text(self):
         # Opened anew: a seek on the descriptor that the process writes to would move its next line.
@@ -115,7 +121,7 @@ class Node:
             raise AssertionError(f"exit {status} after SIGTERM: {text[-4000:]}")
 
     def request(self, method, path, body=None, headers=None, timeout=60):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=timeout)
         try:
             sent = dict(headers or {})
             if isinstance(body, (dict, list)):

@@ -1,0 +1,278 @@
+"""Clients that load the bank on Kafka, and the check of what became of it. Standard library and kcat.
+
+The check reads the topic as any consumer would and compares it with what clients were told and with what nodes show:
+nothing acknowledged lost, nothing doubled, versions dense, order kept, no event of an aborted transaction seen.
+"""
+import collections
+import json
+import random
+import shutil
+import subprocess
+import threading
+import time
+
+import harness
+from harness import ROOT
+
+BANK = ROOT / "examples/bank"
+TOPIC = "bank.account"
+ACCOUNTS = 12
+CLIENTS = 6
+LANES = 4
+PATIENCE_S = 90
+
+Record = collections.namedtuple("Record", "partition offset key headers")
+
+
+class Member(harness.Node):
+    """A node of a log on Kafka, with one file for the log lines of all its runs."""
+
+    def __init__(self, bootstrap, folder, name, verb="serve", flags=()):
+        super().__init__(BANK, folder / name, verb, ("--log", f"kafka:{bootstrap}", *flags))
+        self.name, self.data, self.folder = name, folder / name, folder
+
+    def open_log(self):
+        return open(self.folder / f"{self.name}.log", "ab")
+
+    def start_again(self):
+        """On the port it had, which clients know."""
+        self.arguments[self.arguments.index("--listen") + 1] = f"{self.host}:{self.port}"
+        return self.start()
+
+    def forget(self, *parts):
+        """Deletes folders of its data while it is down."""
+        for part in parts:
+            shutil.rmtree(self.data / part)
+
+
+def wait_until(done, what, wait_s=PATIENCE_S):
+    """Waits until done() is true; returns what it gave and the seconds that took."""
+    began = time.monotonic()
+    while not (given := done()):
+        if time.monotonic() - began > wait_s:
+            raise AssertionError(f"after {wait_s} s: {what() if callable(what) else what}")
+        time.sleep(0.02)
+    return given, time.monotonic() - began
+
+
+def partitions(one):
+    return one.get("/partitions").json["items"]
+
+
+def settle(nodes, lanes=LANES, wait_s=PATIENCE_S):
+    """Waits until every lane has an owner that all nodes agree on, and each node its share; returns the lanes."""
+    wanted = sorted(lanes // len(nodes) + (i < lanes % len(nodes)) for i in range(len(nodes)))
+    seen = []
+
+    def is_settled():
+        seen[:] = [partitions(one) for one in nodes]
+        owners = {tuple((p["partition"], p.get("node"), p["state"]) for p in items) for items in seen}
+        shares = collections.Counter(p["node"] for p in seen[0] if p["state"] == "owned")
+        return len(owners) == 1 and sorted(shares.values()) == wanted
+
+    wait_until(is_settled, lambda: f"lanes do not settle: {seen}", wait_s)
+    return seen[0]
+
+
+def open_accounts(one):
+    for account in range(ACCOUNTS):
+        answer = one.command("account", f"a{account}", "Open", {"owner": "x"})
+        assert answer.status == 201, (answer.status, answer.body)
+
+
+# ---- Load
+
+
+class Client(threading.Thread):
+    """Deposits 1 again and again through any node, each with a key, and repeats a key until it has an answer."""
+
+    def __init__(self, label, seed, nodes, stop):
+        super().__init__(daemon=True)
+        self.label, self.nodes, self.stopping = label, nodes, stop
+        self.rng = random.Random(f"{seed}-{label}")
+        self.acknowledged, self.answers = [], []  # (account, key, version); (when, after how long)
+        self.failure = None
+
+    def run(self):
+        try:
+            while not self.stopping.is_set():
+                self.deposit(f"a{self.rng.randrange(ACCOUNTS)}", f"{self.label}-{len(self.acknowledged) + 1}")
+        except Exception as failure:  # pylint: disable=broad-except
+            self.failure = failure
+
+    def deposit(self, account, key):
+        began = time.monotonic()
+        while (version := self.once(self.rng.choice(self.nodes), account, key)) is None:
+            if time.monotonic() - began > PATIENCE_S:
+                raise AssertionError(f"{key} got no answer in {PATIENCE_S} s")
+            time.sleep(0.02)
+        self.acknowledged.append((account, key, version))
+        self.answers.append((time.monotonic(), time.monotonic() - began))
+
+    @staticmethod
+    def once(target, account, key):
+        answer = attempt(target, account, key)
+        if answer is None:
+            return None
+        if answer.status == 200:
+            return answer.json["version"]
+        assert answer.status == 503 and "retry-after" in answer.headers, (answer.status, answer.headers, answer.body)
+        return None
+
+
+def attempt(target, account, key, timeout=15):
+    """One deposit; None where the node is away or ends in the middle of its answer."""
+    try:
+        return target.request("POST", f"/commands/account/{account}/Deposit", {"amount": 1},
+                              {"Idempotency-Key": key}, timeout=timeout)
+    except (OSError, harness.http.client.HTTPException):
+        return None
+
+
+class Load:
+    """Clients at work as long as the context lasts. What one of them met fails the test at the end."""
+
+    def __init__(self, nodes, seed, clients=CLIENTS):
+        self.stop = threading.Event()
+        self.clients = [Client(f"c{i}", seed, nodes, self.stop) for i in range(clients)]
+
+    def __enter__(self):
+        for client in self.clients:
+            client.start()
+        return self
+
+    def __exit__(self, kind, *_):
+        self.stop.set()
+        for client in self.clients:
+            client.join()
+        self.refuse_failures(kind)
+
+    def refuse_failures(self, kind=None):
+        failures = [client.failure for client in self.clients if client.failure]
+        if failures and kind is None:
+            raise failures[0]
+
+    @property
+    def acknowledged(self):
+        return [one for client in self.clients for one in client.acknowledged]
+
+    def go_on(self, count=3):
+        """Waits until every client has had so many more answers; returns the seconds."""
+        wanted = [len(client.answers) + count for client in self.clients]
+
+        def is_enough():
+            self.refuse_failures()
+            return all(len(client.answers) >= enough for client, enough in zip(self.clients, wanted))
+
+        return wait_until(is_enough, "nothing gets through any more")[1]
+
+    def silence_s(self, since=0.0):
+        """The longest time in which no client had an answer, and that one client waited for one."""
+        answers = sorted(one for client in self.clients for one in list(client.answers) if one[0] >= since)
+        moments = [when for when, _ in answers]
+        return (max((b - a for a, b in zip(moments, moments[1:])), default=0.0),
+                max((took for _, took in answers), default=0.0))
+
+
+# ---- What became of it
+
+
+def read_topic(bootstrap, name=TOPIC, isolation="read_committed"):
+    """Every record of a topic, in the order of each partition."""
+    out = subprocess.run(
+        ["kcat", "-C", "-q", "-e", "-b", bootstrap, "-X", f"isolation.level={isolation}", "-t", name, "-o", "beginning",
+         "-f", "%p\t%o\t%k\t%h\n"], capture_output=True, text=True, check=True, errors="replace").stdout
+    records = []
+    for line in out.splitlines():
+        partition, offset, key, headers = line.split("\t")
+        headers = dict(pair.split("=", 1) for pair in headers.split(",") if "=" in pair)
+        records.append(Record(int(partition), int(offset), key, headers))
+    return records
+
+
+def lanes_of_accounts(bootstrap):
+    return {record.key: record.partition for record in read_topic(bootstrap)}
+
+
+def leaders(bootstrap, topic):
+    """The broker node that leads each partition of a topic, and the nodes in sync with it."""
+    told = subprocess.run(["kcat", "-L", "-J", "-b", bootstrap, "-t", topic], capture_output=True, text=True,
+                          check=True).stdout
+    return {one["partition"]: (one["leader"], sorted(replica["id"] for replica in one["isrs"]))
+            for one in json.loads(told)["topics"][0]["partitions"]}
+
+
+def check_streams(test, records):
+    """Each stream in one partition, its versions 1, 2, 3 in the order of the log. Returns the streams' lengths."""
+    streams = collections.defaultdict(list)
+    for record in records:
+        streams[record.key].append((record.partition, int(record.headers["ce_streamversion"])))
+    for key, seen in streams.items():
+        test.assertEqual(seen, [(seen[0][0], version) for version in range(1, len(seen) + 1)], key)
+    return {key: len(seen) for key, seen in streams.items()}
+
+
+def check_keys(test, records, acknowledged):
+    """No key was carried out twice, and what clients were told is in the log as they were told it."""
+    found = {}
+    for record in records:
+        key = record.headers.get("ce_commandkey")
+        if key is not None:
+            test.assertNotIn(key, found, "a command was carried out twice")
+            found[key] = (record.key, int(record.headers["ce_streamversion"]))
+    for account, key, version in acknowledged:
+        test.assertEqual(found.get(key), (account, version), f"{key} was acknowledged")
+
+
+def events_of(one):
+    """The events that a node shows, by partition and in order: their ids. Each is one position behind the one before."""
+    ids, offsets, after = collections.defaultdict(list), {}, None
+    while True:
+        page = one.get("/events?limit=1000" + (f"&after={after}" if after else "")).json
+        for event in page["items"]:
+            now = dict(map(int, pair.split(":")) for pair in event["position"].split(","))
+            grown = [partition for partition in now if now[partition] != offsets.get(partition, 0)]
+            assert len(grown) == 1 and now[grown[0]] == offsets.get(grown[0], 0) + 1, (offsets, event)
+            ids[grown[0]].append(event["id"])
+            offsets = now
+        after = page.get("next")
+        if after is None:
+            return dict(ids)
+
+
+def ids_of(records):
+    ids = collections.defaultdict(list)
+    for record in records:
+        ids[record.partition].append(record.headers["ce_id"])
+    return dict(ids)
+
+
+def check_node(test, one, records, lengths):
+    """A node that serves queries shows what a consumer reads, neither more nor less; so does its view."""
+    wait_until(lambda: sum(map(len, events_of(one).values())) >= len(records),
+               lambda: f"{one.data} does not show all events")
+    test.assertEqual(events_of(one), ids_of(records))
+    for account, length in lengths.items():
+        wait_until(lambda: one.get(f"/views/balances/{account}").json.get("balance") == length - 1,
+                   lambda: f"{account}: {one.get(f'/views/balances/{account}').body} at version {length}")
+
+
+def read_all(bootstrap, acknowledged):
+    """The topic once all that was acknowledged is visible: markers come behind the answers."""
+    wanted = {key for _, key, _ in acknowledged}
+    return wait_until(
+        lambda: (records := read_topic(bootstrap)) and wanted <= {r.headers.get("ce_commandkey") for r in records}
+        and records, lambda: f"acknowledged and lost: "
+        f"{wanted - {r.headers.get('ce_commandkey') for r in read_topic(bootstrap)}}", 30)[0]
+
+
+def check_log(test, bootstrap, acknowledged, nodes):
+    """All of the above, of a bank with deposits of 1 that nobody writes to now. nodes: those that serve queries."""
+    records = read_all(bootstrap, acknowledged)
+    lengths = check_streams(test, records)
+    check_keys(test, records, acknowledged)
+    for one in nodes:
+        check_node(test, one, records, lengths)
+    aborted = len(read_topic(bootstrap, isolation="read_uncommitted")) - len(records)
+    print(f"checked: {len(records)} events, {len(acknowledged)} acknowledged commands, "
+          f"{aborted} events of aborted transactions unseen", flush=True)
