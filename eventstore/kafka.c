@@ -339,6 +339,15 @@ static enum cairn_rc make_lanes(struct cairn_kafka *kafka, struct cairn_err *err
     return CAIRN_OK;
 }
 
+static void choose_formats(struct cairn_kafka *kafka, const struct cairn_store_options *options)
+{
+    for (size_t i = 0; options->json != NULL && i < options->aggregate_count; i++) {
+        int topic = cairn_kafka_layout_topic(&kafka->layout, options->aggregates[i]);
+        assert(topic >= 0);
+        kafka->json[topic] = options->json[i];
+    }
+}
+
 static enum cairn_rc open_topics(struct cairn_kafka *kafka,
                                  const struct cairn_store_options *options, struct cairn_err *err)
 {
@@ -346,12 +355,14 @@ static enum cairn_rc open_topics(struct cairn_kafka *kafka,
                                                 .aggregates = options->aggregates,
                                                 .aggregate_count = options->aggregate_count,
                                                 .lanes = options->partitions,
+                                                .new_lanes = options->new_partitions,
                                                 .replication = options->replication,
                                                 .create = options->appends,
                                                 .timeout_ms = CLUSTER_TIMEOUT_MS};
     enum cairn_rc rc = cairn_kafka_topics_open(&topics, &kafka->layout, err);
     if (rc == CAIRN_OK) {
         kafka->options.domain = cairn_slice_str(kafka->layout.domain);
+        choose_formats(kafka, options);
     }
     return rc;
 }

@@ -9,11 +9,11 @@
 #include "platform/clock.h"
 #include "platform/mem.h"
 
-#define NS_PER_MS     INT64_C(1000000)
 #define POLL_NS       20000000L /* between two looks at topics that have no leader yet */
 #define REQUEST_MS    30000     /* an answer that never comes is given up */
 #define LOWS_MS       1500      /* for first offsets; then the question is who leads now */
 #define ERRSTR_MAX    256
+#define REFUSED_MS    2000 /* who is not let in by then will not be */
 #define FIRST_OFFSET  (-2) /* Kafka's "earliest", where a time is asked for */
 #define PARTITION_MAX UINT16_MAX
 
@@ -52,11 +52,6 @@ void cairn_kafka_admin_free(struct cairn_kafka_admin *admin)
     cairn_mem_free(admin);
 }
 
-static int64_t now_ms(void)
-{
-    return cairn_clock_monotonic_ns(cairn_clock_system()) / NS_PER_MS;
-}
-
 static void pause_shortly(void)
 {
     struct timespec pause = {.tv_nsec = POLL_NS};
@@ -70,12 +65,18 @@ static enum cairn_rc refuse(const struct cairn_kafka_admin *admin, rd_kafka_resp
     enum cairn_rc rc = cairn_kafka_rc((int)code);
     char trouble[CAIRN_KAFKA_TROUBLE_MAX];
     cairn_kafka_handle_trouble(admin->rk, trouble);
+    const char *advice = cairn_kafka_handle_refusal(admin->rk);
+    if (rc == CAIRN_ETIMEDOUT && advice != NULL) {
+        return CAIRN_FAIL(err, CAIRN_EFORBIDDEN, "not let in by Kafka; check %s: %s", advice,
+                          trouble);
+    }
     if (rc == CAIRN_ETIMEDOUT) {
         return CAIRN_FAIL(err, rc,
                           "no answer from the Kafka brokers %.80s within %d ms (%s)%s%s; is Kafka "
-                          "running there?",
+                          "running there%s?",
                           admin->brokers, admin->timeout_ms, what, trouble[0] == '\0' ? "" : ": ",
-                          trouble);
+                          trouble,
+                          trouble[0] == '\0' ? ", and its listener one for security.protocol" : "");
     }
     return CAIRN_FAIL(err, rc, "Kafka: %s: %s", what, rd_kafka_err2str(code));
 }
@@ -155,17 +156,29 @@ static enum cairn_rc take_metadata(const struct cairn_kafka_admin *admin,
     return CAIRN_OK;
 }
 
+/* An answer to the question for topics, unless none comes in time or no broker lets us in. */
+static rd_kafka_resp_err_t ask_once(const struct cairn_kafka_admin *admin, int timeout_ms,
+                                    const struct rd_kafka_metadata **ret_metadata)
+{
+    int first_ms = timeout_ms < REFUSED_MS ? timeout_ms : REFUSED_MS;
+    rd_kafka_resp_err_t code =
+        rd_kafka_metadata(admin->rk, 0, NULL, ret_metadata, first_ms > 1 ? first_ms : 1);
+    bool late = cairn_kafka_rc((int)code) == CAIRN_ETIMEDOUT && timeout_ms > first_ms;
+    return late && cairn_kafka_handle_refusal(admin->rk) == NULL
+               ? rd_kafka_metadata(admin->rk, 0, NULL, ret_metadata, timeout_ms - first_ms)
+               : code;
+}
+
 /* Ask until all that should be there is there and has leaders. */
 static enum cairn_rc ask_metadata(struct cairn_kafka_admin *admin, struct cairn_kafka_topic *topics,
                                   size_t count, bool must_exist, uint16_t *ret_brokers,
                                   struct cairn_err *err)
 {
-    int64_t until_ms = now_ms() + admin->timeout_ms;
+    int64_t until_ms = cairn_kafka_now_ms() + admin->timeout_ms;
     for (;;) {
-        int left_ms = (int)(until_ms - now_ms());
+        int left_ms = cairn_kafka_left_ms(until_ms);
         const struct rd_kafka_metadata *metadata = NULL;
-        rd_kafka_resp_err_t code =
-            rd_kafka_metadata(admin->rk, 0, NULL, &metadata, left_ms > 1 ? left_ms : 1);
+        rd_kafka_resp_err_t code = ask_once(admin, left_ms, &metadata);
         if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
             return refuse(admin, code, "topics", err);
         }
@@ -176,7 +189,7 @@ static enum cairn_rc ask_metadata(struct cairn_kafka_admin *admin, struct cairn_
         if (rc != CAIRN_OK || waiting == NULL) {
             return rc;
         }
-        if (now_ms() >= until_ms) {
+        if (cairn_kafka_now_ms() >= until_ms) {
             return CAIRN_FAIL(err, CAIRN_ETIMEDOUT,
                               "the topic %s has a partition without a leader; are all brokers up?",
                               waiting);
@@ -207,36 +220,60 @@ static enum cairn_rc look_at_topics(struct cairn_kafka_admin *admin,
     return rc;
 }
 
-/* --- settings --- */
+/* --- requests --- */
 
-/* The answer to a request that was sent to queue. The caller destroys it. */
-static enum cairn_rc await(const struct cairn_kafka_admin *admin, rd_kafka_queue_t *queue,
-                           const char *what, rd_kafka_event_t **ret_event, struct cairn_err *err)
+/* What is asked of the cluster, and who takes the answer. */
+struct request {
+    rd_kafka_admin_op_t op;
+    const char *what; /* for errors */
+    void (*send)(rd_kafka_t *rk, const void *self, const rd_kafka_AdminOptions_t *options,
+                 rd_kafka_queue_t *queue);
+    enum cairn_rc (*take)(const struct cairn_kafka_admin *admin, const void *self,
+                          rd_kafka_event_t *event, struct cairn_err *err);
+    const void *self;
+};
+
+static enum cairn_rc await(const struct cairn_kafka_admin *admin, const struct request *request,
+                           rd_kafka_queue_t *queue, struct cairn_err *err)
 {
     rd_kafka_event_t *event = rd_kafka_queue_poll(queue, admin->timeout_ms + REQUEST_MS);
-    if (event == NULL) {
-        return refuse(admin, RD_KAFKA_RESP_ERR__TIMED_OUT, what, err);
-    }
-    rd_kafka_resp_err_t code = rd_kafka_event_error(event);
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    rd_kafka_resp_err_t code =
+        event == NULL ? RD_KAFKA_RESP_ERR__TIMED_OUT : rd_kafka_event_error(event);
+    enum cairn_rc rc = code == RD_KAFKA_RESP_ERR_NO_ERROR
+                           ? request->take(admin, request->self, event, err)
+                           : refuse(admin, code, request->what, err);
+    if (event != NULL) {
         rd_kafka_event_destroy(event);
-        return refuse(admin, code, what, err);
     }
-    *ret_event = event;
-    return CAIRN_OK;
+    return rc;
 }
 
-static rd_kafka_AdminOptions_t *admin_options(const struct cairn_kafka_admin *admin,
-                                              rd_kafka_admin_op_t op)
+static enum cairn_rc ask(const struct cairn_kafka_admin *admin, const struct request *request,
+                         struct cairn_err *err)
 {
     char text[ERRSTR_MAX];
-    rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(admin->rk, op);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(admin->rk);
+    rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(admin->rk, request->op);
     rd_kafka_resp_err_t code =
         rd_kafka_AdminOptions_set_request_timeout(options, admin->timeout_ms, text, sizeof(text));
     assert(code == RD_KAFKA_RESP_ERR_NO_ERROR);
     (void)code;
-    return options;
+    request->send(admin->rk, request->self, options, queue);
+    enum cairn_rc rc = await(admin, request, queue, err);
+    rd_kafka_AdminOptions_destroy(options);
+    rd_kafka_queue_destroy(queue);
+    return rc;
 }
+
+/* --- settings --- */
+
+/* Whose settings are asked for, and where they go. */
+struct question {
+    rd_kafka_ConfigResource_t *asked[CAIRN_KAFKA_ADMIN_TOPICS_MAX];
+    size_t asked_count;
+    struct cairn_kafka_topic *topics;
+    size_t topic_count;
+};
 
 static void take_settings(const rd_kafka_ConfigResource_t *resource,
                           struct cairn_kafka_topic *topic)
@@ -255,10 +292,10 @@ static void take_settings(const rd_kafka_ConfigResource_t *resource,
     }
 }
 
-static enum cairn_rc take_all_settings(const struct cairn_kafka_admin *admin,
-                                       rd_kafka_event_t *event, struct cairn_kafka_topic *topics,
-                                       size_t count, struct cairn_err *err)
+static enum cairn_rc take_all_settings(const struct cairn_kafka_admin *admin, const void *self,
+                                       rd_kafka_event_t *event, struct cairn_err *err)
 {
+    const struct question *question = self;
     size_t resource_count = 0;
     const rd_kafka_ConfigResource_t **resources = rd_kafka_DescribeConfigs_result_resources(
         rd_kafka_event_DescribeConfigs_result(event), &resource_count);
@@ -269,7 +306,7 @@ static enum cairn_rc take_all_settings(const struct cairn_kafka_admin *admin,
             enum cairn_rc rc = refuse(admin, code, name, err);
             return cairn_err_wrap(err, rc, "settings");
         }
-        struct cairn_kafka_topic *topic = find(topics, count, name);
+        struct cairn_kafka_topic *topic = find(question->topics, question->topic_count, name);
         if (topic != NULL) {
             take_settings(resources[i], topic);
         }
@@ -277,33 +314,35 @@ static enum cairn_rc take_all_settings(const struct cairn_kafka_admin *admin,
     return CAIRN_OK;
 }
 
+static void send_question(rd_kafka_t *rk, const void *self, const rd_kafka_AdminOptions_t *options,
+                          rd_kafka_queue_t *queue)
+{
+    struct question question = *(const struct question *)self; /* librdkafka's list is not const */
+    rd_kafka_DescribeConfigs(rk, question.asked, question.asked_count, options, queue);
+}
+
 static enum cairn_rc look_at_settings(struct cairn_kafka_admin *admin,
                                       struct cairn_kafka_topic *topics, size_t count,
                                       struct cairn_err *err)
 {
-    rd_kafka_ConfigResource_t *asked[CAIRN_KAFKA_ADMIN_TOPICS_MAX];
-    size_t asked_count = 0;
+    struct question question = {.topics = topics, .topic_count = count};
     for (size_t i = 0; i < count; i++) {
         if (topics[i].found) {
-            asked[asked_count++] =
+            question.asked[question.asked_count++] =
                 rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topics[i].name);
         }
     }
-    if (asked_count == 0) {
+    if (question.asked_count == 0) {
         return CAIRN_OK;
     }
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(admin->rk);
-    rd_kafka_AdminOptions_t *options = admin_options(admin, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
-    rd_kafka_DescribeConfigs(admin->rk, asked, asked_count, options, queue);
-    rd_kafka_event_t *event = NULL;
-    enum cairn_rc rc = await(admin, queue, "settings of topics", &event, err);
-    if (rc == CAIRN_OK) {
-        rc = take_all_settings(admin, event, topics, count, err);
-        rd_kafka_event_destroy(event);
-    }
-    rd_kafka_AdminOptions_destroy(options);
-    rd_kafka_queue_destroy(queue);
-    rd_kafka_ConfigResource_destroy_array(asked, asked_count);
+    enum cairn_rc rc = ask(admin,
+                           &(struct request){.op = RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS,
+                                             .what = "settings of topics",
+                                             .send = send_question,
+                                             .take = take_all_settings,
+                                             .self = &question},
+                           err);
+    rd_kafka_ConfigResource_destroy_array(question.asked, question.asked_count);
     return rc;
 }
 
@@ -361,7 +400,7 @@ enum cairn_rc cairn_kafka_admin_look(struct cairn_kafka_admin *admin,
                                      bool must_exist, uint16_t *ret_brokers, struct cairn_err *err)
 {
     assert(count > 0 && count <= CAIRN_KAFKA_ADMIN_TOPICS_MAX);
-    int64_t until_ms = now_ms() + admin->timeout_ms;
+    int64_t until_ms = cairn_kafka_now_ms() + admin->timeout_ms;
     for (;;) {
         uint16_t brokers = 0;
         enum cairn_rc rc = look_at_topics(admin, topics, count, must_exist, &brokers, err);
@@ -377,7 +416,7 @@ enum cairn_rc cairn_kafka_admin_look(struct cairn_kafka_admin *admin,
         /* A leader may be gone, or not have heard yet that it leads a young topic: ask who leads
          * now, and then again. */
         bool may_pass = rc == CAIRN_ETIMEDOUT || rc == CAIRN_ENOENT || rc == CAIRN_EIO;
-        if (!may_pass || now_ms() >= until_ms) {
+        if (!may_pass || cairn_kafka_now_ms() >= until_ms) {
             return rc;
         }
         pause_shortly();
@@ -405,8 +444,24 @@ static rd_kafka_NewTopic_t *plan(const struct cairn_kafka_topic *topic, uint16_t
     return made;
 }
 
-static enum cairn_rc take_created(rd_kafka_event_t *event, struct cairn_err *err)
+/* Topics to be made. */
+struct plans {
+    rd_kafka_NewTopic_t *topics[CAIRN_KAFKA_ADMIN_TOPICS_MAX];
+    size_t count;
+};
+
+static void send_plans(rd_kafka_t *rk, const void *self, const rd_kafka_AdminOptions_t *options,
+                       rd_kafka_queue_t *queue)
 {
+    struct plans plans = *(const struct plans *)self; /* librdkafka's list is not const */
+    rd_kafka_CreateTopics(rk, plans.topics, plans.count, options, queue);
+}
+
+static enum cairn_rc take_created(const struct cairn_kafka_admin *admin, const void *self,
+                                  rd_kafka_event_t *event, struct cairn_err *err)
+{
+    (void)admin;
+    (void)self;
     size_t count = 0;
     const rd_kafka_topic_result_t **results =
         rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count);
@@ -428,27 +483,22 @@ enum cairn_rc cairn_kafka_admin_create(struct cairn_kafka_admin *admin,
 {
     assert(count <= CAIRN_KAFKA_ADMIN_TOPICS_MAX);
     assert(lanes > 0 && replication > 0);
-    rd_kafka_NewTopic_t *plans[CAIRN_KAFKA_ADMIN_TOPICS_MAX];
-    size_t plan_count = 0;
+    struct plans plans = {.count = 0};
     for (size_t i = 0; i < count; i++) {
         if (!topics[i].found) {
-            plans[plan_count++] = plan(&topics[i], lanes, replication);
+            plans.topics[plans.count++] = plan(&topics[i], lanes, replication);
         }
     }
-    if (plan_count == 0) {
+    if (plans.count == 0) {
         return CAIRN_OK;
     }
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(admin->rk);
-    rd_kafka_AdminOptions_t *options = admin_options(admin, RD_KAFKA_ADMIN_OP_CREATETOPICS);
-    rd_kafka_CreateTopics(admin->rk, plans, plan_count, options, queue);
-    rd_kafka_event_t *event = NULL;
-    enum cairn_rc rc = await(admin, queue, "making topics", &event, err);
-    if (rc == CAIRN_OK) {
-        rc = take_created(event, err);
-        rd_kafka_event_destroy(event);
-    }
-    rd_kafka_AdminOptions_destroy(options);
-    rd_kafka_queue_destroy(queue);
-    rd_kafka_NewTopic_destroy_array(plans, plan_count);
+    enum cairn_rc rc = ask(admin,
+                           &(struct request){.op = RD_KAFKA_ADMIN_OP_CREATETOPICS,
+                                             .what = "making topics",
+                                             .send = send_plans,
+                                             .take = take_created,
+                                             .self = &plans},
+                           err);
+    rd_kafka_NewTopic_destroy_array(plans.topics, plans.count);
     return rc;
 }

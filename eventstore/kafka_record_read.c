@@ -6,6 +6,8 @@
 #include "platform/json.h"
 #include "schemas/msgpack.h"
 
+#define TREE_BYTES_MAX ((size_t)512 * 1024 * 1024)
+
 /* A record on its way to an event. */
 struct reading {
     struct cairn_slice domain;
@@ -240,30 +242,43 @@ static enum cairn_rc read_headers(const struct cairn_kafka_record *record, struc
     return CAIRN_OK;
 }
 
-/* JSON -> msgpack, in arena. */
+/* JSON -> msgpack, behind what data holds. The tree between them is some twenty times as large as
+ * either: it does not stay in the caller's arena. */
+static enum cairn_rc convert(struct cairn_slice text, struct cairn_buf *data, struct cairn_err *err)
+{
+    struct cairn_value value;
+    struct cairn_arena tree = {.max = TREE_BYTES_MAX};
+    enum cairn_rc rc = cairn_json_read(text, &tree, &value, NULL, err);
+    if (rc != CAIRN_OK) {
+        rc = cairn_err_wrap(err, rc == CAIRN_ENOMEM ? rc : CAIRN_ECORRUPT, "the data");
+        goto done;
+    }
+    rc = cairn_msgpack_write(&value, data);
+    assert(rc == CAIRN_OK || rc == CAIRN_ENOMEM || rc == CAIRN_ETOOBIG);
+    if (rc == CAIRN_ETOOBIG) {
+        rc = CAIRN_FAIL(err, CAIRN_ECORRUPT, "the data is too long");
+    } else if (rc != CAIRN_OK) {
+        rc = CAIRN_FAIL(err, rc, "no memory for an event's data");
+    }
+done:
+    cairn_arena_fini(&tree);
+    return rc;
+}
+
 static enum cairn_rc read_json(struct cairn_slice text, struct cairn_arena *arena,
                                struct cairn_slice *ret_data, struct cairn_err *err)
 {
-    struct cairn_value value;
     struct cairn_buf data = {.max = CAIRN_EVENT_DATA_BYTES_MAX};
     if (text.size > CAIRN_KAFKA_JSON_BYTES_MAX) {
         return CAIRN_FAIL(err, CAIRN_ECORRUPT, "the data is %zu bytes of JSON, at most %u go",
                           text.size, CAIRN_KAFKA_JSON_BYTES_MAX);
     }
-    enum cairn_rc rc = cairn_json_read(text, arena, &value, NULL, err);
-    if (rc != CAIRN_OK) {
-        return cairn_err_wrap(err, rc == CAIRN_ENOMEM ? rc : CAIRN_ECORRUPT, "the data");
-    }
-    rc = cairn_msgpack_write(&value, &data);
-    assert(rc == CAIRN_OK || rc == CAIRN_ENOMEM || rc == CAIRN_ETOOBIG);
-    if (rc == CAIRN_OK) {
-        rc = cairn_arena_copy(arena, cairn_buf_slice(&data), ret_data);
+    enum cairn_rc rc = convert(text, &data, err);
+    if (rc == CAIRN_OK && cairn_arena_copy(arena, cairn_buf_slice(&data), ret_data) != CAIRN_OK) {
+        rc = CAIRN_FAIL(err, CAIRN_ENOMEM, "no memory for an event's data");
     }
     cairn_buf_fini(&data);
-    if (rc == CAIRN_ETOOBIG) {
-        return CAIRN_FAIL(err, CAIRN_ECORRUPT, "the data is too long");
-    }
-    return rc == CAIRN_OK ? rc : CAIRN_FAIL(err, rc, "no memory for an event's data");
+    return rc;
 }
 
 enum cairn_rc cairn_kafka_record_read(const struct cairn_kafka_record *record,

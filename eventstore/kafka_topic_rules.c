@@ -36,8 +36,8 @@ static const struct {
     bool control;
     const char *name, *value;
 } makings[] = {
-    /* An event holds 1 MiB of msgpack, and more as JSON; Kafka's own limit is 1 MiB in all. */
-    {false, "max.message.bytes", "4194304"},
+    /* An event holds 1 MiB of msgpack, which is up to 6 MiB of JSON; Kafka's own limit is 1 MiB. */
+    {false, "max.message.bytes", "8388608"},
     /* Who opens the log reads the control topic whole, and only closed segments are compacted. */
     {true, "segment.bytes", "1048576"},
     {true, "min.cleanable.dirty.ratio", "0.01"},

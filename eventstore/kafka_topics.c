@@ -43,8 +43,8 @@ static void begin_layout(const struct cairn_kafka_topics_options *options,
 {
     struct cairn_slice domain = options->kafka.domain;
     const struct cairn_random *random = cairn_random_system();
-    *layout = (struct cairn_kafka_layout){.lanes = options->lanes == 0 ? CAIRN_KAFKA_LANES_DEFAULT
-                                                                       : options->lanes};
+    uint16_t usual = options->new_lanes == 0 ? CAIRN_KAFKA_LANES_DEFAULT : options->new_lanes;
+    *layout = (struct cairn_kafka_layout){.lanes = options->lanes == 0 ? usual : options->lanes};
     memcpy(layout->domain, domain.data, domain.size);
     random->fill(random->self, layout->log_id, sizeof(layout->log_id));
 }
@@ -54,11 +54,11 @@ static enum cairn_rc add_aggregate(struct cairn_kafka_layout *layout, struct cai
 {
     if (layout->topic_count == CAIRN_KAFKA_TOPICS_MAX ||
         (layout->topic_count + 1) * layout->lanes > CAIRN_PARTITIONS_MAX) {
-        return CAIRN_FAIL(err, CAIRN_EINVAL,
-                          "%d aggregates of %d partitions each are too many: a log has at most %d "
-                          "topics and %d partitions in all; see --partitions",
-                          layout->topic_count + 1, layout->lanes, CAIRN_KAFKA_TOPICS_MAX,
-                          CAIRN_PARTITIONS_MAX);
+        return CAIRN_FAIL(
+            err, CAIRN_EINVAL,
+            "%d aggregates of %d partitions each are too many: a log has at most %d "
+            "topics and %d partitions in all; see --partitions and /topics of domain.json",
+            layout->topic_count + 1, layout->lanes, CAIRN_KAFKA_TOPICS_MAX, CAIRN_PARTITIONS_MAX);
     }
     memcpy(layout->aggregates[layout->topic_count++], name.data, name.size);
     return CAIRN_OK;

@@ -9,7 +9,8 @@ struct cairn_kafka_topics_options {
     struct cairn_kafka_options kafka;
     const struct cairn_slice *aggregates; /* of the domain */
     size_t aggregate_count;
-    uint16_t lanes; /* 0: what the log was made with, CAIRN_KAFKA_LANES_DEFAULT for a new one */
+    uint16_t lanes;       /* 0: what the log was made with, new_lanes for a new one */
+    uint16_t new_lanes;   /* 0: CAIRN_KAFKA_LANES_DEFAULT */
     uint16_t replication; /* 0: 3, or as many as there are brokers below that */
     bool create;          /* make what is missing; false: ENOENT names the first missing one */
     int timeout_ms;       /* for the cluster to answer */

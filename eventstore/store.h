@@ -51,11 +51,14 @@ struct cairn_store_options {
     uint16_t partitions; /* 0: what the log was made with, 1 for a new one. Another number than it
                             was made with: EINVAL */
     struct cairn_slice domain; /* name; written into a new log, compared with an old one (EINVAL) */
-    /* Of a writer on Kafka: the domain's aggregates, librdkafka's properties ("name=value" lines,
-     * NULL: none), replicas of a topic (0: 3, or as many as there are brokers) and the length of
-     * the rotation of transactional ids (0: 4). */
+    /* Of a writer on Kafka: the domain's aggregates, whether the values of each are written as JSON
+     * (NULL: none's are), partitions of each topic of a new log where `partitions` is 0 (0: 4),
+     * librdkafka's properties ("name=value" lines, NULL: none), replicas of a topic (0: 3, or as
+     * many as there are brokers) and the length of the rotation of transactional ids (0: 4). */
     const struct cairn_slice *aggregates;
+    const bool *json;
     size_t aggregate_count;
+    uint16_t new_partitions;
     const char *kafka_properties;
     uint16_t replication;
     uint16_t transactional_ids;
@@ -73,6 +76,10 @@ struct cairn_store_options {
 CAIRN_MUST_CHECK enum cairn_rc cairn_store_open(const struct cairn_store_options *options,
                                                 struct cairn_store **ret_store,
                                                 struct cairn_err *err);
+/* In a process that only reads: has the writer put another log in the place of the one that was
+ * opened, so that opening it anew would succeed? A replica is thrown away where it is damaged or
+ * deleted; reads of the old one fail with ESTOPPED. Looks at one file. thread: any. */
+bool cairn_store_replaced(const struct cairn_store *store);
 /* Flushes the index. No other call may be under way. Accepts NULL. */
 void cairn_store_close(struct cairn_store *store);
 

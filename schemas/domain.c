@@ -267,6 +267,11 @@ struct cairn_slice cairn_domain_title(const struct cairn_domain *domain)
     return domain->title;
 }
 
+struct cairn_domain_topics cairn_domain_topics(const struct cairn_domain *domain)
+{
+    return domain->topics;
+}
+
 const char *cairn_domain_folder(const struct cairn_domain *domain)
 {
     return domain->folder;

@@ -3,7 +3,8 @@
  *
  * Loaded once at start, read-only after. The folder:
  *
- *   domain.json         {"name": "bank", "aggregates": {"account": {"snapshot_every": 100}}}
+ *   domain.json         {"name": "bank", "aggregates": {"account": {"snapshot_every": 100}},
+ *                       "format": "json", "topics": {"partitions": 12, "replication": 3}}
  *   account.lua         decide, evolve, upcast of the aggregate
  *   schemas/commands/   Deposit.json: JSON Schema 2020-12 of the command's data
  *   schemas/events/     Deposited.json: current; Deposited.v1.json, .v2.json ...: older ones, so
@@ -42,8 +43,15 @@ struct cairn_domain_aggregate {
     struct cairn_slice script_name; /* "account.lua", for errors */
     struct cairn_slice script;      /* source */
     uint32_t snapshot_every;        /* events between snapshots, >= 1; default 100 */
+    bool json;                      /* its events are written to Kafka as JSON; false: as msgpack */
     unsigned char code_hash[16];    /* of the script, the prelude and the event schemas: what a
                                        snapshot depends on */
+};
+
+/* What domain.json wants of the topics on Kafka; 0: it says nothing. */
+struct cairn_domain_topics {
+    uint16_t partitions;  /* of each topic of a new log; a log keeps what it was made with */
+    uint16_t replication; /* replicas that a topic must have, and that a new one gets */
 };
 
 enum cairn_view_kind { CAIRN_VIEW_LMDB, CAIRN_VIEW_POSTGRES };
@@ -79,6 +87,7 @@ struct cairn_slice cairn_domain_name(const struct cairn_domain *domain);
 /* For people; the name where domain.json has no title. */
 struct cairn_slice cairn_domain_title(const struct cairn_domain *domain);
 const char *cairn_domain_folder(const struct cairn_domain *domain);
+struct cairn_domain_topics cairn_domain_topics(const struct cairn_domain *domain);
 size_t cairn_domain_aggregate_count(const struct cairn_domain *domain);
 const struct cairn_domain_aggregate *cairn_domain_aggregate_at(const struct cairn_domain *domain,
                                                                size_t index);

@@ -28,6 +28,8 @@ struct cairn_domain {
     const char *folder;
     struct cairn_slice name;
     struct cairn_slice title;
+    struct cairn_domain_topics topics;
+    bool json; /* of aggregates that say nothing else */
     struct cairn_schema_registry *registry;
     struct cairn_domain_aggregate *aggregates; /* by name */
     size_t aggregate_count;
@@ -60,7 +62,7 @@ struct cairn_domain_load {
 };
 
 /* A member that an object may have, and who takes it. where: the object, for faults, e.g.
- * "domain.json: /aggregates". */
+ * "domain.json: /aggregates"; the member is where/name. */
 struct cairn_member_rule {
     const char *name;
     enum cairn_rc (*take)(struct cairn_domain_load *load, const char *where,
@@ -68,8 +70,8 @@ struct cairn_member_rule {
     bool required;
 };
 
-/* Give each member of map to its rule; one without a rule is a fault, and so is a required one that
- * is missing. */
+/* Give each member of map to its rule, in the order of the rules; one without a rule is a fault,
+ * and so is a required one that is missing. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_domain_take_members(struct cairn_domain_load *load,
                                                          const char *where,
                                                          const struct cairn_value *map,

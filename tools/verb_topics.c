@@ -5,6 +5,7 @@
 #include "eventstore/kafka_topics.h"
 #include "platform/mem.h"
 #include "schemas/domain.h"
+#include "tools/log_open.h"
 #include "tools/verbs.h"
 
 /* What one answer of the cluster may take: long enough for a broker under load, and short enough
@@ -86,7 +87,8 @@ static enum cairn_rc run(const struct action *action, const struct cairn_config 
         .aggregates = aggregates,
         .aggregate_count = count,
         .lanes = (uint16_t)cairn_config_uint(config, "partitions"),
-        .replication = (uint16_t)cairn_config_uint(config, "replication"),
+        .new_lanes = cairn_domain_topics(domain).partitions,
+        .replication = cairn_log_replication(config, domain),
         .create = action->create,
         .timeout_ms = ANSWER_MS,
     };

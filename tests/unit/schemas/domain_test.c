@@ -122,6 +122,72 @@ static void a_sound_folder_becomes_a_catalogue(void **state)
     cairn_domain_free(domain);
 }
 
+/* The domain whose domain.json has these members beside its name; the caller frees it. */
+static struct cairn_domain *load_with(const struct fixture *fixture, const char *members)
+{
+    char text[512];
+    struct cairn_domain *domain = NULL;
+    struct cairn_err err;
+    (void)snprintf(text, sizeof(text), "{%s,\"name\":\"demo\"}", members);
+    write_file(fixture, "domain.json", text);
+    assert_ok(cairn_domain_load(fixture->folder, &domain, &err), &err);
+    return domain;
+}
+
+static void an_aggregate_has_its_own_format_or_the_domains(void **state)
+{
+    struct fixture *fixture = *state;
+    static const struct {
+        const char *members;
+        bool json;
+    } cases[] = {
+        {"\"aggregates\":{\"counter\":{}}", false},
+        {"\"aggregates\":{\"counter\":{\"format\":\"json\"}}", true},
+        {"\"aggregates\":{\"counter\":{}},\"format\":\"json\"", true},
+        {"\"format\":\"json\",\"aggregates\":{\"counter\":{\"format\":\"msgpack\"}}", false},
+        {"\"format\":\"msgpack\",\"aggregates\":{\"counter\":{\"format\":\"json\"}}", true},
+        {"\"format\":\"msgpack\",\"aggregates\":{\"counter\":{}}", false},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct cairn_domain *domain = load_with(fixture, cases[i].members);
+        assert_int_equal(cairn_domain_aggregate_at(domain, 0)->json, cases[i].json);
+        cairn_domain_free(domain);
+    }
+}
+
+static void the_format_changes_no_code_hash(void **state)
+{
+    struct fixture *fixture = *state;
+    unsigned char seen[16];
+    struct cairn_domain *domain = load_with(fixture, "\"aggregates\":{\"counter\":{}}");
+    memcpy(seen, cairn_domain_aggregate_at(domain, 0)->code_hash, sizeof(seen));
+    cairn_domain_free(domain);
+    domain = load_with(fixture, "\"format\":\"json\",\"aggregates\":{\"counter\":{}}");
+    assert_memory_equal(cairn_domain_aggregate_at(domain, 0)->code_hash, seen, sizeof(seen));
+    cairn_domain_free(domain);
+}
+
+static void topics_say_partitions_and_replication_or_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    static const struct {
+        const char *members;
+        uint16_t partitions, replication;
+    } cases[] = {
+        {"\"aggregates\":{\"counter\":{}}", 0, 0},
+        {"\"aggregates\":{\"counter\":{}},\"topics\":{}", 0, 0},
+        {"\"topics\":{\"partitions\":256},\"aggregates\":{\"counter\":{}}", 256, 0},
+        {"\"topics\":{\"replication\":64,\"partitions\":1},\"aggregates\":{\"counter\":{}}", 1, 64},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct cairn_domain *domain = load_with(fixture, cases[i].members);
+        struct cairn_domain_topics topics = cairn_domain_topics(domain);
+        assert_int_equal(topics.partitions, cases[i].partitions);
+        assert_int_equal(topics.replication, cases[i].replication);
+        cairn_domain_free(domain);
+    }
+}
+
 /* One thing broken in the sound folder, and what the fault must say. text NULL: the file is
  * removed. */
 static const struct broken {
@@ -142,6 +208,43 @@ static const struct broken {
      "domain.json: /aggregates/counter/every: unknown member"},
     {"domain.json", "{\"name\":\"demo\",\"aggregates\":{\"counter\":{},\"ghost\":{}}}",
      "ghost.lua: "},
+    {"domain.json", "{\"name\":\"demo\",\"aggregates\":{\"counter\":{}},\"format\":\"xml\"}",
+     "domain.json: /format: must be \"json\" or \"msgpack\""},
+    {"domain.json", "{\"name\":\"demo\",\"aggregates\":{\"counter\":{}},\"format\":true}",
+     "domain.json: /format: must be \"json\" or \"msgpack\""},
+    {"domain.json", "{\"name\":\"demo\",\"aggregates\":{\"counter\":{\"format\":\"JSON\"}}}",
+     "domain.json: /aggregates/counter/format: must be \"json\" or \"msgpack\""},
+    {"domain.json", "{\"name\":\"demo\",\"aggregates\":{\"counter\":{}},\"access\":{}}",
+     "domain.json: /access: unknown member"},
+    {"domain.json", "{\"name\":\"demo\",\"aggregates\":{\"counter\":{}},\"topics\":3}",
+     "domain.json: /topics: must be an object"},
+    {"domain.json",
+     "{\"name\":\"demo\",\"aggregates\":{\"counter\":{}},\"topics\":{\"retention\":1}}",
+     "domain.json: /topics/retention: unknown member"},
+    {"domain.json",
+     "{\"name\":\"demo\",\"aggregates\":{\"counter\":{}},\"topics\":{\"partitions\":0}}",
+     "domain.json: /topics/partitions: must be an integer from 1 to 256"},
+    {"domain.json",
+     "{\"name\":\"demo\",\"aggregates\":{\"counter\":{}},\"topics\":{\"partitions\":257}}",
+     "domain.json: /topics/partitions: must be an integer from 1 to 256"},
+    {"domain.json",
+     "{\"name\":\"demo\",\"aggregates\":{\"counter\":{}},\"topics\":{\"partitions\":\"4\"}}",
+     "domain.json: /topics/partitions: must be an integer from 1 to 256"},
+    {"domain.json",
+     "{\"name\":\"demo\",\"aggregates\":{\"counter\":{}},\"topics\":{\"partitions\":4.0}}",
+     "domain.json: /topics/partitions: must be an integer from 1 to 256"},
+    {"domain.json",
+     "{\"name\":\"demo\",\"aggregates\":{\"counter\":{}},\"topics\":{\"replication\":0}}",
+     "domain.json: /topics/replication: must be an integer from 1 to 64"},
+    {"domain.json",
+     "{\"name\":\"demo\",\"aggregates\":{\"counter\":{}},\"topics\":{\"replication\":65}}",
+     "domain.json: /topics/replication: must be an integer from 1 to 64"},
+    {"domain.json",
+     "{\"name\":\"demo\",\"aggregates\":{\"counter\":{}},\"topics\":{\"replication\":null}}",
+     "domain.json: /topics/replication: must be an integer from 1 to 64"},
+    {"domain.json",
+     "{\"name\":\"demo\",\"topics\":{\"partitions\":129},\"aggregates\":{\"a\":{},\"b\":{}}}",
+     "domain.json: /topics/partitions: 129 in each of 2 topics are too many"},
     {"counter.lua", "local c = aggregate 'counter'\nfunction", "counter.lua:2:"},
     {"counter.lua", "error('boom')", "counter.lua:1: boom"},
     {"counter.lua", "while true do end", "counter.lua:1: runs longer"},
@@ -406,6 +509,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
         T(a_sound_folder_becomes_a_catalogue),
+        T(an_aggregate_has_its_own_format_or_the_domains),
+        T(the_format_changes_no_code_hash),
+        T(topics_say_partitions_and_replication_or_nothing),
         T(each_fault_is_found_and_names_its_file),
         T(lint_collects_where_load_stops),
         T(a_folder_that_is_not_there_is_enoent),
