@@ -1,36 +1,23 @@
 #include "tools/log_access.h"
 
-#include <unistd.h>
-
+#include "tools/log_open.h"
 #include "tools/node.h"
 
 enum cairn_rc cairn_log_access_open(const struct cairn_config *config, const char *domain_folder,
                                     struct cairn_log_access *access, struct cairn_err *err)
 {
-    *access = (struct cairn_log_access){.log = NULL};
-    enum cairn_log_level level = CAIRN_LOG_INFO;
-    enum cairn_rc rc =
-        cairn_log_level_parse(cairn_slice_str(cairn_config_text(config, "log-level")), &level);
-    if (rc != CAIRN_OK) {
-        return CAIRN_FAIL(err, rc, "--log-level is none");
-    }
-    access->log = cairn_log_new(STDERR_FILENO, level, cairn_clock_system());
-    if (access->log == NULL) {
-        return CAIRN_FAIL(err, CAIRN_ENOMEM, "out of memory");
-    }
-    rc = cairn_domain_load(domain_folder, &access->domain, err);
+    *access = (struct cairn_log_access){.store = NULL};
+    enum cairn_rc rc = cairn_base_open(config, domain_folder, &access->base, err);
     if (rc != CAIRN_OK) {
         return rc;
     }
+    access->domain = access->base.domain;
     const char *data = cairn_config_text(config, "data");
-    struct cairn_store_options options = {
-        .data_folder = data,
-        .log = cairn_config_text(config, "log"),
-        .domain = cairn_domain_name(access->domain),
-        .clock = cairn_clock_system(),
-        .log_lines = access->log,
-    };
-    rc = cairn_store_open(&options, &access->store, err);
+    struct cairn_log_open open = {.config = config,
+                                  .domain = access->domain,
+                                  .log = access->base.log,
+                                  .kind = CAIRN_LOG_READ};
+    rc = cairn_log_open(&open, &access->store, err);
     if (rc == CAIRN_ENOENT) {
         return CAIRN_FAIL(err, rc, "there is no log in %s; name the data folder with --data", data);
     }
@@ -40,7 +27,7 @@ enum cairn_rc cairn_log_access_open(const struct cairn_config *config, const cha
         .data_folder = data,
         .lua = cairn_node_lua_limits(config),
         .clock = cairn_clock_system(),
-        .log = access->log,
+        .log = access->base.log,
     };
     return rc;
 }
@@ -48,7 +35,6 @@ enum cairn_rc cairn_log_access_open(const struct cairn_config *config, const cha
 void cairn_log_access_close(struct cairn_log_access *access)
 {
     cairn_store_close(access->store);
-    cairn_domain_free(access->domain);
-    cairn_log_free(access->log);
-    *access = (struct cairn_log_access){.log = NULL};
+    cairn_base_close(&access->base);
+    *access = (struct cairn_log_access){.store = NULL};
 }

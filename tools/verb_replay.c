@@ -1,15 +1,14 @@
-#include <signal.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "tools/log_access.h"
 #include "tools/progress.h"
+#include "tools/stop.h"
 #include "tools/verbs.h"
 
 /* The rebuild as its hooks see it. */
 struct replay {
     struct cairn_progress progress;
-    sigset_t signals;
+    struct cairn_stop stop;
 };
 
 static void show(void *self, const struct cairn_rebuild_progress *progress)
@@ -24,17 +23,13 @@ static void show(void *self, const struct cairn_rebuild_progress *progress)
 static bool cancelled(void *self)
 {
     struct replay *replay = self;
-    struct timespec now = {0, 0};
-    return sigtimedwait(&replay->signals, NULL, &now) > 0;
+    return cairn_stop_came(&replay->stop, 0);
 }
 
 int cairn_verb_replay(const struct cairn_config *config, struct cairn_err *err)
 {
     struct replay replay;
-    (void)sigemptyset(&replay.signals);
-    (void)sigaddset(&replay.signals, SIGTERM);
-    (void)sigaddset(&replay.signals, SIGINT);
-    (void)sigprocmask(SIG_BLOCK, &replay.signals, NULL);
+    cairn_stop_begin(&replay.stop);
     struct cairn_log_access access;
     enum cairn_rc rc = cairn_log_access_open(config, cairn_config_operand(config, 1), &access, err);
     if (rc == CAIRN_OK) {
