@@ -71,14 +71,16 @@ static enum cairn_rc refuse(const struct cairn_kafka_admin *admin, rd_kafka_resp
                           trouble);
     }
     if (rc == CAIRN_ETIMEDOUT) {
+        bool silent = trouble[0] == '\0';
         return CAIRN_FAIL(err, rc,
                           "no answer from the Kafka brokers %.80s within %d ms (%s)%s%s; is Kafka "
                           "running there%s?",
-                          admin->brokers, admin->timeout_ms, what, trouble[0] == '\0' ? "" : ": ",
-                          trouble,
-                          trouble[0] == '\0' ? ", and its listener one for security.protocol" : "");
+                          admin->brokers, admin->timeout_ms, what, silent ? "" : ": ", trouble,
+                          silent ? ", and security.protocol right" : "");
     }
-    return CAIRN_FAIL(err, rc, "Kafka: %s: %s", what, rd_kafka_err2str(code));
+    return CAIRN_FAIL(err, rc, "Kafka: %s: %s%s", what, rd_kafka_err2str(code),
+                      rc == CAIRN_EFORBIDDEN ? "; the user lacks a right, see the how-to on Kafka"
+                                             : "");
 }
 
 /* --- metadata --- */

@@ -276,7 +276,10 @@ enum cairn_rc cairn_kafka_handle_new(const struct cairn_kafka_options *options,
         rk = rd_kafka_new(kinds[handle->kind].type, conf, text, sizeof(text));
         if (rk == NULL) {
             rc = cairn_kafka_rc((int)rd_kafka_last_error());
-            rc = CAIRN_FAIL(err, rc, "librdkafka: %s", text);
+            rc = CAIRN_FAIL(err, rc, "librdkafka: %s%s", text,
+                            strstr(text, ".location failed") == NULL
+                                ? ""
+                                : "; is that file there, readable and right?");
         }
     }
     if (rc != CAIRN_OK) {
@@ -310,6 +313,32 @@ void cairn_kafka_handle_trouble(const struct rd_kafka_s *handle, char out[CAIRN_
     (void)pthread_mutex_lock(&state->lock);
     memcpy(out, state->trouble, CAIRN_KAFKA_TROUBLE_MAX);
     (void)pthread_mutex_unlock(&state->lock);
+}
+
+/* librdkafka tells these by its words alone; the first that fits counts. */
+static const struct {
+    const char *words, *advice;
+} refusals[] = {
+    {"certificate verify failed", "ssl.ca.location, and the brokers' address against their "
+                                  "certificate"},
+    {"credentials with SASL mechanism SCR",
+     "sasl.username and sasl.password (Kafka 4 refuses SCRAM of librdkafka before 2.6.1: PLAIN)"},
+    {"SASL", "sasl.mechanisms, sasl.username and sasl.password"},
+    {"SSL", "security.protocol and the properties ssl.*"},
+};
+
+const char *cairn_kafka_handle_refusal(const struct rd_kafka_s *handle)
+{
+    char trouble[CAIRN_KAFKA_TROUBLE_MAX];
+    cairn_kafka_handle_trouble(handle, trouble);
+    /* A connection that was lost in the middle of it says nothing about who may come in. */
+    bool lost = strstr(trouble, "Local: ") != NULL;
+    for (size_t i = 0; !lost && i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+        if (strstr(trouble, refusals[i].words) != NULL) {
+            return refusals[i].advice;
+        }
+    }
+    return NULL;
 }
 
 static const struct {
