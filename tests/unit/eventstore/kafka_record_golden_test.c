@@ -8,6 +8,7 @@
 #include "tests/support/cm.h"
 
 #define GOLDEN  CAIRN_SOURCE_DIR "/tests/golden/kafka-record-1/records.txt"
+#define SHAPES  CAIRN_SOURCE_DIR "/tests/golden/kafka-record-json-1/record.txt"
 #define BANK    CAIRN_SLICE_LIT("bank")
 #define ACCOUNT CAIRN_SLICE_LIT("account")
 
@@ -18,6 +19,14 @@ static const bool is_json[RECORDS] = {false, true, false};
 static struct cairn_event event_of(size_t record)
 {
     return record < 2 ? test_event_full() : test_event_bare();
+}
+
+/* Of SHAPES: every kind of value that an event may hold. */
+static struct cairn_event event_with(struct cairn_slice data)
+{
+    struct cairn_event event = test_event_full();
+    event.data = data;
+    return event;
 }
 
 /* A line "name: value" of rest, which is cut; false at an empty line or the end. */
@@ -46,7 +55,10 @@ static struct cairn_slice from_hex(struct cairn_slice text, struct cairn_arena *
     return cairn_slice_of((const char *)bytes, text.size / 2);
 }
 
-static struct cairn_kafka_record parse_record(struct cairn_slice *rest, struct cairn_arena *arena)
+/* A value stands there in hexadecimal, or as it is where it is text. ret_data: what it reads as,
+ * where the file says; else as it was. */
+static struct cairn_kafka_record parse_record(struct cairn_slice *rest, struct cairn_arena *arena,
+                                              struct cairn_slice *ret_data)
 {
     struct cairn_kafka_record record = {.header_count = 0};
     struct cairn_slice name;
@@ -58,6 +70,10 @@ static struct cairn_kafka_record parse_record(struct cairn_slice *rest, struct c
             assert_int_equal(cairn_slice_to_i64(value, &record.timestamp_ms), CAIRN_OK);
         } else if (cairn_slice_is(name, "value")) {
             record.value = from_hex(value, arena);
+        } else if (cairn_slice_is(name, "text")) {
+            record.value = value;
+        } else if (cairn_slice_is(name, "msgpack")) {
+            *ret_data = from_hex(value, arena);
         } else {
             assert_true(record.header_count < CAIRN_KAFKA_HEADERS_MAX);
             record.headers[record.header_count++] = (struct cairn_kafka_header){name, value};
@@ -66,10 +82,10 @@ static struct cairn_kafka_record parse_record(struct cairn_slice *rest, struct c
     return record;
 }
 
-static void read_golden(struct cairn_buf *text)
+static void read_golden(const char *path, struct cairn_buf *text)
 {
     struct cairn_err err;
-    assert_ok(cairn_file_read(GOLDEN, text, &err), &err);
+    assert_ok(cairn_file_read(path, text, &err), &err);
 }
 
 static void records_of_format_1_read(void **state)
@@ -78,12 +94,12 @@ static void records_of_format_1_read(void **state)
     struct cairn_err err;
     struct cairn_arena arena = {.max = 1u << 20};
     struct cairn_buf text = {.max = TEXT_MAX};
-    read_golden(&text);
+    read_golden(GOLDEN, &text);
     struct cairn_slice rest = cairn_buf_slice(&text);
     for (size_t i = 0; i < RECORDS; i++) {
         struct cairn_event event;
         struct cairn_event wanted = event_of(i);
-        struct cairn_kafka_record record = parse_record(&rest, &arena);
+        struct cairn_kafka_record record = parse_record(&rest, &arena, &wanted.data);
         assert_ok(cairn_kafka_record_read(&record, BANK, ACCOUNT, &arena, &event, &err), &err);
         assert_same_event(&event, &wanted);
     }
@@ -124,7 +140,7 @@ static void records_are_written_as_format_1(void **state)
     struct cairn_arena arena = {.max = 1u << 20};
     struct cairn_buf golden = {.max = TEXT_MAX};
     struct cairn_buf text = {.max = TEXT_MAX};
-    read_golden(&golden);
+    read_golden(GOLDEN, &golden);
     for (size_t i = 0; i < RECORDS; i++) {
         struct cairn_event event = event_of(i);
         struct cairn_kafka_record record;
@@ -140,11 +156,40 @@ static void records_are_written_as_format_1(void **state)
     cairn_arena_fini(&arena);
 }
 
+static void data_of_every_shape_is_written_and_read_as_json_without_loss(void **state)
+{
+    (void)state;
+    struct cairn_err err;
+    struct cairn_arena arena = {.max = 1u << 20};
+    struct cairn_buf text = {.max = TEXT_MAX};
+    struct cairn_event read;
+    struct cairn_kafka_record written;
+    struct cairn_slice data = CAIRN_SLICE_NONE;
+    read_golden(SHAPES, &text);
+    struct cairn_slice rest = cairn_buf_slice(&text);
+    struct cairn_kafka_record record = parse_record(&rest, &arena, &data);
+    struct cairn_event event = event_with(data);
+    assert_int_equal(rest.size, 0);
+    assert_ok(cairn_kafka_record_read(&record, BANK, ACCOUNT, &arena, &read, &err), &err);
+    assert_same_event(&read, &event);
+    assert_ok(cairn_kafka_record_write(&event, BANK, true, &arena, &written, &err), &err);
+    assert_int_equal(written.value.size, record.value.size);
+    assert_memory_equal(written.value.data, record.value.data, record.value.size);
+    assert_int_equal(written.header_count, record.header_count);
+    for (size_t i = 0; i < written.header_count; i++) {
+        assert_true(cairn_slice_equal(written.headers[i].name, record.headers[i].name));
+        assert_true(cairn_slice_equal(written.headers[i].value, record.headers[i].value));
+    }
+    cairn_buf_fini(&text);
+    cairn_arena_fini(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(records_of_format_1_read),
         cmocka_unit_test(records_are_written_as_format_1),
+        cmocka_unit_test(data_of_every_shape_is_written_and_read_as_json_without_loss),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
