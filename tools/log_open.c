@@ -24,6 +24,12 @@ bool cairn_log_is_kafka(const struct cairn_config *config)
     return cairn_log_place_is_kafka(cairn_config_text(config, "log"));
 }
 
+uint16_t cairn_log_replication(const struct cairn_config *config, const struct cairn_domain *domain)
+{
+    uint16_t wanted = (uint16_t)cairn_config_uint(config, "replication");
+    return wanted != 0 ? wanted : cairn_domain_topics(domain).replication;
+}
+
 /* What place means for the data folder and the backend. */
 static enum cairn_rc find_place(const struct cairn_log_open *open,
                                 struct cairn_store_options *options, struct cairn_err *err)
@@ -61,7 +67,8 @@ static void fill_writer(const struct cairn_log_open *open, struct cairn_store_op
     }
     if (kafka && options->writer) {
         options->kafka_properties = cairn_config_text(config, "kafka-property");
-        options->replication = (uint16_t)cairn_config_uint(config, "replication");
+        options->new_partitions = cairn_domain_topics(open->domain).partitions;
+        options->replication = cairn_log_replication(config, open->domain);
         options->transactional_ids = (uint16_t)cairn_config_uint(config, "transactional-ids");
     }
 }
@@ -82,16 +89,20 @@ enum cairn_rc cairn_log_open(const struct cairn_log_open *open, struct cairn_sto
                              struct cairn_err *err)
 {
     struct cairn_slice aggregates[CAIRN_PARTITIONS_MAX];
+    bool json[CAIRN_PARTITIONS_MAX];
     size_t count = cairn_domain_aggregate_count(open->domain);
     struct cairn_store_options options = {
         .domain = cairn_domain_name(open->domain),
         .aggregates = aggregates,
+        .json = json,
         .clock = cairn_clock_system(),
         .log_lines = open->log,
         .metrics = open->metrics,
     };
     for (size_t i = 0; i < count && i < CAIRN_PARTITIONS_MAX; i++) {
-        aggregates[options.aggregate_count++] = cairn_domain_aggregate_at(open->domain, i)->name;
+        const struct cairn_domain_aggregate *aggregate = cairn_domain_aggregate_at(open->domain, i);
+        json[i] = aggregate->json;
+        aggregates[options.aggregate_count++] = aggregate->name;
     }
     enum cairn_rc rc = find_place(open, &options, err);
     if (rc != CAIRN_OK) {

@@ -30,6 +30,9 @@ struct cairn_log_open {
 CAIRN_MUST_CHECK enum cairn_rc cairn_log_open(const struct cairn_log_open *open,
                                               struct cairn_store **ret_store,
                                               struct cairn_err *err);
+/* Replicas of a topic: --replication, or what domain.json says; 0: neither does. */
+uint16_t cairn_log_replication(const struct cairn_config *config,
+                               const struct cairn_domain *domain);
 /* Is the log that --log names on Kafka? */
 bool cairn_log_is_kafka(const struct cairn_config *config);
 /* The same of a place. */
