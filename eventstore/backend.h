@@ -110,6 +110,8 @@ struct cairn_backend_ops {
                            struct cairn_err *err);
     /* As cairn_store_owner (eventstore/store_owner.h). NULL: one process writes all lanes. */
     void (*owner)(struct cairn_backend *backend, uint16_t lane, struct cairn_owner *ret_owner);
+    /* As cairn_store_reachable. NULL: it always is. */
+    enum cairn_rc (*reachable)(struct cairn_backend *backend, struct cairn_err *err);
     /* As cairn_store_node. NULL where owner is. */
     const char *(*node)(const struct cairn_backend *backend);
     /* Take in a group that somebody else wrote to the log, not durably: as commit, but its appends
@@ -124,6 +126,8 @@ struct cairn_backend_ops {
     /* In a process that only reads: is what was opened still what the writer writes to? now: look
      * at once, else now and then. ESTOPPED. NULL: it always is. thread: any. */
     enum cairn_rc (*look)(struct cairn_backend *backend, bool now, struct cairn_err *err);
+    /* As cairn_store_replaced. NULL: it never is. */
+    bool (*replaced)(const struct cairn_backend *backend);
 };
 
 /* murmur2(aggregate id) % lanes, as Kafka's default partitioner would. */

@@ -168,9 +168,16 @@ static enum cairn_rc look(struct cairn_backend *backend, bool now, struct cairn_
     return atomic_load(&files->replaced)
                ? CAIRN_FAIL(err, CAIRN_ESTOPPED,
                             "%s was thrown away by the process that writes it, which builds "
-                            "another: start this process again",
+                            "another: open that one",
                             files->folder)
                : CAIRN_OK;
+}
+
+static bool is_replaced(const struct cairn_backend *backend)
+{
+    const struct cairn_files *files = (const struct cairn_files *)backend;
+    uint64_t id[2] = {0, 0};
+    return !files->writer && identify(files, id) && memcmp(id, files->head_id, sizeof(id)) != 0;
 }
 
 static enum cairn_rc open_reader(struct cairn_files *files,
@@ -242,6 +249,7 @@ enum cairn_rc cairn_replica_open(const struct cairn_store_options *options,
     files->replica_ops.replicate = cairn_replica_append;
     files->replica_ops.sync = cairn_replica_sync;
     files->replica_ops.look = look;
+    files->replica_ops.replaced = is_replaced;
     files->backend.ops = &files->replica_ops;
     enum cairn_rc rc =
         cairn_files_refuse_other(options->data_folder, CAIRN_LOG_FOLDER, "an embedded log", &why);

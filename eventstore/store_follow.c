@@ -140,6 +140,13 @@ static enum cairn_rc follow_here(struct cairn_store *store, struct cairn_err *er
     return rc;
 }
 
+bool cairn_store_replaced(const struct cairn_store *store)
+{
+    const struct cairn_backend_ops *ops = store->backend->ops;
+    assert(ops != NULL);
+    return ops->replaced != NULL && ops->replaced(store->backend);
+}
+
 enum cairn_rc cairn_store_blame(struct cairn_store *store, enum cairn_rc rc, struct cairn_err *err)
 {
     struct cairn_backend *backend = store->backend;

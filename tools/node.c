@@ -18,15 +18,18 @@
 
 #define ROUTES_MAX      64
 #define WAIT_FOR_LOG_MS 200
+#define WATCH_MS        200     /* so often a reading process looks for another log in its folder */
+#define WAIT_MS_MAX     3600000 /* of what waits for nothing but a signal */
 #define NS_PER_MS       1000000L
 #define URL_BYTES_MAX   512
 
 /* Everything a process holds; parts that its roles do not need stay NULL. Stopped in reverse order.
- */
+ * The first four stay when it is started again. */
 struct node {
     const struct cairn_config *config;
     unsigned roles;
-    sigset_t signals; /* the ones that stop it */
+    sigset_t signals;           /* the ones that stop it */
+    char listen[URL_BYTES_MAX]; /* HOST:PORT as it was asked for, then with the port as it came */
     struct cairn_log *log;
     struct cairn_metrics *metrics;
     struct cairn_domain *domain;
@@ -71,11 +74,12 @@ static enum cairn_rc open_base(struct node *node, const char *domain_folder, str
     return cairn_domain_load(domain_folder, &node->domain, err);
 }
 
-/* Waits a moment for a stop signal. True when one came. */
-static bool stop_came(const struct node *node, int wait_ms)
+/* Waits a moment for a stop signal. Returns the one that came, or 0. */
+static int wait_for_signal(const struct node *node, int wait_ms)
 {
     struct timespec wait = {.tv_sec = wait_ms / 1000, .tv_nsec = (wait_ms % 1000) * NS_PER_MS};
-    return sigtimedwait(&node->signals, NULL, &wait) > 0;
+    int signal = sigtimedwait(&node->signals, NULL, &wait);
+    return signal > 0 ? signal : 0;
 }
 
 /* On Kafka whoever keeps views keeps the folder's copy of the log, too; queries read both. */
@@ -101,7 +105,7 @@ static enum cairn_rc open_store(struct node *node, struct cairn_err *err)
     }
     /* A reader may start before the writer has made the log. */
     while (rc == CAIRN_ENOENT && waits) {
-        if (stop_came(node, WAIT_FOR_LOG_MS)) {
+        if (wait_for_signal(node, WAIT_FOR_LOG_MS) != 0) {
             return CAIRN_FAIL(err, CAIRN_ESTOPPED, "stopped while waiting for a log in %s",
                               cairn_config_text(node->config, "data"));
         }
@@ -215,10 +219,24 @@ static enum cairn_rc start_query(struct node *node, struct cairn_err *err)
     return rc;
 }
 
+/* The host as it was asked for, the port as it came. */
+static enum cairn_rc keep_address(struct node *node, struct cairn_err *err)
+{
+    struct cairn_slice host = cairn_slice_str(cairn_config_text(node->config, "listen"));
+    while (host.size > 0 && host.data[host.size - 1] != ':') {
+        host.size--;
+    }
+    int size = snprintf(node->listen, sizeof(node->listen), "%.*s%d", CAIRN_SLICE_ARG(host),
+                        cairn_http_port(node->http));
+    return size > 0 && (size_t)size < sizeof(node->listen)
+               ? CAIRN_OK
+               : CAIRN_FAIL(err, CAIRN_ETOOBIG, "--listen is too long");
+}
+
 static enum cairn_rc start_http(struct node *node, struct cairn_err *err)
 {
     struct cairn_http_options options = {
-        .listen = cairn_config_text(node->config, "listen"),
+        .listen = node->listen,
         .routes = node->routes,
         .route_count = node->route_count,
         .connections_max = (unsigned)cairn_config_uint(node->config, "max-connections"),
@@ -230,7 +248,8 @@ static enum cairn_rc start_http(struct node *node, struct cairn_err *err)
         .clock = cairn_clock_system(),
         .random = cairn_random_system(),
     };
-    return cairn_http_start(&options, &node->http, err);
+    enum cairn_rc rc = cairn_http_start(&options, &node->http, err);
+    return rc == CAIRN_OK ? keep_address(node, err) : rc;
 }
 
 /* The parts in the order they stand on one another. */
@@ -280,19 +299,14 @@ static void stop(struct node *node)
     cairn_domain_free(node->domain);
     cairn_metrics_free(node->metrics);
     cairn_log_free(node->log);
+    struct node rest = {.config = node->config, .roles = node->roles, .signals = node->signals};
+    memcpy(rest.listen, node->listen, sizeof(rest.listen));
+    *node = rest;
 }
 
-/* "http://127.0.0.1:8080": the host as it was asked for, the port as it came. */
 static void write_url(const struct node *node, char url[URL_BYTES_MAX])
 {
-    const char *listen = cairn_config_text(node->config, "listen");
-    struct cairn_slice host = cairn_slice_str(listen);
-    while (host.size > 0 && host.data[host.size - 1] != ':') {
-        host.size--;
-    }
-    host.size -= host.size > 0;
-    (void)snprintf(url, URL_BYTES_MAX, "http://%.*s:%d", CAIRN_SLICE_ARG(host),
-                   cairn_http_port(node->http));
+    (void)snprintf(url, URL_BYTES_MAX, "http://%.*s", URL_BYTES_MAX - 8, node->listen);
 }
 
 /* Only now can other nodes reach this one, so only now may it own something. */
@@ -325,24 +339,52 @@ static enum cairn_rc block_signals(sigset_t *ret_signals, struct cairn_err *err)
     return os == 0 ? CAIRN_OK : CAIRN_FAIL_OS(err, os, "cannot block signals");
 }
 
+/* Until a signal comes. False: what this process reads was replaced by the process that writes it.
+ */
+static bool await_stop(const struct node *node)
+{
+    bool reads = access_kind(node) == CAIRN_LOG_READ;
+    int signal = 0;
+    do {
+        if (reads && cairn_store_replaced(node->store)) {
+            cairn_log_event(node->log, CAIRN_LOG_WARN, "node", "log-replaced",
+                            CAIRN_F_STR("detail", "the data folder has another copy of the log: "
+                                                  "everything is opened anew"));
+            return false;
+        }
+        signal = wait_for_signal(node, reads ? WATCH_MS : WAIT_MS_MAX);
+    } while (signal == 0);
+    cairn_log_event(node->log, CAIRN_LOG_INFO, "node", "stopping", CAIRN_F_INT("signal", signal));
+    return true;
+}
+
+static enum cairn_rc run_once(struct node *node, const char *domain_folder, bool *ret_again,
+                              struct cairn_err *err)
+{
+    *ret_again = false;
+    enum cairn_rc rc = start(node, domain_folder, err);
+    rc = rc == CAIRN_OK ? announce(node, err) : rc;
+    if (rc == CAIRN_OK) {
+        print_ready(node);
+        cairn_log_event(node->log, CAIRN_LOG_INFO, "node", "ready",
+                        CAIRN_F_INT("port", cairn_http_port(node->http)),
+                        CAIRN_F_SLICE("domain", cairn_domain_name(node->domain)));
+        *ret_again = !await_stop(node);
+    }
+    stop(node);
+    return rc;
+}
+
 enum cairn_rc cairn_node_run(const struct cairn_config *config, unsigned roles,
                              const char *domain_folder, struct cairn_err *err)
 {
     assert(roles != 0);
     struct node node = {.config = config, .roles = roles};
+    bool again = true;
     enum cairn_rc rc = block_signals(&node.signals, err);
-    rc = rc == CAIRN_OK ? start(&node, domain_folder, err) : rc;
-    rc = rc == CAIRN_OK ? announce(&node, err) : rc;
-    if (rc == CAIRN_OK) {
-        print_ready(&node);
-        cairn_log_event(node.log, CAIRN_LOG_INFO, "node", "ready",
-                        CAIRN_F_INT("port", cairn_http_port(node.http)),
-                        CAIRN_F_SLICE("domain", cairn_domain_name(node.domain)));
-        int signal = 0;
-        (void)sigwait(&node.signals, &signal);
-        cairn_log_event(node.log, CAIRN_LOG_INFO, "node", "stopping",
-                        CAIRN_F_INT("signal", signal));
+    (void)snprintf(node.listen, sizeof(node.listen), "%s", cairn_config_text(config, "listen"));
+    while (rc == CAIRN_OK && again) {
+        rc = run_once(&node, domain_folder, &again, err);
     }
-    stop(&node);
     return rc;
 }

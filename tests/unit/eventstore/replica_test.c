@@ -1,15 +1,14 @@
 /* A replica: what it holds after any stop, what it throws away, and what it costs. */
 #include "eventstore/replica.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "eventstore/store_int.h"
 #include "platform/fault.h"
 #include "tests/support/folder.h"
+#include "tests/support/killed.h"
 
 #include "tests/support/cm.h"
 
@@ -464,25 +463,29 @@ static void a_reader_says_when_its_replica_is_gone(void **state)
     (void)put(world, 1, 20);
     assert_ok(cairn_store_head(store, CAIRN_SLICE_LIT("account-1"), &version, &err), &err);
     assert_int_equal(version, 2 * EVENTS);
+    assert_false(cairn_store_replaced(store));
     world->replica.log_id[0] ^= 1;
     open_replica(world);
+    assert_true(cairn_store_replaced(store));
     world->versions[1] = 0;
     (void)put(world, 1, 10);
     assert_ok(cairn_store_end(store, &end, &err), &err);
     assert_int_equal(cairn_store_wait(store, &end, 60000, &more, &err), CAIRN_ESTOPPED);
-    assert_non_null(strstr(err.text, "start this process again"));
+    assert_non_null(strstr(err.text, "open that one"));
     assert_int_equal(cairn_store_head(store, CAIRN_SLICE_LIT("account-1"), &version, &err),
                      CAIRN_ESTOPPED);
     cairn_store_close(store);
     assert_ok(cairn_store_open(&options, &store, &err), &err);
+    assert_false(cairn_store_replaced(store));
     assert_ok(cairn_store_head(store, CAIRN_SLICE_LIT("account-1"), &version, &err), &err);
     assert_int_equal(version, EVENTS);
     cairn_store_close(store);
 }
 
 /* The child appends until it is killed, and writes a byte for each group. */
-static void append_until_killed(struct world *world, int out)
+static void append_until_killed(void *self, int out)
 {
+    struct world *world = self;
     struct cairn_err err;
     open_replica(world);
     uint64_t done = end_of(world, 1) / EVENTS;
@@ -499,28 +502,8 @@ static void killing_the_writer_loses_nothing(void **state)
 {
     struct world *world = *state;
     uint64_t total = 0;
-    for (int round = 0; round < 12; round++) {
-        int pipes[2];
-        char byte;
-        int status = 0;
-        int wanted = 1 + 31 * round;
-        assert_int_equal(pipe(pipes), 0);
-        pid_t child = fork();
-        if (child == 0) {
-            append_until_killed(world, pipes[1]);
-        }
-        assert_int_equal(close(pipes[1]), 0);
-        uint64_t done = 0;
-        while (wanted-- > 0 && read(pipes[0], &byte, 1) == 1) {
-            done++;
-        }
-        assert_int_equal(kill(child, SIGKILL), 0);
-        while (read(pipes[0], &byte, 1) == 1) {
-            done++;
-        }
-        assert_int_equal(waitpid(child, &status, 0), child);
-        assert_true(WIFSIGNALED(status));
-        assert_int_equal(close(pipes[0]), 0);
+    for (unsigned round = 0; round < 12; round++) {
+        unsigned done = killed_after(1 + 31 * round, append_until_killed, world);
         open_replica(world);
         uint64_t found = end_of(world, 1) / EVENTS;
         assert_in_range(found, total + done, total + done + 1);
