@@ -1,0 +1,53 @@
+/* A view's SQL file, read.
+ *
+ *   -- view: daily_turnover        the file's name
+ *   -- version: 1                  from 1; raise it to rebuild
+ *   -- key: day                    columns that make /views/{view}/{key}; default: the primary key
+ *   -- on_error: stop              or park
+ *   -- table:
+ *   CREATE TABLE ...;              one or more statements of DDL; one table has the view's name
+ *   -- on: Deposited               or several, by commas
+ *   INSERT ...;                    one or more statements, in order, once for each event
+ *
+ * A parameter is a member of the event's data (:amount, :address.city; a missing one is NULL; a
+ * list or map is passed as its JSON text) or of its envelope (:stream, :id, :type, :version, :time,
+ * :position, :aggregate, :aggregate_id, :principal, :data), which wins. Pure. */
+#ifndef CAIRN_SCHEMAS_SQL_VIEW_H
+#define CAIRN_SCHEMAS_SQL_VIEW_H
+
+#include "schemas/sql_text.h"
+
+#define CAIRN_SQL_VIEW_HANDLERS_MAX   64
+#define CAIRN_SQL_VIEW_STATEMENTS_MAX 64 /* of one handler, and of the DDL */
+#define CAIRN_SQL_VIEW_KEYS_MAX       8
+
+struct cairn_sql_handler {
+    struct cairn_slice *types; /* events */
+    size_t type_count;
+    struct cairn_sql_statement *statements;
+    size_t statement_count;
+    unsigned line;
+};
+
+struct cairn_sql_view {
+    struct cairn_slice name;
+    uint32_t version;
+    bool park;                                        /* on_error: park */
+    struct cairn_slice keys[CAIRN_SQL_VIEW_KEYS_MAX]; /* none: the primary key */
+    size_t key_count;
+    struct cairn_sql_statement *tables; /* DDL; without parameters */
+    size_t table_count;
+    struct cairn_sql_handler *handlers;
+    size_t handler_count;
+};
+
+/* Read a file. name: the file's, which `-- view:` must repeat. Everything in arena and borrowed
+ * from source. errors: EMALFORMED, EINVAL: the text begins with "line N: "; ENOMEM. */
+CAIRN_MUST_CHECK enum cairn_rc
+cairn_sql_view_read(struct cairn_slice name, struct cairn_slice source, struct cairn_arena *arena,
+                    struct cairn_sql_view *ret_view, struct cairn_err *err);
+/* NULL: the view does not handle the type. An event type has at most one handler. */
+const struct cairn_sql_handler *cairn_sql_view_handler(const struct cairn_sql_view *view,
+                                                       struct cairn_slice type);
+
+#endif
