@@ -1,10 +1,8 @@
 /* Deliveries into a replica, and appends to lanes of several partitions, which come back from their
  * log as deliveries would. */
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "eventstore/replica.h"
@@ -12,6 +10,7 @@
 #include "eventstore/store_int.h"
 #include "platform/fault.h"
 #include "tests/support/folder.h"
+#include "tests/support/killed.h"
 
 #include "tests/support/cm.h"
 
@@ -633,8 +632,9 @@ static void partitions_are_delivered_side_by_side(void **state)
 }
 
 /* The child delivers until it is killed, and writes a byte for each round. */
-static void deliver_until_killed(struct world *world, int out)
+static void deliver_until_killed(void *self, int out)
 {
+    struct world *world = self;
     struct cairn_err err;
     open_store(world);
     for (unsigned round = (unsigned)(end_of(world, 1) / (2 * STREAMS));; round++) {
@@ -650,28 +650,8 @@ static void killing_the_writer_loses_no_delivery(void **state)
     unsigned total = 0;
     world->options.manual_flush = false;
     world->options.segment_bytes = 128 * 1024;
-    for (int round = 0; round < 10; round++) {
-        int pipes[2];
-        char byte;
-        int status = 0;
-        int wanted = 1 + 9 * round;
-        unsigned done = 0;
-        assert_int_equal(pipe(pipes), 0);
-        pid_t child = fork();
-        if (child == 0) {
-            deliver_until_killed(world, pipes[1]);
-        }
-        assert_int_equal(close(pipes[1]), 0);
-        while (wanted-- > 0 && read(pipes[0], &byte, 1) == 1) {
-            done++;
-        }
-        assert_int_equal(kill(child, SIGKILL), 0);
-        while (read(pipes[0], &byte, 1) == 1) {
-            done++;
-        }
-        assert_int_equal(waitpid(child, &status, 0), child);
-        assert_true(WIFSIGNALED(status));
-        assert_int_equal(close(pipes[0]), 0);
+    for (unsigned round = 0; round < 10; round++) {
+        unsigned done = killed_after(1 + 9 * round, deliver_until_killed, world);
         open_store(world);
         unsigned found = (unsigned)(end_of(world, 1) / (2 * STREAMS));
         assert_in_range(found, total + done, total + done + 1);

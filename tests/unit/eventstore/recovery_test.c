@@ -1,16 +1,15 @@
 /* What the embedded log does when the disk fails and after a stop at any moment. */
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "eventstore/store.h"
 #include "platform/fault.h"
 #include "platform/mem.h"
 #include "tests/support/folder.h"
+#include "tests/support/killed.h"
 
 #include "tests/support/cm.h"
 
@@ -565,8 +564,9 @@ static void a_damaged_index_is_made_again(void **state)
 }
 
 /* The child appends until it is killed, and writes a byte for each commit that was acknowledged. */
-static void append_until_killed(struct world *world, int out)
+static void append_until_killed(void *self, int out)
 {
+    struct world *world = self;
     struct cairn_err err;
     if (try_open(world, &err) != CAIRN_OK) {
         _exit(1);
@@ -582,28 +582,8 @@ static void killing_the_writer_loses_nothing_acknowledged(void **state)
 {
     struct world *world = *state;
     uint64_t total = 0;
-    for (int round = 0; round < 12; round++) {
-        int pipes[2];
-        char byte;
-        assert_int_equal(pipe(pipes), 0);
-        pid_t child = fork();
-        if (child == 0) {
-            append_until_killed(world, pipes[1]);
-        }
-        assert_int_equal(close(pipes[1]), 0);
-        uint64_t acknowledged = 0;
-        int wanted = 1 + 7 * round;
-        while (wanted-- > 0 && read(pipes[0], &byte, 1) == 1) {
-            acknowledged += 3;
-        }
-        assert_int_equal(kill(child, SIGKILL), 0);
-        while (read(pipes[0], &byte, 1) == 1) {
-            acknowledged += 3;
-        }
-        int status = 0;
-        assert_int_equal(waitpid(child, &status, 0), child);
-        assert_true(WIFSIGNALED(status));
-        assert_int_equal(close(pipes[0]), 0);
+    for (unsigned round = 0; round < 12; round++) {
+        uint64_t acknowledged = 3 * killed_after(1 + 7 * round, append_until_killed, world);
         open_store(world);
         uint64_t found = count_log(world);
         assert_true(found >= total + acknowledged);
