@@ -60,6 +60,16 @@ size_t cairn_slice_find(struct cairn_slice text, char byte)
     return at == NULL ? text.size : (size_t)(at - text.data);
 }
 
+struct cairn_slice cairn_slice_take_line(struct cairn_slice *text)
+{
+    struct cairn_slice line = cairn_slice_of(text->data, cairn_slice_find(*text, '\n'));
+    size_t taken = line.size + (line.size < text->size ? 1 : 0);
+    if (taken > 0) {
+        *text = cairn_slice_of(text->data + taken, text->size - taken);
+    }
+    return line;
+}
+
 struct cairn_slice cairn_slice_trim(struct cairn_slice text)
 {
     while (text.size > 0 && (text.data[0] == ' ' || text.data[0] == '\t')) {

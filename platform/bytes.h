@@ -52,6 +52,9 @@ bool cairn_slice_equal_nocase(struct cairn_slice a, struct cairn_slice b);
 bool cairn_slice_equal_secret(struct cairn_slice a, struct cairn_slice b);
 /* Index of the first `byte`, or text.size. */
 size_t cairn_slice_find(struct cairn_slice text, char byte);
+/* Takes the first line off *text, with its '\n', and returns it without that; the last one may have
+ * none. An empty text gives an empty line. */
+struct cairn_slice cairn_slice_take_line(struct cairn_slice *text);
 /* Without ASCII space and tab at either end. */
 struct cairn_slice cairn_slice_trim(struct cairn_slice text);
 

@@ -94,17 +94,16 @@ static enum cairn_rc take_answers(struct connection *connection,
     struct cairn_send_worker *worker = connection->worker;
     struct cairn_slice rest = connection->answer;
     for (size_t i = 0; i < batch->count; i++) {
-        size_t size = cairn_slice_find(rest, '\n');
+        bool missing = rest.size == 0;
+        struct cairn_slice line = cairn_slice_take_line(&rest);
         struct cairn_value answer;
         cairn_arena_reset(&connection->arena);
-        if (rest.size == 0 || cairn_json_read(cairn_slice_of(rest.data, size), &connection->arena,
-                                              &answer, NULL, &worker->err) != CAIRN_OK) {
+        if (missing ||
+            cairn_json_read(line, &connection->arena, &answer, NULL, &worker->err) != CAIRN_OK) {
             return CAIRN_FAIL(&worker->err, CAIRN_EIO,
                               "%s: %zu commands were sent, %zu answers came", worker->url,
                               batch->count, i);
         }
-        size += size < rest.size;
-        rest = cairn_slice_of(rest.data + size, rest.size - size);
         if (!is_retried(&answer, batch->keyed[i])) {
             cairn_tally_answer(worker->tally, &answer);
             continue;

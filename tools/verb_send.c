@@ -155,15 +155,12 @@ static enum cairn_rc read_lines(struct sending *sending, struct cairn_err *err)
         end = got < READ_BYTES;
         struct cairn_slice rest = cairn_buf_slice(&text);
         while (rc == CAIRN_OK && rest.size > 0) {
-            size_t size = cairn_slice_find(rest, '\n');
-            if (size == rest.size && !end) {
+            if (!end && cairn_slice_find(rest, '\n') == rest.size) {
                 break;
             }
-            struct cairn_slice line = cairn_slice_of(rest.data, size);
+            struct cairn_slice line = cairn_slice_take_line(&rest);
             line.size -= line.size > 0 && line.data[line.size - 1] == '\r';
             rc = cairn_slice_trim(line).size == 0 ? CAIRN_OK : add_line(sending, line, err);
-            size += size < rest.size;
-            rest = cairn_slice_of(rest.data + size, rest.size - size);
         }
         if (rest.size > 0) {
             memmove(text.data, rest.data, rest.size);

@@ -7,13 +7,13 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "platform/file.h"
 #include "platform/json.h"
 #include "platform/lua.h"
 #include "schemas/msgpack.h"
+#include "tests/bench/measure.h"
 
 #define INPUT_BYTES_MAX ((size_t)1 << 30)
 #define ARENA_BYTES_MAX ((size_t)64 << 20)
@@ -32,13 +32,6 @@ struct loop {
     int fd;
     uint64_t at;
 };
-
-static double now_s(void)
-{
-    struct timespec time;
-    (void)clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
 
 static enum cairn_rc carry_out(struct loop *loop, struct cairn_slice line, struct cairn_err *err)
 {
@@ -80,10 +73,7 @@ static enum cairn_rc run(struct loop *loop, struct cairn_slice input, size_t gro
     size_t count = 0;
     enum cairn_rc rc = CAIRN_OK;
     while (rc == CAIRN_OK && input.size > 0) {
-        size_t size = cairn_slice_find(input, '\n');
-        rc = carry_out(loop, cairn_slice_of(input.data, size), err);
-        size += size < input.size;
-        input = cairn_slice_of(input.data + size, input.size - size);
+        rc = carry_out(loop, cairn_slice_take_line(&input), err);
         count++;
         if (rc == CAIRN_OK && (count % group == 0 || input.size == 0)) {
             rc = commit(loop, err);

@@ -12,9 +12,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <librdkafka/rdkafka.h>
+
+#include "tests/bench/measure.h"
 
 #define LANES_MAX   64
 #define IDS_MAX     16
@@ -81,20 +82,6 @@ struct lane {
     double took_s;
     bool failed;
 };
-
-static double now_s(void)
-{
-    struct timespec time;
-    (void)clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double left = *(const double *)a;
-    double right = *(const double *)b;
-    return (left > right) - (left < right);
-}
 
 static bool set(rd_kafka_conf_t *conf, const char *name, const char *value)
 {

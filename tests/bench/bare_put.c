@@ -5,18 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <lmdb.h>
 
-#define ROW_BYTES_MAX 4096
+#include "tests/bench/measure.h"
 
-static double now_s(void)
-{
-    struct timespec time;
-    (void)clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
+#define ROW_BYTES_MAX 4096
 
 static int put_batch(MDB_env *env, MDB_dbi dbi, uint64_t first, uint64_t batch, uint64_t keys,
                      size_t row_bytes)

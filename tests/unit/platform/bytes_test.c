@@ -6,6 +6,25 @@
 
 #include "tests/support/cm.h"
 
+static void lines_are_taken_off_one_by_one(void **state)
+{
+    (void)state;
+    struct cairn_slice text = CAIRN_SLICE_LIT("one\n\ntwo\r\nlast");
+    assert_true(cairn_slice_is(cairn_slice_take_line(&text), "one"));
+    assert_true(cairn_slice_is(cairn_slice_take_line(&text), ""));
+    assert_true(cairn_slice_is(text, "two\r\nlast"));
+    assert_true(cairn_slice_is(cairn_slice_take_line(&text), "two\r"));
+    assert_true(cairn_slice_is(cairn_slice_take_line(&text), "last"));
+    assert_int_equal(text.size, 0);
+    assert_int_equal(cairn_slice_take_line(&text).size, 0);
+    text = CAIRN_SLICE_LIT("ended\n");
+    assert_true(cairn_slice_is(cairn_slice_take_line(&text), "ended"));
+    assert_int_equal(text.size, 0);
+    text = CAIRN_SLICE_NONE;
+    assert_int_equal(cairn_slice_take_line(&text).size, 0);
+    assert_null(text.data);
+}
+
 static void slices_compare_bytewise_the_shorter_first(void **state)
 {
     (void)state;
@@ -192,6 +211,7 @@ static void an_append_without_memory_leaves_the_content(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(lines_are_taken_off_one_by_one),
         cmocka_unit_test(slices_compare_bytewise_the_shorter_first),
         cmocka_unit_test(no_case_means_ascii_letters_alone),
         cmocka_unit_test(starts_find_and_trim_take_empty_input),
