@@ -1,44 +1,6 @@
 /* The client against peers that misbehave: every failure says whether anything was sent. */
 #include "platform/fault.h"
-#include "tests/support/http_host.h"
-#include "tests/support/http_stage.h"
-
-enum { ARENA_MAX = 8 * 1024 * 1024 };
-
-static struct stage stage;
-static struct cairn_arena arena = {.max = ARENA_MAX};
-static struct cairn_http_client *client;
-
-static int begin(void **state)
-{
-    (void)state;
-    stage_begin(&stage, (struct cairn_http_options){.connections_max = 32});
-    struct cairn_err err;
-    struct cairn_http_client_options options = {.response_max_bytes = STAGE_LARGE_BYTES};
-    assert_ok(cairn_http_client_new(&options, &client, &err), &err);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    cairn_http_client_free(client);
-    cairn_arena_fini(&arena);
-    stage_end(&stage);
-    return 0;
-}
-
-static struct cairn_http_answer ask(const char *method, const char *path, struct cairn_slice body)
-{
-    char url[HOST_URL_MAX];
-    struct cairn_http_call call = host_call(stage.port, method, path, url);
-    call.body = body;
-    struct cairn_http_answer answer = {.status = 0};
-    struct cairn_err err;
-    cairn_arena_reset(&arena);
-    assert_ok(cairn_http_client_request(client, &call, &arena, &answer, &err), &err);
-    return answer;
-}
+#include "tests/support/http_client_stage.h"
 
 static void no_listener_means_nothing_was_sent(void **state)
 {
@@ -219,7 +181,7 @@ static void no_memory_is_told_apart_by_what_was_sent(void **state)
         host_begin(&host, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", 1, false);
         struct cairn_http_client *fresh = NULL;
         struct cairn_err err;
-        struct cairn_arena own = {.max = ARENA_MAX};
+        struct cairn_arena own = {.max = CLIENT_ARENA_MAX};
         char url[HOST_URL_MAX];
         struct cairn_http_call call = host_call(host.port, "POST", "/", url);
         struct cairn_http_answer answer = {.status = 77};

@@ -1,46 +1,10 @@
 /* The client against the real server: what it asks, and what it makes of answers. */
-#include "tests/support/http_host.h"
-#include "tests/support/http_stage.h"
+#include "tests/support/http_client_stage.h"
 
 /* CONTINUE_BYTES: libcurl asks for 100 Continue before a body of more than 1 MiB, unless told not
  * to.
  */
-enum { ARENA_MAX = 8 * 1024 * 1024, CONTINUE_BYTES = 1100 * 1024 };
-
-static struct stage stage;
-static struct cairn_arena arena = {.max = ARENA_MAX};
-static struct cairn_http_client *client;
-
-static int begin(void **state)
-{
-    (void)state;
-    stage_begin(&stage, (struct cairn_http_options){.connections_max = 32});
-    struct cairn_err err;
-    struct cairn_http_client_options options = {.response_max_bytes = STAGE_LARGE_BYTES};
-    assert_ok(cairn_http_client_new(&options, &client, &err), &err);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    cairn_http_client_free(client);
-    cairn_arena_fini(&arena);
-    stage_end(&stage);
-    return 0;
-}
-
-static struct cairn_http_answer ask(const char *method, const char *path, struct cairn_slice body)
-{
-    char url[HOST_URL_MAX];
-    struct cairn_http_call call = host_call(stage.port, method, path, url);
-    call.body = body;
-    struct cairn_http_answer answer = {.status = 0};
-    struct cairn_err err;
-    cairn_arena_reset(&arena);
-    assert_ok(cairn_http_client_request(client, &call, &arena, &answer, &err), &err);
-    return answer;
-}
+enum { CONTINUE_BYTES = 1100 * 1024 };
 
 static void an_answer_has_status_fields_and_body(void **state)
 {
