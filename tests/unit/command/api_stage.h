@@ -3,8 +3,7 @@
 #define CAIRN_TESTS_UNIT_COMMAND_API_STAGE_H
 
 #include "command/api.h"
-#include "tests/support/http_peer.h"
-#include "tests/unit/command/world.h"
+#include "tests/unit/command/talk.h"
 
 struct stage {
     struct world world;
@@ -26,14 +25,9 @@ static inline int open_stage(void **state)
         .forward = {.store = stage->world.store, .metrics = stage->world.metrics},
         .body_max = 10000};
     assert_ok(cairn_command_api_new(&options, &stage->api, &err), &err);
-    struct cairn_http_options http = {
-        .listen = "127.0.0.1:0",
-        .connections_max = 8,
-        .clock = cairn_clock_system(),
-        .random = cairn_random_system(),
-    };
-    http.routes = cairn_command_api_routes(stage->api, &http.route_count);
-    assert_ok(cairn_http_start(&http, &stage->http, &err), &err);
+    size_t count = 0;
+    const struct cairn_http_route *routes = cairn_command_api_routes(stage->api, &count);
+    stage->http = talk_serve(routes, count, 8);
     stage->port = cairn_http_port(stage->http);
     *state = stage;
     return 0;
@@ -53,17 +47,7 @@ static inline int close_stage(void **state)
 static inline struct peer_answer post_bytes(struct stage *stage, const char *path,
                                             const char *headers, const char *body, size_t size)
 {
-    char head[2048];
-    int fd = peer_connect(stage->port);
-    (void)snprintf(head, sizeof(head),
-                   "POST %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %zu\r\n"
-                   "%s\r\n",
-                   path, size, headers);
-    peer_say(fd, head);
-    peer_send(fd, body, size);
-    struct peer_answer answer = peer_read(fd, false);
-    (void)close(fd);
-    return answer;
+    return talk_post(stage->port, path, headers, body, size);
 }
 
 static inline struct peer_answer post(struct stage *stage, const char *path, const char *headers,
@@ -72,36 +56,15 @@ static inline struct peer_answer post(struct stage *stage, const char *path, con
     return post_bytes(stage, path, headers, body, strlen(body));
 }
 
-#define JSON   "Content-Type: application/json\r\n"
-#define NDJSON "Content-Type: application/x-ndjson\r\n"
-
 /* The body as a value; lives until the stage closes. */
 static inline struct cairn_value body_of(struct stage *stage, const struct peer_answer *answer)
 {
-    struct cairn_err err;
-    struct cairn_slice copy;
-    struct cairn_value value;
-    assert_int_equal(cairn_arena_copy(&stage->world.arena,
-                                      cairn_slice_of(answer->body, answer->body_size), &copy),
-                     CAIRN_OK);
-    assert_ok(cairn_json_read(copy, &stage->world.arena, &value, NULL, &err), &err);
-    return value;
-}
-
-static inline void assert_text(const struct cairn_value *map, const char *key, const char *text)
-{
-    struct cairn_slice found = cairn_value_get_string(map, key);
-    if (!cairn_slice_is(found, text)) {
-        fail_msg("%s is \"%.*s\", not \"%s\"", key, CAIRN_SLICE_ARG(found), text);
-    }
+    return talk_body(&stage->world, answer);
 }
 
 static inline void assert_number(const struct cairn_value *map, const char *key, int64_t number)
 {
-    const struct cairn_value *found = cairn_value_at(map, key);
-    assert_non_null(found);
-    assert_int_equal(found->type, CAIRN_INT);
-    assert_int_equal(found->as.integer, number);
+    assert_int_equal(talk_number(map, key), number);
 }
 
 /* Post, and expect a problem. Gives the document. */

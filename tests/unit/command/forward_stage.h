@@ -6,8 +6,7 @@
 #include <pthread.h>
 
 #include "command/api.h"
-#include "tests/support/http_peer.h"
-#include "tests/unit/command/world.h"
+#include "tests/unit/command/talk.h"
 
 enum { STAGE_LANES = 4, STAGE_NODES = 2, STAGE_URL_SIZE = 64 };
 
@@ -96,12 +95,9 @@ static void node_open(struct stage *stage, int number)
                     .metrics = node->world.metrics},
     };
     assert_ok(cairn_command_api_new(&options, &node->api, &err), &err);
-    struct cairn_http_options http = {.listen = "127.0.0.1:0",
-                                      .connections_max = 16,
-                                      .clock = cairn_clock_system(),
-                                      .random = cairn_random_system()};
-    http.routes = cairn_command_api_routes(node->api, &http.route_count);
-    assert_ok(cairn_http_start(&http, &node->http, &err), &err);
+    size_t count = 0;
+    const struct cairn_http_route *routes = cairn_command_api_routes(node->api, &count);
+    node->http = talk_serve(routes, count, 16);
     node->port = cairn_http_port(node->http);
     (void)snprintf(node->url, sizeof(node->url), "http://127.0.0.1:%d", node->port);
 }
@@ -198,17 +194,7 @@ static inline void id_in_lane(const struct stage *stage, int lane, unsigned n, c
 static inline struct peer_answer post_bytes(const struct node *node, const char *path,
                                             const char *headers, const char *body, size_t size)
 {
-    char head[2048];
-    int fd = peer_connect(node->port);
-    (void)snprintf(head, sizeof(head),
-                   "POST %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %zu\r\n"
-                   "%s\r\n",
-                   path, size, headers);
-    peer_say(fd, head);
-    peer_send(fd, body, size);
-    struct peer_answer answer = peer_read(fd, false);
-    (void)close(fd);
-    return answer;
+    return talk_post(node->port, path, headers, body, size);
 }
 
 static inline struct peer_answer post(const struct node *node, const char *path,
@@ -248,34 +234,14 @@ static inline uint64_t forwarded(struct node *node, const char *outcome)
 /* The body as a value; lives until the stage closes. */
 static inline struct cairn_value body_of(struct node *node, const struct peer_answer *answer)
 {
-    struct cairn_err err;
-    struct cairn_slice copy;
-    struct cairn_value value;
-    assert_int_equal(cairn_arena_copy(&node->world.arena,
-                                      cairn_slice_of(answer->body, answer->body_size), &copy),
-                     CAIRN_OK);
-    assert_ok(cairn_json_read(copy, &node->world.arena, &value, NULL, &err), &err);
-    return value;
-}
-
-static inline void assert_text(const struct cairn_value *map, const char *key, const char *text)
-{
-    struct cairn_slice found = cairn_value_get_string(map, key);
-    if (!cairn_slice_is(found, text)) {
-        fail_msg("%s is \"%.*s\", not \"%s\"", key, CAIRN_SLICE_ARG(found), text);
-    }
+    return talk_body(&node->world, answer);
 }
 
 static inline int64_t status_of(const struct cairn_value *answer)
 {
-    const struct cairn_value *found = cairn_value_at(answer, "status");
-    assert_non_null(found);
-    assert_int_equal(found->type, CAIRN_INT);
-    return found->as.integer;
+    return talk_number(answer, "status");
 }
 
-#define JSON   "Content-Type: application/json\r\n"
-#define NDJSON "Content-Type: application/x-ndjson\r\n"
-#define OPEN   "{\"owner\":\"Ada\"}"
+#define OPEN "{\"owner\":\"Ada\"}"
 
 #endif

@@ -164,8 +164,8 @@ static void world_open(struct world *world)
 {
     struct cairn_err err;
     test_folder_make(world->root, sizeof(world->root), "command");
-    char
-        from[sizeof(world->root)]; /* a copy: the compiler cannot see that members do not overlap */
+    /* A copy: the compiler cannot see that members do not overlap. */
+    char from[sizeof(world->root)];
     memcpy(from, world->root, sizeof(from));
     (void)snprintf(world->domain_folder, sizeof(world->domain_folder), "%s/domain", from);
     (void)snprintf(world->data_folder, sizeof(world->data_folder), "%s/data", from);
