@@ -18,6 +18,37 @@ struct cairn_slice cairn_stream_id(struct cairn_slice stream)
     return cairn_slice_of(stream.data + dash + 1, stream.size - dash - 1);
 }
 
+const char *cairn_event_difference(const struct cairn_event *one, const struct cairn_event *other)
+{
+    const struct {
+        const char *name;
+        bool same;
+    } parts[] = {
+        {"id", memcmp(&one->id, &other->id, sizeof(one->id)) == 0},
+        {"stream", cairn_slice_equal(one->stream, other->stream)},
+        {"version", one->version == other->version},
+        {"type", cairn_slice_equal(one->type, other->type)},
+        {"time", one->time_us == other->time_us},
+        {"schema version", one->schema_version == other->schema_version},
+        {"index", one->index == other->index},
+        {"count", one->count == other->count},
+        {"data", cairn_slice_equal(one->data, other->data)},
+        {"key", cairn_slice_equal(one->key, other->key)},
+        {"fingerprint",
+         memcmp(one->fingerprint, other->fingerprint, sizeof(one->fingerprint)) == 0},
+        {"causation", cairn_slice_equal(one->causation, other->causation)},
+        {"correlation", cairn_slice_equal(one->correlation, other->correlation)},
+        {"principal", cairn_slice_equal(one->principal, other->principal)},
+        {"traceparent", cairn_slice_equal(one->traceparent, other->traceparent)},
+    };
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        if (!parts[i].same) {
+            return parts[i].name;
+        }
+    }
+    return NULL;
+}
+
 static bool is_lower(char c)
 {
     return c >= 'a' && c <= 'z';

@@ -55,6 +55,10 @@ bool cairn_stream_is_valid(struct cairn_slice stream);
 bool cairn_type_is_valid(struct cairn_slice type);
 bool cairn_key_is_valid(struct cairn_slice key);
 
+/* What one event has otherwise than the other ("data", "version"), a static text; NULL: they are
+ * the same in all but their places in a log. */
+const char *cairn_event_difference(const struct cairn_event *one, const struct cairn_event *other);
+
 /* The event as a CloudEvents 1.0 value: specversion, id, type, source ("/<domain>/<aggregate>"),
  * subject (= stream), time, dataschema, datacontenttype, streamversion, position, causationid,
  * correlationid, principal, traceparent (absent ones left out), data. data: the event's data

@@ -135,7 +135,10 @@ static const char *const abouts[CAIRN_VERB_COUNT] = {
     [CAIRN_VERB_replay] = "Builds VIEW again from the log beside the one that is served, then "
                           "switches in one transaction. Queries "
                           "never see a half-built view. May run while the service runs.",
-    [CAIRN_VERB_verify] = "Reads the whole log and checks checksums, offsets and versions; then "
+    [CAIRN_VERB_verify] = "Reads the whole log and checks checksums, offsets and versions. On "
+                          "Kafka it does so with the data folder's replica, if there is one, and "
+                          "then reads every topic from its beginning: versions must be dense, and "
+                          "the replica must hold the same events. At last it "
                           "replays every view into a scratch "
                           "place and compares it with what is served at the same position. Exits 0 "
                           "when all is well and 1 when not.",

@@ -1,8 +1,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "eventstore/kafka_verify.h"
 #include "platform/file.h"
 #include "tools/log_access.h"
+#include "tools/log_open.h"
 #include "tools/progress.h"
 #include "tools/verbs.h"
 
@@ -10,6 +12,12 @@ static void log_fault(void *self, const char *place, const char *text)
 {
     (void)self;
     (void)printf("log: %s: %s\n", place, text);
+}
+
+static void topics_fault(void *self, const char *place, const char *text)
+{
+    (void)self;
+    (void)printf("topics: %s: %s\n", place, text);
 }
 
 static void log_progress(void *self, uint64_t done, uint64_t all)
@@ -33,6 +41,60 @@ static enum cairn_rc verify_log(const char *data, struct cairn_err *err)
                      report.torn_tail ? "; an unfinished last group, which the next start cuts"
                                       : "");
     }
+    return rc;
+}
+
+static void print_topics(const struct cairn_kafka_verify_report *report)
+{
+    (void)printf("topics: %" PRIu64 " events of %" PRIu64 " commands in %" PRIu64
+                 " streams, %u topics of %u partitions, %" PRIu64 " faults; ",
+                 report->events, report->commands, report->streams, (unsigned)report->topics,
+                 (unsigned)report->lanes, report->faults);
+    if (report->replica) {
+        (void)printf("the replica holds the same %" PRIu64 " of them\n", report->compared);
+    } else {
+        (void)printf("there is no replica to compare\n");
+    }
+}
+
+static enum cairn_rc verify_topics(const struct cairn_config *config, struct cairn_err *err)
+{
+    struct cairn_progress progress;
+    struct cairn_domain *domain = NULL;
+    struct cairn_kafka_verify_report report = {.events = 0};
+    enum cairn_rc rc = cairn_domain_load(cairn_config_operand(config, 0), &domain, err);
+    if (rc != CAIRN_OK) {
+        return rc;
+    }
+    struct cairn_kafka_verify_options options = {
+        .kafka = {.brokers = cairn_config_text(config, "log") + strlen(CAIRN_LOG_KAFKA_PREFIX),
+                  .properties = cairn_config_text(config, "kafka-property"),
+                  .domain = cairn_domain_name(domain)},
+        .data_folder = cairn_config_text(config, "data")};
+    struct cairn_verify_hooks hooks = {
+        .fault = topics_fault, .progress = log_progress, .self = &progress};
+    cairn_progress_begin(&progress, cairn_clock_system(), "events", false);
+    rc = cairn_kafka_verify(&options, &hooks, &report, err);
+    if (rc == CAIRN_OK || rc == CAIRN_ECORRUPT) {
+        print_topics(&report);
+    }
+    cairn_domain_free(domain);
+    return rc;
+}
+
+/* The folder's log; where that is on Kafka the replica, if there is one, and then the topics, also
+ * where the replica is faulty: an operator wants to know which of the two is wrong. */
+static enum cairn_rc verify_source(const struct cairn_config *config, struct cairn_err *err)
+{
+    struct cairn_err replica = {.rc = CAIRN_OK};
+    bool kafka = cairn_log_is_kafka(config);
+    enum cairn_rc rc = verify_log(cairn_config_text(config, "data"), &replica);
+    bool goes_on = rc == CAIRN_OK || rc == CAIRN_ECORRUPT || rc == CAIRN_ENOENT;
+    enum cairn_rc topics = kafka && goes_on ? verify_topics(config, err) : CAIRN_OK;
+    if (topics != CAIRN_OK || rc == CAIRN_OK || (kafka && rc == CAIRN_ENOENT)) {
+        return topics;
+    }
+    *err = replica;
     return rc;
 }
 
@@ -96,7 +158,7 @@ static enum cairn_rc verify_views(const struct cairn_config *config, struct cair
 int cairn_verb_verify(const struct cairn_config *config, struct cairn_err *err)
 {
     const char *data = cairn_config_text(config, "data");
-    enum cairn_rc rc = verify_log(data, err);
+    enum cairn_rc rc = verify_source(config, err);
     char views[CAIRN_PATH_MAX];
     if (rc == CAIRN_OK && !cairn_config_bool(config, "skip-views") &&
         cairn_file_join(views, data, "views") == CAIRN_OK && cairn_file_is_folder(views)) {

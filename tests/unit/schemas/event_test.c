@@ -115,6 +115,39 @@ static void an_event_is_a_cloudevent(void **state)
     cairn_arena_fini(&arena);
 }
 
+static void a_difference_is_told_by_its_name(void **state)
+{
+    (void)state;
+    const struct cairn_slice text = CAIRN_SLICE_LIT("x");
+    const struct {
+        const char *name;
+        struct cairn_event event;
+    } cases[] = {
+        {"id", {.id = {{1}}}},
+        {"stream", {.stream = text}},
+        {"version", {.version = 1}},
+        {"type", {.type = text}},
+        {"time", {.time_us = 1}},
+        {"schema version", {.schema_version = 1}},
+        {"index", {.index = 1}},
+        {"count", {.count = 1}},
+        {"data", {.data = text}},
+        {"key", {.key = text}},
+        {"fingerprint", {.fingerprint = {1}}},
+        {"causation", {.causation = text}},
+        {"correlation", {.correlation = text}},
+        {"principal", {.principal = text}},
+        {"traceparent", {.traceparent = text}},
+    };
+    const struct cairn_event none = {.offset = 0};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_string_equal(cairn_event_difference(&none, &cases[i].event), cases[i].name);
+        assert_null(cairn_event_difference(&cases[i].event, &cases[i].event));
+    }
+    const struct cairn_event elsewhere = {.partition = 3, .offset = 7};
+    assert_null(cairn_event_difference(&none, &elsewhere));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -122,6 +155,7 @@ int main(void)
         cmocka_unit_test(names_are_checked_byte_by_byte),
         cmocka_unit_test(names_at_their_limit_pass_and_longer_ones_do_not),
         cmocka_unit_test(an_event_is_a_cloudevent),
+        cmocka_unit_test(a_difference_is_told_by_its_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
