@@ -21,7 +21,8 @@ struct trap {
     int fd; /* listens */
     char url[64];
     pthread_t thread;
-    unsigned asked; /* requests taken; the thread's until it ended */
+    unsigned asked; /* requests taken; this and what follows is the thread's until it ended */
+    char mark[128]; /* Cairn-Forwarded of the last one; empty without */
 };
 
 static const char *const trap_answers[] = {
@@ -43,7 +44,7 @@ static const char *const trap_answers[] = {
 };
 
 /* Read one request to its end. False: the connection brought none. */
-static inline bool trap_read(int fd)
+static inline bool trap_read(struct trap *trap, int fd)
 {
     struct peer_answer request = {.text = malloc(PEER_ANSWER_MAX + 1)};
     assert_non_null(request.text);
@@ -56,6 +57,9 @@ static inline bool trap_read(int fd)
         request.text[request.size] = '\0';
     }
     bool whole = request.size > 0;
+    const char *mark = whole ? peer_field(&request, "Cairn-Forwarded") : NULL;
+    int size = mark == NULL ? 0 : (int)strcspn(mark, "\r");
+    (void)snprintf(trap->mark, sizeof(trap->mark), "%.*s", size, mark == NULL ? "" : mark);
     peer_answer_fini(&request);
     return whole;
 }
@@ -65,7 +69,7 @@ static inline void *trap_run(void *self)
     struct trap *trap = self;
     int fd = accept(trap->fd, NULL, NULL);
     while (fd >= 0) {
-        if (trap_read(fd)) {
+        if (trap_read(trap, fd)) {
             trap->asked++;
             peer_say(fd, trap_answers[trap->answer]);
         }

@@ -1,6 +1,6 @@
 /* Single commands between two nodes, over real HTTP. */
-#include "command/partitions.h"
-#include "command/patience.h"
+#include "command/relay.h"
+
 #include "schemas/msgpack.h"
 #include "tests/support/http_trap.h"
 #include "tests/unit/command/forward_stage.h"
@@ -241,6 +241,7 @@ static void a_refusal_of_the_owner_is_asked_again(void **state)
     turn_after(stage, 3, 1);
     command(&stage->nodes[0], id, "Open", JSON, OPEN, 201);
     assert_true(trap_end(&trap) >= 2);
+    assert_string_equal(trap.mark, "node-0");
     assert_int_equal(events_of(&stage->nodes[1], id), 1);
     assert_int_equal(forwarded(&stage->nodes[0], "answered"), 1);
     assert_int_equal(forwarded(&stage->nodes[0], "no-owner"), 0);
@@ -293,45 +294,6 @@ static void an_answer_that_is_none_leaves_the_outcome_open(void **state)
     assert_int_equal(forwarded(&stage->nodes[0], "outcome-unknown"), 3);
 }
 
-static void partitions_say_who_owns_what(void **state)
-{
-    struct stage *stage = *state;
-    struct node *node = &stage->nodes[0];
-    set_owner(stage, 2, OWNER_NOBODY);
-    set_owner(stage, 3, OWNER_CLAIMED);
-    char request[] = "GET /partitions HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-    struct peer_answer answer = peer_ask(node->port, request);
-    assert_int_equal(answer.status, 200);
-    assert_true(peer_has(&answer, "Content-Type", "application/json"));
-    struct cairn_value body = body_of(node, &answer);
-    const struct cairn_value *items = cairn_value_at(&body, "items");
-    assert_int_equal(items->count, STAGE_LANES);
-    static const struct {
-        const char *state;
-        const char *node;
-        bool here;
-    } WANTED[STAGE_LANES] = {{"owned", "node-0", true},
-                             {"owned", "node-1", false},
-                             {"free", NULL, false},
-                             {"claimed", "node-9", false}};
-    for (uint32_t i = 0; i < STAGE_LANES; i++) {
-        const struct cairn_value *item = &items->as.items[i];
-        assert_int_equal(cairn_value_at(item, "partition")->as.integer, i);
-        assert_text(item, "state", WANTED[i].state);
-        assert_int_equal(cairn_value_at(item, "here")->as.boolean, WANTED[i].here);
-        assert_int_equal(cairn_value_at(item, "term")->as.integer, 7);
-        assert_int_equal(cairn_value_at(item, "node") != NULL, WANTED[i].node != NULL);
-        if (WANTED[i].node != NULL) {
-            assert_text(item, "node", WANTED[i].node);
-        }
-        assert_int_equal(cairn_value_at(item, "since") != NULL, i < 2);
-        assert_int_equal(cairn_value_at(item, "url") != NULL, i < 2);
-    }
-    assert_text(&items->as.items[1], "url", stage->nodes[1].url);
-    assert_text(&items->as.items[1], "since", "2023-11-14T22:13:20.000000Z");
-    peer_answer_fini(&answer);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -353,7 +315,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(there_is_no_second_hop, open_patient, close_stage),
         cmocka_unit_test_setup_teardown(an_answer_that_is_none_leaves_the_outcome_open,
                                         open_patient, close_stage),
-        cmocka_unit_test_setup_teardown(partitions_say_who_owns_what, open_patient, close_stage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
