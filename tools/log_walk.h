@@ -6,7 +6,7 @@
 #include "eventstore/store.h"
 #include "tools/stop.h"
 
-/* About this many events are read at a time; as few appends wait to be written. */
+/* About this many events are read at a time. */
 #define CAIRN_LOG_WALK_EVENTS 4000
 
 struct cairn_log_walk {
