@@ -16,6 +16,8 @@
 #define CLUSTER_TIMEOUT_MS 10000
 /* A start that reads a long log looks this often whether the tail has failed. */
 #define CATCH_UP_SLICE_MS 2000
+/* How long those who lead the partitions may take to answer. */
+#define PROBE_MS 1000
 
 static struct cairn_kafka *kafka_of(struct cairn_backend *backend)
 {
@@ -230,6 +232,23 @@ static const char *node_of(const struct cairn_backend *backend)
     return kafka_in(backend)->node;
 }
 
+/* Beats are written and read back, which is what a command needs. Without them, before the node has
+ * joined or where it only follows, the leaders are asked. */
+static enum cairn_rc reachable(struct cairn_backend *backend, struct cairn_err *err)
+{
+    struct cairn_kafka *kafka = kafka_of(backend);
+    char trouble[CAIRN_KAFKA_TROUBLE_MAX];
+    if (kafka->control == NULL || !kafka->appends) {
+        return cairn_kafka_tail_probe(kafka->tail, PROBE_MS, err);
+    }
+    int64_t silence_ms = cairn_kafka_control_silence_ms(kafka->control, trouble);
+    return silence_ms <= CAIRN_KAFKA_SILENCE_MS_MAX
+               ? CAIRN_OK
+               : CAIRN_FAIL(err, CAIRN_EUNREACHABLE,
+                            "the cluster has not taken a beat of this node for %lld ms%s%s",
+                            (long long)silence_ms, trouble[0] == '\0' ? "" : ": ", trouble);
+}
+
 /* ---- closing and opening ---- */
 
 /* Before the store lets go of its index: gives up the lanes, ends the tail. */
@@ -278,6 +297,7 @@ static const struct cairn_backend_ops kafka_ops = {
     .stop = stop,
     .announce = announce,
     .owner = owner,
+    .reachable = reachable,
     .node = node_of,
     .begin = cairn_kafka_lane_begin,
     .commit = cairn_kafka_lane_commit,

@@ -240,6 +240,7 @@ static enum cairn_rc init(struct cairn_kafka_control *control,
     memcpy(control->node, options->node, strlen(options->node));
     memcpy(control->url, options->url, strlen(options->url));
     cairn_kafka_layout_topic_name(options->layout, options->layout->topic_count, control->topic);
+    control->began_ns = cairn_clock_monotonic_ns(options->clock);
     control->run =
         cairn_uuid_next(&source, cairn_clock_now_us(options->clock), cairn_random_system());
     control->rules = cairn_ownership_new(control->node, &control->run, lanes, options->candidate);
@@ -364,6 +365,19 @@ size_t cairn_kafka_control_nodes(struct cairn_kafka_control *control)
     size_t nodes = cairn_ownership_nodes(control->rules);
     (void)pthread_mutex_unlock(&control->lock);
     return nodes;
+}
+
+int64_t cairn_kafka_control_silence_ms(struct cairn_kafka_control *control,
+                                       char ret_trouble[CAIRN_KAFKA_TROUBLE_MAX])
+{
+    assert(control->options.candidate);
+    int64_t now_ns = cairn_clock_monotonic_ns(control->options.clock);
+    (void)pthread_mutex_lock(&control->lock);
+    int64_t heard_ns = control->beat_read_ns == 0 ? control->began_ns : control->beat_read_ns;
+    (void)pthread_mutex_unlock(&control->lock);
+    cairn_kafka_handle_trouble(control->reader, ret_trouble);
+    /* A beat may have come in after the clock was read. */
+    return now_ns > heard_ns ? (now_ns - heard_ns) / 1000000 : 0;
 }
 
 enum cairn_rc cairn_kafka_control_confirm(struct cairn_kafka_control *control, uint16_t lane,

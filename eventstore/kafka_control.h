@@ -49,6 +49,11 @@ void cairn_kafka_control_close(struct cairn_kafka_control *control);
 void cairn_kafka_control_owner(struct cairn_kafka_control *control, uint16_t lane,
                                struct cairn_lane_owner *ret_owner);
 size_t cairn_kafka_control_nodes(struct cairn_kafka_control *control);
+/* Of a candidate: milliseconds since one of its beats came back from the topic, or since it was
+ * opened. A node that can write and read is at some CAIRN_KAFKA_BEAT_MS. ret_trouble: what was met
+ * last on the way to the cluster, which may be long past; empty: nothing. */
+int64_t cairn_kafka_control_silence_ms(struct cairn_kafka_control *control,
+                                       char ret_trouble[CAIRN_KAFKA_TROUBLE_MAX]);
 /* The lane's writer was fenced: read the control topic to its end, and say whether this node still
  * is the owner. It writes a mark and reads up to it, so the answer is no older than the call. To be
  * asked before the lane is fenced again, so as not to disturb a new owner, and once more behind

@@ -59,6 +59,7 @@ struct cairn_kafka_control {
     struct cairn_kafka_letter beat;
     int64_t beat_due_ns;
     uint64_t beats_delivered;
+    int64_t began_ns;               /* monotonic, as all of these: when it was opened */
     int64_t beat_read_ns;           /* when one came back last, 0: none did */
     bool beat_now;                  /* without waiting for the time */
     bool leaving;                   /* what its beats say */

@@ -13,6 +13,10 @@
 #define CAIRN_KAFKA_COMMIT_TIMEOUT_MS 8000
 /* How long a failed group waits for the log to tell what became of it. */
 #define CAIRN_KAFKA_TRUTH_TIMEOUT_MS 3000
+/* The cluster is taken for lost: some thirty beats did not come back. Whoever waits for it all the
+ * same waits only so long. */
+#define CAIRN_KAFKA_SILENCE_MS_MAX    3000
+#define CAIRN_KAFKA_SILENT_TIMEOUT_MS 500
 /* A lane whose writer broke is mended at most this often. */
 #define CAIRN_KAFKA_MEND_PAUSE_MS 250
 

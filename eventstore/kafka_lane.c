@@ -170,8 +170,12 @@ void cairn_kafka_lane_stop(void *self, uint16_t number)
 /* Does the control topic still name this node, and has nobody told it to stop? */
 static enum cairn_rc confirm(struct cairn_kafka_lane *lane, bool *ret_mine, struct cairn_err *err)
 {
-    enum cairn_rc rc = cairn_kafka_control_confirm(lane->kafka->control, lane->number,
-                                                   CAIRN_KAFKA_TRUTH_TIMEOUT_MS, ret_mine, err);
+    struct cairn_kafka_control *control = lane->kafka->control;
+    char trouble[CAIRN_KAFKA_TROUBLE_MAX];
+    bool silent = cairn_kafka_control_silence_ms(control, trouble) > CAIRN_KAFKA_SILENCE_MS_MAX;
+    enum cairn_rc rc = cairn_kafka_control_confirm(
+        control, lane->number,
+        silent ? CAIRN_KAFKA_SILENT_TIMEOUT_MS : CAIRN_KAFKA_TRUTH_TIMEOUT_MS, ret_mine, err);
     *ret_mine = rc == CAIRN_OK && *ret_mine && cairn_kafka_lane_serves(lane);
     return rc;
 }

@@ -188,20 +188,29 @@ void cairn_kafka_tail_stop(struct cairn_kafka_tail *tail, uint16_t partition)
     (void)pthread_mutex_unlock(&tail->lock);
 }
 
+/* Ask where a partition ends. */
+static void add_question(const struct cairn_kafka_tail *tail, uint16_t partition,
+                         rd_kafka_topic_partition_list_t *list)
+{
+    rd_kafka_topic_partition_t *one = rd_kafka_topic_partition_list_add(
+        list, rd_kafka_topic_name(cairn_kafka_tail_topic(tail, partition)),
+        cairn_kafka_tail_lane(tail, partition));
+    one->offset = RD_KAFKA_OFFSET_END; /* in place of a time: the latest */
+}
+
 /* The offset behind the last record, of transactions under way too. librdkafka's call for
  * watermarks waits for ever where a leader is away; this one, meant for times, keeps its own. */
-static rd_kafka_resp_err_t ask_high(rd_kafka_t *admin, const char *topic, int32_t partition,
+static rd_kafka_resp_err_t ask_high(const struct cairn_kafka_tail *tail, uint16_t partition,
                                     int timeout_ms, int64_t *ret_high)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_t *one = rd_kafka_topic_partition_list_add(list, topic, partition);
-    one->offset = RD_KAFKA_OFFSET_END; /* in place of a time: the latest */
-    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(admin, list, timeout_ms);
+    add_question(tail, partition, list);
+    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(tail->admin, list, timeout_ms);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        code = one->err;
+        code = list->elems[0].err;
     }
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        *ret_high = one->offset;
+        *ret_high = list->elems[0].offset;
     }
     rd_kafka_topic_partition_list_destroy(list);
     return code;
@@ -225,14 +234,12 @@ enum cairn_rc cairn_kafka_tail_high(struct cairn_kafka_tail *tail, uint16_t part
 {
     assert(partition < tail->partition_count && timeout_ms > 0);
     const struct cairn_clock *clock = cairn_clock_system();
-    const char *topic = rd_kafka_topic_name(cairn_kafka_tail_topic(tail, partition));
     int64_t until = cairn_clock_monotonic_ns(clock) + timeout_ms * INT64_C(1000000);
     for (;;) {
         int64_t left = (until - cairn_clock_monotonic_ns(clock)) / 1000000;
         int64_t high = -1;
         int try_ms = left < 1 ? 1 : left < HIGH_TRY_MS ? (int)left : HIGH_TRY_MS;
-        rd_kafka_resp_err_t code =
-            ask_high(tail->admin, topic, cairn_kafka_tail_lane(tail, partition), try_ms, &high);
+        rd_kafka_resp_err_t code = ask_high(tail, partition, try_ms, &high);
         if (code == RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0) {
             *ret_high = (uint64_t)high;
             return CAIRN_OK;
@@ -243,6 +250,28 @@ enum cairn_rc cairn_kafka_tail_high(struct cairn_kafka_tail *tail, uint16_t part
         const struct timespec pause = {.tv_nsec = HIGH_REST_MS * 1000000};
         (void)nanosleep(&pause, NULL);
     }
+}
+
+enum cairn_rc cairn_kafka_tail_probe(struct cairn_kafka_tail *tail, int timeout_ms,
+                                     struct cairn_err *err)
+{
+    assert(timeout_ms > 0);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(0);
+    for (uint16_t p = 0; p < tail->partition_count; p++) {
+        add_question(tail, p, list);
+    }
+    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(tail->admin, list, timeout_ms);
+    uint16_t at = 0; /* librdkafka keeps the order of the list */
+    for (uint16_t p = 0; code == RD_KAFKA_RESP_ERR_NO_ERROR && p < tail->partition_count; p++) {
+        code = list->elems[p].err;
+        at = p;
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return CAIRN_OK;
+    }
+    (void)fail_high(tail, at, code, err);
+    return cairn_err_wrap(err, CAIRN_EUNREACHABLE, "the cluster does not answer");
 }
 
 enum cairn_rc cairn_kafka_tail_reach(struct cairn_kafka_tail *tail, uint16_t partition,

@@ -53,6 +53,10 @@ void cairn_kafka_tail_stop(struct cairn_kafka_tail *tail, uint16_t partition);
 CAIRN_MUST_CHECK enum cairn_rc cairn_kafka_tail_high(struct cairn_kafka_tail *tail,
                                                      uint16_t partition, int timeout_ms,
                                                      uint64_t *ret_high, struct cairn_err *err);
+/* Does whoever leads a partition answer, of every partition? errors: EUNREACHABLE names the first
+ * that none was heard of; ENOMEM. Blocks, for little longer than timeout_ms. thread: any. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_kafka_tail_probe(struct cairn_kafka_tail *tail, int timeout_ms,
+                                                      struct cairn_err *err);
 /* Wait until everything before `high` was read and delivered (the reader met the partition's end at
  * or behind it). errors: ETIMEDOUT, ESTOPPED (the partition is not read, or no more), or why the
  * tail has ended. thread: any but the tail's. */

@@ -247,6 +247,12 @@ bool cairn_store_stopped(struct cairn_store *store, struct cairn_err *ret_err)
     return true;
 }
 
+enum cairn_rc cairn_store_reachable(struct cairn_store *store, struct cairn_err *err)
+{
+    const struct cairn_backend_ops *ops = store->backend->ops;
+    return ops->reachable == NULL ? CAIRN_OK : ops->reachable(store->backend, err);
+}
+
 enum cairn_rc cairn_store_end(struct cairn_store *store, struct cairn_position *ret_end,
                               struct cairn_err *err)
 {

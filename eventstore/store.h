@@ -119,6 +119,11 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_store_append(struct cairn_store *store, uin
 /* Why the store does not accept appends: false while it does; else ret_err (may be NULL) is filled.
  * thread: any. */
 bool cairn_store_stopped(struct cairn_store *store, struct cairn_err *ret_err);
+/* Is the log within reach: would what is appended get to it, and what others append from it? OK on
+ * an embedded log. Where this process cannot append it asks the cluster, for a second at most.
+ * errors: EUNREACHABLE (says what is known of the cause), ENOMEM. thread: any. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_store_reachable(struct cairn_store *store,
+                                                     struct cairn_err *err);
 
 /* The stream's version, 0 when it has no event. thread: any (as all that follow). */
 CAIRN_MUST_CHECK enum cairn_rc cairn_store_head(struct cairn_store *store,

@@ -32,22 +32,31 @@ static bool disk_is_full(const char *folder)
     return statvfs(folder, &info) == 0 && info.f_bavail < CAIRN_OPS_FREE_BYTES_MIN / info.f_frsize;
 }
 
-/* Ready is: would a command or a query to this process be carried out? */
+/* What keeps a process of these roles from its work; OK: nothing. */
+static enum cairn_rc look_for_trouble(const struct cairn_ops *ops, struct cairn_err *err)
+{
+    const struct cairn_ops_options *options = &ops->options;
+    if ((options->roles & (CAIRN_ROLE_COMMAND | CAIRN_ROLE_PROJECTOR)) == 0) {
+        return CAIRN_OK;
+    }
+    if (cairn_store_stopped(options->store, err)) {
+        return cairn_err_wrap(err, CAIRN_ESTOPPED,
+                              "the log takes no more events; restart the process");
+    }
+    if ((options->roles & CAIRN_ROLE_COMMAND) != 0 && disk_is_full(options->data_folder)) {
+        return CAIRN_FAIL(err, CAIRN_EFULL, "%s has no room; commands are refused until it has",
+                          options->data_folder);
+    }
+    return cairn_store_reachable(options->store, err);
+}
+
+/* Ready is: would a command or a query to this process be carried out, and is what its projector
+ * shows not left behind? */
 static void get_ready(void *self, struct cairn_http_request *request,
                       struct cairn_http_response *response)
 {
-    const struct cairn_ops *ops = self;
     struct cairn_err err = {.rc = CAIRN_OK};
-    if ((ops->options.roles & CAIRN_ROLE_COMMAND) != 0) {
-        if (cairn_store_stopped(ops->options.store, &err)) {
-            (void)cairn_err_wrap(&err, CAIRN_ESTOPPED,
-                                 "the log takes no more events; restart the process");
-        } else if (disk_is_full(ops->options.data_folder)) {
-            (void)CAIRN_FAIL(&err, CAIRN_EFULL, "%s has no room; commands are refused until it has",
-                             ops->options.data_folder);
-        }
-    }
-    if (err.rc != CAIRN_OK) {
+    if (look_for_trouble(self, &err) != CAIRN_OK) {
         cairn_http_problem(response, &err, NULL, request);
         return;
     }
