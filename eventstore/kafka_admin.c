@@ -406,17 +406,17 @@ enum cairn_rc cairn_kafka_admin_look(struct cairn_kafka_admin *admin,
     for (;;) {
         uint16_t brokers = 0;
         enum cairn_rc rc = look_at_topics(admin, topics, count, must_exist, &brokers, err);
-        rc = rc == CAIRN_OK ? look_at_settings(admin, topics, count, err) : rc;
         if (rc != CAIRN_OK) {
             return rc;
         }
-        rc = look_at_lows(admin, topics, count, err);
+        rc = look_at_settings(admin, topics, count, err);
+        rc = rc == CAIRN_OK ? look_at_lows(admin, topics, count, err) : rc;
         if (rc == CAIRN_OK) {
             *ret_brokers = brokers;
             return CAIRN_OK;
         }
-        /* A leader may be gone, or not have heard yet that it leads a young topic: ask who leads
-         * now, and then again. */
+        /* A leader may be gone, or a broker node not have heard yet of a young topic, which it may
+         * even lead: ask who leads now, and then again. */
         bool may_pass = rc == CAIRN_ETIMEDOUT || rc == CAIRN_ENOENT || rc == CAIRN_EIO;
         if (!may_pass || cairn_kafka_now_ms() >= until_ms) {
             return rc;
