@@ -1,26 +1,23 @@
 #include "tools/node.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "command/api.h"
 #include "command/state_read.h"
 #include "platform/mem.h"
 #include "projector/projector.h"
 #include "query/api.h"
+#include "tools/base.h"
 #include "tools/log_open.h"
 #include "tools/ops.h"
+#include "tools/stop.h"
 
 #define ROUTES_MAX      64
 #define WAIT_FOR_LOG_MS 200
 #define WATCH_MS        200     /* so often a reading process looks for another log in its folder */
 #define WAIT_MS_MAX     3600000 /* of what waits for nothing but a signal */
-#define NS_PER_MS       1000000L
 #define URL_BYTES_MAX   512
 
 /* Everything a process holds; parts that its roles do not need stay NULL. Stopped in reverse order.
@@ -28,11 +25,10 @@
 struct node {
     const struct cairn_config *config;
     unsigned roles;
-    sigset_t signals;           /* the ones that stop it */
+    struct cairn_stop stop;     /* the signals that end it */
     char listen[URL_BYTES_MAX]; /* HOST:PORT as it was asked for, then with the port as it came */
-    struct cairn_log *log;
+    struct cairn_base base;
     struct cairn_metrics *metrics;
-    struct cairn_domain *domain;
     struct cairn_store *store;
     struct cairn_service *service;
     struct cairn_command_api *command_api;
@@ -61,25 +57,9 @@ static bool has_role(const struct node *node, unsigned role)
 
 static enum cairn_rc open_base(struct node *node, const char *domain_folder, struct cairn_err *err)
 {
-    enum cairn_log_level level = CAIRN_LOG_INFO;
-    enum cairn_rc rc = cairn_log_level_parse(
-        cairn_slice_str(cairn_config_text(node->config, "log-level")), &level);
-    assert(rc == CAIRN_OK); /* the option table allows no other */
-    (void)rc;
-    node->log = cairn_log_new(STDERR_FILENO, level, cairn_clock_system());
     node->metrics = cairn_metrics_new();
-    if (node->log == NULL || node->metrics == NULL) {
-        return CAIRN_FAIL(err, CAIRN_ENOMEM, "out of memory at start");
-    }
-    return cairn_domain_load(domain_folder, &node->domain, err);
-}
-
-/* Waits a moment for a stop signal. Returns the one that came, or 0. */
-static int wait_for_signal(const struct node *node, int wait_ms)
-{
-    struct timespec wait = {.tv_sec = wait_ms / 1000, .tv_nsec = (wait_ms % 1000) * NS_PER_MS};
-    int signal = sigtimedwait(&node->signals, NULL, &wait);
-    return signal > 0 ? signal : 0;
+    return node->metrics == NULL ? CAIRN_FAIL(err, CAIRN_ENOMEM, "out of memory at start")
+                                 : cairn_base_open(node->config, domain_folder, &node->base, err);
 }
 
 /* On Kafka whoever keeps views keeps the folder's copy of the log, too; queries read both. */
@@ -94,18 +74,18 @@ static enum cairn_log_access_kind access_kind(const struct node *node)
 static enum cairn_rc open_store(struct node *node, struct cairn_err *err)
 {
     struct cairn_log_open open = {.config = node->config,
-                                  .domain = node->domain,
-                                  .log = node->log,
+                                  .domain = node->base.domain,
+                                  .log = node->base.log,
                                   .metrics = node->metrics,
                                   .kind = access_kind(node)};
     bool waits = open.kind != CAIRN_LOG_APPEND;
     enum cairn_rc rc = cairn_log_open(&open, &node->store, err);
     if (rc == CAIRN_ENOENT && waits) {
-        cairn_log_error(node->log, CAIRN_LOG_INFO, "node", "waiting-for-log", err);
+        cairn_log_error(node->base.log, CAIRN_LOG_INFO, "node", "waiting-for-log", err);
     }
     /* A reader may start before the writer has made the log. */
     while (rc == CAIRN_ENOENT && waits) {
-        if (wait_for_signal(node, WAIT_FOR_LOG_MS) != 0) {
+        if (cairn_stop_came(&node->stop, WAIT_FOR_LOG_MS)) {
             return CAIRN_FAIL(err, CAIRN_ESTOPPED, "stopped while waiting for a log in %s",
                               cairn_config_text(node->config, "data"));
         }
@@ -117,17 +97,17 @@ static enum cairn_rc open_store(struct node *node, struct cairn_err *err)
 /* A domain may hold more than is served: say so, and serve the rest. */
 static void tell_unserved(const struct node *node)
 {
-    for (size_t i = 0; i < cairn_domain_view_count(node->domain); i++) {
-        const struct cairn_domain_view *view = cairn_domain_view_at(node->domain, i);
+    for (size_t i = 0; i < cairn_domain_view_count(node->base.domain); i++) {
+        const struct cairn_domain_view *view = cairn_domain_view_at(node->base.domain, i);
         if (view->kind == CAIRN_VIEW_POSTGRES) {
-            cairn_log_event(node->log, CAIRN_LOG_WARN, "node", "view-not-served",
+            cairn_log_event(node->base.log, CAIRN_LOG_WARN, "node", "view-not-served",
                             CAIRN_F_SLICE("view", view->name),
                             CAIRN_F_STR("detail", "views in SQL are not served by this version"));
         }
     }
-    for (size_t i = 0; i < cairn_domain_query_count(node->domain); i++) {
-        cairn_log_event(node->log, CAIRN_LOG_WARN, "node", "query-not-served",
-                        CAIRN_F_SLICE("query", cairn_domain_query_at(node->domain, i)->name),
+    for (size_t i = 0; i < cairn_domain_query_count(node->base.domain); i++) {
+        cairn_log_event(node->base.log, CAIRN_LOG_WARN, "node", "query-not-served",
+                        CAIRN_F_SLICE("query", cairn_domain_query_at(node->base.domain, i)->name),
                         CAIRN_F_STR("detail", "queries in SQL are not served by this version"));
     }
 }
@@ -143,14 +123,14 @@ static void add_routes(struct node *node, const struct cairn_http_route *routes,
 static enum cairn_rc start_command(struct node *node, struct cairn_err *err)
 {
     struct cairn_service_options options = {
-        .domain = node->domain,
+        .domain = node->base.domain,
         .store = node->store,
         .clock = cairn_clock_system(),
         .random = cairn_random_system(),
         .lua = cairn_node_lua_limits(node->config),
         .cache_aggregates = (size_t)cairn_config_uint(node->config, "cache"),
         .queue_max = (size_t)cairn_config_uint(node->config, "queue"),
-        .log = node->log,
+        .log = node->base.log,
         .metrics = node->metrics,
     };
     enum cairn_rc rc = cairn_service_new(&options, &node->service, err);
@@ -159,7 +139,7 @@ static enum cairn_rc start_command(struct node *node, struct cairn_err *err)
     }
     struct cairn_command_api_options api = {
         .service = node->service,
-        .domain = node->domain,
+        .domain = node->base.domain,
         .forward = {.store = node->store, .metrics = node->metrics},
         .body_max = (size_t)cairn_config_uint(node->config, "body-max"),
         .batch_body_max = (size_t)cairn_config_uint(node->config, "batch-body-max"),
@@ -176,12 +156,12 @@ static enum cairn_rc start_command(struct node *node, struct cairn_err *err)
 static enum cairn_rc start_projector(struct node *node, struct cairn_err *err)
 {
     struct cairn_projector_options options = {
-        .domain = node->domain,
+        .domain = node->base.domain,
         .store = node->store,
         .data_folder = cairn_config_text(node->config, "data"),
         .lua = cairn_node_lua_limits(node->config),
         .clock = cairn_clock_system(),
-        .log = node->log,
+        .log = node->base.log,
         .metrics = node->metrics,
     };
     return cairn_projector_start(&options, &node->projector, err);
@@ -190,7 +170,7 @@ static enum cairn_rc start_projector(struct node *node, struct cairn_err *err)
 static enum cairn_rc start_query(struct node *node, struct cairn_err *err)
 {
     struct cairn_state_pool_options states = {
-        .domain = node->domain,
+        .domain = node->base.domain,
         .store = node->store,
         .lua = cairn_node_lua_limits(node->config),
     };
@@ -199,7 +179,7 @@ static enum cairn_rc start_query(struct node *node, struct cairn_err *err)
         return rc;
     }
     struct cairn_query_api_options options = {
-        .domain = node->domain,
+        .domain = node->base.domain,
         .store = node->store,
         .views = node->projector == NULL ? NULL : cairn_projector_views(node->projector),
         .data_folder = cairn_config_text(node->config, "data"),
@@ -208,7 +188,7 @@ static enum cairn_rc start_query(struct node *node, struct cairn_err *err)
         .feeds_max = (unsigned)cairn_config_uint(node->config, "feeds"),
         .heartbeat_ms = (int)cairn_config_uint(node->config, "heartbeat"),
         .metrics = node->metrics,
-        .log = node->log,
+        .log = node->base.log,
     };
     rc = cairn_query_api_new(&options, &node->query_api, err);
     if (rc == CAIRN_OK) {
@@ -243,7 +223,7 @@ static enum cairn_rc start_http(struct node *node, struct cairn_err *err)
         .header_timeout_ms = (int)cairn_config_uint(node->config, "request-timeout"),
         .idle_timeout_ms = (int)cairn_config_uint(node->config, "idle-timeout"),
         .drain_timeout_ms = (int)cairn_config_uint(node->config, "drain-timeout"),
-        .log = node->log,
+        .log = node->base.log,
         .metrics = node->metrics,
         .clock = cairn_clock_system(),
         .random = cairn_random_system(),
@@ -260,7 +240,7 @@ static enum cairn_rc start(struct node *node, const char *domain_folder, struct 
     if (rc == CAIRN_OK) {
         tell_unserved(node);
         struct cairn_ops_options ops = {.metrics = node->metrics,
-                                        .domain = node->domain,
+                                        .domain = node->base.domain,
                                         .store = node->store,
                                         .data_folder = cairn_config_text(node->config, "data"),
                                         .roles = node->roles};
@@ -296,10 +276,9 @@ static void stop(struct node *node)
     cairn_service_free(node->service);
     cairn_ops_fini(&node->ops);
     cairn_store_close(node->store);
-    cairn_domain_free(node->domain);
     cairn_metrics_free(node->metrics);
-    cairn_log_free(node->log);
-    struct node rest = {.config = node->config, .roles = node->roles, .signals = node->signals};
+    cairn_base_close(&node->base);
+    struct node rest = {.config = node->config, .roles = node->roles, .stop = node->stop};
     memcpy(rest.listen, node->listen, sizeof(rest.listen));
     *node = rest;
 }
@@ -328,33 +307,21 @@ static void print_ready(const struct node *node)
     (void)fflush(stdout);
 }
 
-static enum cairn_rc block_signals(sigset_t *ret_signals, struct cairn_err *err)
-{
-    struct sigaction ignore = {.sa_handler = SIG_IGN};
-    (void)sigaction(SIGPIPE, &ignore, NULL);
-    (void)sigemptyset(ret_signals);
-    (void)sigaddset(ret_signals, SIGTERM);
-    (void)sigaddset(ret_signals, SIGINT);
-    int os = pthread_sigmask(SIG_BLOCK, ret_signals, NULL);
-    return os == 0 ? CAIRN_OK : CAIRN_FAIL_OS(err, os, "cannot block signals");
-}
-
 /* Until a signal comes. False: what this process reads was replaced by the process that writes it.
  */
-static bool await_stop(const struct node *node)
+static bool await_stop(struct node *node)
 {
     bool reads = access_kind(node) == CAIRN_LOG_READ;
-    int signal = 0;
     do {
         if (reads && cairn_store_replaced(node->store)) {
-            cairn_log_event(node->log, CAIRN_LOG_WARN, "node", "log-replaced",
+            cairn_log_event(node->base.log, CAIRN_LOG_WARN, "node", "log-replaced",
                             CAIRN_F_STR("detail", "the data folder has another copy of the log: "
                                                   "everything is opened anew"));
             return false;
         }
-        signal = wait_for_signal(node, reads ? WATCH_MS : WAIT_MS_MAX);
-    } while (signal == 0);
-    cairn_log_event(node->log, CAIRN_LOG_INFO, "node", "stopping", CAIRN_F_INT("signal", signal));
+    } while (!cairn_stop_came(&node->stop, reads ? WATCH_MS : WAIT_MS_MAX));
+    cairn_log_event(node->base.log, CAIRN_LOG_INFO, "node", "stopping",
+                    CAIRN_F_INT("signal", node->stop.signal));
     return true;
 }
 
@@ -366,9 +333,9 @@ static enum cairn_rc run_once(struct node *node, const char *domain_folder, bool
     rc = rc == CAIRN_OK ? announce(node, err) : rc;
     if (rc == CAIRN_OK) {
         print_ready(node);
-        cairn_log_event(node->log, CAIRN_LOG_INFO, "node", "ready",
+        cairn_log_event(node->base.log, CAIRN_LOG_INFO, "node", "ready",
                         CAIRN_F_INT("port", cairn_http_port(node->http)),
-                        CAIRN_F_SLICE("domain", cairn_domain_name(node->domain)));
+                        CAIRN_F_SLICE("domain", cairn_domain_name(node->base.domain)));
         *ret_again = !await_stop(node);
     }
     stop(node);
@@ -381,7 +348,10 @@ enum cairn_rc cairn_node_run(const struct cairn_config *config, unsigned roles,
     assert(roles != 0);
     struct node node = {.config = config, .roles = roles};
     bool again = true;
-    enum cairn_rc rc = block_signals(&node.signals, err);
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    enum cairn_rc rc = CAIRN_OK;
+    (void)sigaction(SIGPIPE, &ignore, NULL);
+    cairn_stop_begin(&node.stop);
     (void)snprintf(node.listen, sizeof(node.listen), "%s", cairn_config_text(config, "listen"));
     while (rc == CAIRN_OK && again) {
         rc = run_once(&node, domain_folder, &again, err);

@@ -8,7 +8,7 @@
 
 void cairn_stop_begin(struct cairn_stop *stop)
 {
-    stop->came = false;
+    stop->signal = 0;
     (void)sigemptyset(&stop->signals);
     (void)sigaddset(&stop->signals, SIGTERM);
     (void)sigaddset(&stop->signals, SIGINT);
@@ -21,6 +21,9 @@ bool cairn_stop_came(struct cairn_stop *stop, int wait_ms)
 {
     assert(wait_ms >= 0);
     struct timespec wait = {.tv_sec = wait_ms / 1000, .tv_nsec = (wait_ms % 1000) * NS_PER_MS};
-    stop->came = stop->came || sigtimedwait(&stop->signals, NULL, &wait) > 0;
-    return stop->came;
+    if (stop->signal == 0) {
+        int came = sigtimedwait(&stop->signals, NULL, &wait);
+        stop->signal = came > 0 ? came : 0;
+    }
+    return stop->signal != 0;
 }

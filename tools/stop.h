@@ -7,7 +7,7 @@
 
 struct cairn_stop {
     sigset_t signals;
-    bool came;
+    int signal; /* that came; 0: none has */
 };
 
 /* Blocks them. thread: the main thread, before any other exists: those inherit it. */
