@@ -1,8 +1,9 @@
 /* SQL text: its tokens, and :name parameters.
  *
- * Knows PostgreSQL's lexical rules and no grammar: strings ('...', E'...', U&'...', $tag$...$tag$),
- * quoted names, comments (nested), numbers, operators. `::` is a cast and no parameter. Pure;
- * fuzzed. thread: any. */
+ * Knows PostgreSQL's lexical rules (with standard_conforming_strings, its default) and no grammar:
+ * strings ('...', E'...', U&'...', $tag$...$tag$; one that goes on in the next line is one token),
+ * quoted names, comments (nested), numbers, operators. `::` is a cast and no parameter; a slice of
+ * an array is `a[1 : n]` with spaces, because `:n` is a parameter. Pure; fuzzed. thread: any. */
 #ifndef CAIRN_SCHEMAS_SQL_TEXT_H
 #define CAIRN_SCHEMAS_SQL_TEXT_H
 
@@ -42,10 +43,25 @@ struct cairn_sql_scan {
 
 struct cairn_sql_scan cairn_sql_scan_begin(struct cairn_slice source);
 /* The next token; white space and comments are passed over. errors: EMALFORMED (a string, name or
- * comment that does not end, a `$1` parameter, a zero byte); scan->line is where it began. */
+ * comment that does not end, a `$1` parameter, a parameter's name of more than
+ * CAIRN_SQL_NAME_BYTES_MAX, a zero byte); scan->line is where it began. The text does not name the
+ * line. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_sql_scan_next(struct cairn_sql_scan *scan,
                                                    struct cairn_sql_token *ret_token,
                                                    struct cairn_err *err);
+/* A comment from two dashes to the end of the line. */
+struct cairn_sql_comment {
+    struct cairn_slice text; /* without the dashes, trimmed; borrowed from the source */
+    size_t at;               /* byte of the first dash */
+    unsigned line;
+    bool begins_line; /* only white space is in front of it */
+};
+
+/* The next such comment, if one comes before the next token; else *ret_found is false, the scan
+ * stands at the token and ret_comment is untouched. errors: EMALFORMED, as cairn_sql_scan_next. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_sql_scan_comment(struct cairn_sql_scan *scan,
+                                                      struct cairn_sql_comment *ret_comment,
+                                                      bool *ret_found, struct cairn_err *err);
 /* Is it this keyword, in any case? */
 bool cairn_sql_token_is(const struct cairn_sql_token *token, const char *word);
 
@@ -65,5 +81,7 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_sql_statements(struct cairn_slice source, u
                                                     struct cairn_arena *arena,
                                                     struct cairn_sql_statement **ret_statements,
                                                     size_t *ret_count, struct cairn_err *err);
+/* The line where a statement first uses a parameter; its own first line when it never does. */
+unsigned cairn_sql_param_line(const struct cairn_sql_statement *statement, struct cairn_slice name);
 
 #endif
