@@ -94,6 +94,20 @@ class Topics(unittest.TestCase):
         self.assertEqual(other.returncode, 1)
         self.assertIn("made with 4 partitions", other.stderr)
 
+    def change_topics(self, **wishes):
+        path = self.domain / "domain.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "topics": wishes}))
+
+    def test_topics_are_made_as_the_domain_says_and_flags_win(self):
+        self.change_topics(partitions=3, replication=2)
+        self.assertIn(f"cannot make the topic {self.control}", self.topics("create").stderr, "there is one broker")
+        self.assertIn(f"{self.events}: partitions 3, replication 1\n", self.create("--replication", "1"))
+        self.change_topics(partitions=5)
+        self.assertIn(f"{self.events}: partitions 3, replication 1\n", self.create(), "a log keeps its partitions")
+        self.change_topics(replication=2)
+        self.assertIn("replication is 1 and must be at least 2", self.topics("check").stdout)
+        self.assertEqual(self.topics("check", "--replication", "1").returncode, 0)
+
     def test_makers_at_the_same_time_make_one_log(self):
         found = []
         threads = [threading.Thread(target=lambda: found.append(self.topics("create"))) for _ in range(4)]
