@@ -5,13 +5,17 @@ nothing acknowledged lost, nothing doubled, versions dense, order kept, no event
 """
 import collections
 import json
+import os
 import random
 import shutil
 import subprocess
+import sys
 import threading
 import time
+import unittest
 
 import harness
+import kafka
 from harness import ROOT
 
 BANK = ROOT / "examples/bank"
@@ -19,7 +23,9 @@ TOPIC = "bank.account"
 ACCOUNTS = 12
 CLIENTS = 6
 LANES = 4
-PATIENCE_S = 90
+PATIENCE_S = 120
+TELL_BYTES = 8000
+SEED = int(os.environ.get("CAIRN_KAFKA_SEED", str(random.SystemRandom().randrange(1 << 32))))
 
 Record = collections.namedtuple("Record", "partition offset key headers")
 
@@ -77,7 +83,38 @@ def settle(nodes, lanes=LANES, wait_s=PATIENCE_S):
 def open_accounts(one):
     for account in range(ACCOUNTS):
         answer = one.command("account", f"a{account}", "Open", {"owner": "x"})
-        assert answer.status == 201, (answer.status, answer.body)
+        assert answer.status in (201, 409), (answer.status, answer.body)
+
+
+class Case(unittest.TestCase):
+    """Tests that share a cluster and the bank's log on it. A test has data folders of its own; where it fails, the ends
+    of its nodes' log lines are printed."""
+
+    brokers = 1
+
+    @classmethod
+    def setUpClass(cls):
+        print(f"seed {SEED}", flush=True)
+        cls.broker = cls.enterClassContext(kafka.Broker(cls.brokers))
+
+    def run(self, result=None):
+        with harness.folder() as self.folder:
+            result = super().run(result)
+            if any(test is self for test, _ in result.failures + result.errors):
+                for path in sorted(self.folder.glob("*.log")):
+                    print(f"--- {path.name}\n{path.read_text(errors='replace')[-TELL_BYTES:]}", file=sys.stderr)
+        return result
+
+    def member(self, name, verb="serve"):
+        """A node that runs until the end of the test."""
+        return self.enterContext(Member(self.broker.bootstrap, self.folder, name, verb))
+
+    def load(self, nodes):
+        return Load(nodes, SEED, self.id().rpartition(".")[2])
+
+    def check(self, load, nodes):
+        print("longest time without an answer: %.2f s of all, %.2f s of one client" % load.silence_s())
+        check_log(self, self.broker.bootstrap, load.acknowledged, nodes)
 
 
 # ---- Load
@@ -132,9 +169,9 @@ def attempt(target, account, key, timeout=15):
 class Load:
     """Clients at work as long as the context lasts. What one of them met fails the test at the end."""
 
-    def __init__(self, nodes, seed, clients=CLIENTS):
+    def __init__(self, nodes, seed, name="load"):
         self.stop = threading.Event()
-        self.clients = [Client(f"c{i}", seed, nodes, self.stop) for i in range(clients)]
+        self.clients = [Client(f"{name}-{i}", seed, nodes, self.stop) for i in range(CLIENTS)]
 
     def __enter__(self):
         for client in self.clients:
@@ -178,10 +215,11 @@ class Load:
 
 
 def read_topic(bootstrap, name=TOPIC, isolation="read_committed"):
-    """Every record of a topic, in the order of each partition."""
+    """Every record of a topic that nobody writes to now, in the order of each partition."""
     out = subprocess.run(
         ["kcat", "-C", "-q", "-e", "-b", bootstrap, "-X", f"isolation.level={isolation}", "-t", name, "-o", "beginning",
-         "-f", "%p\t%o\t%k\t%h\n"], capture_output=True, text=True, check=True, errors="replace").stdout
+         "-f", "%p\t%o\t%k\t%h\n"], capture_output=True, text=True, check=True, errors="replace",
+        timeout=PATIENCE_S).stdout
     records = []
     for line in out.splitlines():
         partition, offset, key, headers = line.split("\t")
@@ -200,6 +238,13 @@ def leaders(bootstrap, topic):
                           check=True).stdout
     return {one["partition"]: (one["leader"], sorted(replica["id"] for replica in one["isrs"]))
             for one in json.loads(told)["topics"][0]["partitions"]}
+
+
+def wait_in_sync(bootstrap, nodes):
+    """Waits until every broker node follows every partition, so that the next one may be lost."""
+    for topic in (TOPIC, "bank._cairn", "__transaction_state"):
+        wait_until(lambda topic=topic: all(len(in_sync) == nodes for _, in_sync in leaders(bootstrap, topic).values()),
+                   lambda topic=topic: f"{topic} does not get in sync: {leaders(bootstrap, topic)}")
 
 
 def check_streams(test, records):
@@ -225,7 +270,7 @@ def check_keys(test, records, acknowledged):
 
 
 def events_of(one):
-    """The events that a node shows, by partition and in order: their ids. Each is one position behind the one before."""
+    """The ids of the events that a node shows, by partition; each lies one position behind the one before."""
     ids, offsets, after = collections.defaultdict(list), {}, None
     while True:
         page = one.get("/events?limit=1000" + (f"&after={after}" if after else "")).json
