@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "eventstore/kafka_admin.h"
 #include "eventstore/kafka_description.h"
 #include "eventstore/kafka_tail.h"
 #include "eventstore/replica.h"
@@ -348,6 +349,24 @@ static enum cairn_rc check_part(struct check *check, uint16_t number, struct cai
 
 /* ---- the whole ---- */
 
+/* Asked before it is read: a reader waits for a topic that is not there. */
+static enum cairn_rc find_control(const struct cairn_kafka_options *kafka, const char *name,
+                                  struct cairn_err *err)
+{
+    struct cairn_kafka_topic control = {.control = true};
+    struct cairn_kafka_admin *admin = NULL;
+    uint16_t brokers = 0;
+    (void)snprintf(control.name, sizeof(control.name), "%s", name);
+    enum cairn_rc rc = cairn_kafka_admin_new(kafka, ANSWER_MS, &admin, err);
+    if (rc == CAIRN_OK) {
+        rc = cairn_kafka_admin_look(admin, &control, 1, false, &brokers, err);
+    }
+    cairn_kafka_admin_free(admin);
+    return rc == CAIRN_OK && !control.found
+               ? CAIRN_FAIL(err, CAIRN_ENOENT, "there is no topic %s: no log was made here", name)
+               : rc;
+}
+
 static enum cairn_rc read_layout(struct check *check, struct cairn_err *err)
 {
     const struct cairn_kafka_options *kafka = &check->options->kafka;
@@ -355,12 +374,13 @@ static enum cairn_rc read_layout(struct check *check, struct cairn_err *err)
     bool found = false;
     (void)snprintf(topic, sizeof(topic), "%.*s" CAIRN_KAFKA_CONTROL_SUFFIX,
                    CAIRN_SLICE_ARG(kafka->domain));
-    enum cairn_rc rc =
-        cairn_kafka_description_read(kafka, topic, ANSWER_MS, &found, &check->layout, err);
-    if (rc == CAIRN_OK && !found) {
-        rc = CAIRN_FAIL(err, CAIRN_ENOENT, "topic %s describes no log: none was made", topic);
+    enum cairn_rc rc = find_control(kafka, topic, err);
+    if (rc == CAIRN_OK) {
+        rc = cairn_kafka_description_read(kafka, topic, ANSWER_MS, &found, &check->layout, err);
     }
-    return rc;
+    return rc != CAIRN_OK || found
+               ? rc
+               : CAIRN_FAIL(err, CAIRN_ENOENT, "topic %s describes no log: none was made", topic);
 }
 
 static bool is_of_log(const struct check *check)
