@@ -25,6 +25,19 @@ static inline void test_folder_make(char *out, size_t size, const char *what)
     assert_non_null(mkdtemp(out));
 }
 
+/* A file of this text in a folder, which is made when it is missing. */
+static inline void test_folder_write(const char *folder, const char *name, const char *text)
+{
+    char path[CAIRN_PATH_MAX];
+    struct cairn_err err;
+    assert_ok(cairn_file_make_folder(folder, &err), &err);
+    assert_int_equal(cairn_file_join(path, folder, name), CAIRN_OK);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
 static inline void test_folder_remove(const char *path)
 {
     struct cairn_err err;

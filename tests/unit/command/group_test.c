@@ -9,22 +9,6 @@
 
 #define ANY CAIRN_EXPECT_ANY
 
-static int open_world(void **state)
-{
-    struct world *world = calloc(1, sizeof(*world));
-    assert_non_null(world);
-    world_open(world);
-    *state = world;
-    return 0;
-}
-
-static int close_world(void **state)
-{
-    world_close(*state);
-    free(*state);
-    return 0;
-}
-
 /* A group of its own on the world's store. */
 static void open_group(struct world *world, struct cairn_group *group, struct cairn_keys *keys)
 {

@@ -16,13 +16,12 @@ struct call {
     struct cairn_answer answers[8];
 };
 
-static int open_world(void **state)
+/* The same store, under a service whose only thread is the test. */
+static int open_alone(void **state)
 {
     struct cairn_err err;
-    struct world *world = calloc(1, sizeof(*world));
-    assert_non_null(world);
-    world_open(world);
-    /* The same store, under a service whose only thread is the test. */
+    (void)open_world(state);
+    struct world *world = *state;
     cairn_service_free(world->service);
     const struct cairn_service_options options = {
         .domain = world->domain,
@@ -33,16 +32,13 @@ static int open_world(void **state)
         .metrics = world->metrics,
     };
     assert_ok(cairn_service_new_unthreaded(&options, &world->service, &err), &err);
-    *state = world;
     return 0;
 }
 
-static int close_world(void **state)
+static int close_alone(void **state)
 {
     cairn_fault_disarm();
-    world_close(*state);
-    free(*state);
-    return 0;
+    return close_world(state);
 }
 
 static bool enqueue(struct world *world, struct call *call, const struct ask *asks, size_t count)
@@ -187,7 +183,7 @@ static void memory_that_runs_out_loses_nothing(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_world, close_world)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_alone, close_alone)
     const struct CMUnitTest tests[] = {
         TEST(full_queue_refuses_and_changes_nothing),
         TEST(job_longer_than_the_queue_is_let_in_alone),

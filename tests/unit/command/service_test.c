@@ -4,21 +4,6 @@
 
 #define ANY CAIRN_EXPECT_ANY
 
-static int open_world(void **state)
-{
-    struct world *world = calloc(1, sizeof(*world));
-    world_open(world);
-    *state = world;
-    return 0;
-}
-
-static int close_world(void **state)
-{
-    world_close(*state);
-    free(*state);
-    return 0;
-}
-
 static void assert_rc(const struct cairn_answer *answer, enum cairn_rc rc)
 {
     if (answer->rc != rc) {

@@ -88,41 +88,22 @@ struct world {
     bool bank; /* the domain is examples/bank */
 };
 
-static void world_write(const char *folder, const char *name, const char *text)
-{
-    char path[256];
-    (void)snprintf(path, sizeof(path), "%s/%s", folder, name);
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    assert_int_equal(fputs(text, file) >= 0, 1);
-    assert_int_equal(fclose(file), 0);
-}
-
-static void world_make_folder(const char *folder)
-{
-    struct cairn_err err;
-    assert_ok(cairn_file_make_folder(folder, &err), &err);
-}
-
 static void world_write_domain(const struct world *world)
 {
     char path[160];
-    world_make_folder(world->domain_folder);
-    world_write(world->domain_folder, "domain.json",
-                "{\"name\":\"probes\",\"aggregates\":{\"probe\":{\"snapshot_every\":10}}}");
-    world_write(world->domain_folder, "probe.lua", WORLD_SCRIPT);
+    test_folder_write(world->domain_folder, "domain.json",
+                      "{\"name\":\"probes\",\"aggregates\":{\"probe\":{\"snapshot_every\":10}}}");
+    test_folder_write(world->domain_folder, "probe.lua", WORLD_SCRIPT);
     (void)snprintf(path, sizeof(path), "%s/schemas/commands", world->domain_folder);
-    world_make_folder(path);
     for (size_t i = 0; i < sizeof(WORLD_COMMANDS) / sizeof(WORLD_COMMANDS[0]); i++) {
         char name[64];
         (void)snprintf(name, sizeof(name), "%s.json", WORLD_COMMANDS[i]);
-        world_write(path, name, WORLD_NUMBER);
+        test_folder_write(path, name, WORLD_NUMBER);
     }
     (void)snprintf(path, sizeof(path), "%s/schemas/events", world->domain_folder);
-    world_make_folder(path);
-    world_write(path, "Added.json", WORLD_ADDED);
-    world_write(path, "Noted.json", WORLD_TEXT);
-    world_write(path, "Spoilt.json", WORLD_EMPTY);
+    test_folder_write(path, "Added.json", WORLD_ADDED);
+    test_folder_write(path, "Noted.json", WORLD_TEXT);
+    test_folder_write(path, "Spoilt.json", WORLD_EMPTY);
 }
 
 static void world_start(struct world *world)
@@ -189,6 +170,22 @@ static void world_close(struct world *world)
     cairn_metrics_free(world->metrics);
     cairn_arena_fini(&world->arena);
     test_folder_remove(world->root);
+}
+
+static inline int open_world(void **state)
+{
+    struct world *world = calloc(1, sizeof(*world));
+    assert_non_null(world);
+    world_open(world);
+    *state = world;
+    return 0;
+}
+
+static inline int close_world(void **state)
+{
+    world_close(*state);
+    free(*state);
+    return 0;
 }
 
 /* What a test asks; the rest is empty. */

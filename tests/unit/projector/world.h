@@ -27,20 +27,12 @@ struct world {
     uint64_t appended; /* events so far */
 };
 
-static inline void world_write(const char *folder, const char *name, const char *text)
-{
-    char path[512];
-    struct cairn_err err;
-    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
-    assert_ok(cairn_file_replace(path, cairn_slice_str(text), &err), &err);
-}
-
 /* Write views/NAME.lua. */
 static inline void world_view(struct world *world, const char *name, const char *script)
 {
     char file[128];
     (void)snprintf(file, sizeof file, "views/%s.lua", name);
-    world_write(world->domain_folder, file, script);
+    test_folder_write(world->domain_folder, file, script);
 }
 
 static inline void world_load_domain(struct world *world)
@@ -79,14 +71,14 @@ static inline void world_make(struct world *world)
         assert_ok(cairn_file_make_folder(path, &err), &err);
     }
     assert_ok(cairn_file_make_folder(world->data, &err), &err);
-    world_write(world->domain_folder, "domain.json",
-                "{\"name\":\"test\",\"aggregates\":{\"box\":{}}}");
-    world_write(world->domain_folder, "box.lua",
-                "local box = aggregate 'box'\n"
-                "function box.decide.Add(state, cmd) return event('Added', cmd) end\n"
-                "function box.evolve.Added(state, data) end\n");
-    world_write(world->domain_folder, "schemas/events/Added.json", "{\"type\":\"object\"}");
-    world_write(world->domain_folder, "schemas/commands/Add.json", "{\"type\":\"object\"}");
+    test_folder_write(world->domain_folder, "domain.json",
+                      "{\"name\":\"test\",\"aggregates\":{\"box\":{}}}");
+    test_folder_write(world->domain_folder, "box.lua",
+                      "local box = aggregate 'box'\n"
+                      "function box.decide.Add(state, cmd) return event('Added', cmd) end\n"
+                      "function box.evolve.Added(state, data) end\n");
+    test_folder_write(world->domain_folder, "schemas/events/Added.json", "{\"type\":\"object\"}");
+    test_folder_write(world->domain_folder, "schemas/commands/Add.json", "{\"type\":\"object\"}");
 }
 
 static inline void world_begin(struct world *world, uint16_t partitions)

@@ -75,18 +75,6 @@ struct world {
     bool stateless;      /* no reader of states is given */
 };
 
-static inline void world_write(const char *folder, const char *name, const char *text)
-{
-    char path[256];
-    struct cairn_err err;
-    assert_ok(cairn_file_make_folder(folder, &err), &err);
-    (void)snprintf(path, sizeof(path), "%s/%s", folder, name);
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    assert_true(fputs(text, file) >= 0);
-    assert_int_equal(fclose(file), 0);
-}
-
 static inline void world_write_domain(const struct world *world)
 {
     static const struct {
@@ -106,9 +94,9 @@ static inline void world_write_domain(const struct world *world)
     for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
         char folder[160];
         (void)snprintf(folder, sizeof(folder), "%s%s", world->domain_folder, files[i].folder);
-        world_write(folder, files[i].name, files[i].text);
+        test_folder_write(folder, files[i].name, files[i].text);
     }
-    world_write(world->domain_folder, "account.lua", WORLD_SCRIPT);
+    test_folder_write(world->domain_folder, "account.lua", WORLD_SCRIPT);
 }
 
 /* Sum of the cents of a stream up to a version: what the command side's fold would do. */
