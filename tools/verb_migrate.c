@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "eventstore/store_owner.h"
 #include "platform/file.h"
 #include "tools/base.h"
 #include "tools/log_compare.h"
@@ -10,7 +11,10 @@
 #include "tools/log_open.h"
 #include "tools/verbs.h"
 
-#define LANE_WAIT_MS  30000
+/* A lane that another node owns may be a dead node's, which is known a moment later; one that
+ * nobody owns waits for the cluster, which is slow when its transactions begin. */
+#define OWNED_WAIT_MS 30000
+#define LANE_WAIT_MS  120000
 #define LANE_PAUSE_MS 20
 #define NS_PER_MS     INT64_C(1000000)
 /* Under --data, while a log on Kafka is read back. */
@@ -86,21 +90,35 @@ static enum cairn_rc check_target(struct migration *migration, struct cairn_err 
                : rc;
 }
 
+/* Why a lane cannot be written after so long, as an error; OK: it may yet come. */
+static enum cairn_rc give_up(struct cairn_store *to, uint16_t lane, int64_t waited_ns,
+                             struct cairn_err *err)
+{
+    struct cairn_owner owner;
+    cairn_store_owner(to, lane, &owner);
+    if (owner.where == CAIRN_OWNER_ELSEWHERE && waited_ns > OWNED_WAIT_MS * NS_PER_MS) {
+        return CAIRN_FAIL(err, CAIRN_ENOOWNER,
+                          "--to is served by the node at %s: end all that serve it", owner.url);
+    }
+    return waited_ns > LANE_WAIT_MS * NS_PER_MS
+               ? cairn_err_wrap(err, err->rc, "cannot write all of --to")
+               : CAIRN_OK;
+}
+
 /* A lane is taken a moment after the store was announced. */
 static enum cairn_rc take_lanes(struct migration *migration, struct cairn_err *err)
 {
     const struct cairn_clock *clock = cairn_clock_system();
-    int64_t until = cairn_clock_monotonic_ns(clock) + LANE_WAIT_MS * NS_PER_MS;
+    int64_t began_ns = cairn_clock_monotonic_ns(clock);
     enum cairn_rc rc = cairn_store_announce(migration->to, "", err);
     for (uint16_t lane = 0; rc == CAIRN_OK && lane < cairn_store_lanes(migration->to);) {
         uint64_t term = 0;
         if (cairn_store_begin(migration->to, lane, &term, err) == CAIRN_OK) {
             lane++;
-        } else if (cairn_clock_monotonic_ns(clock) > until) {
-            rc = cairn_err_wrap(err, err->rc,
-                                "cannot write all of --to; end the nodes that serve it");
         } else if (cairn_stop_came(&migration->stop, LANE_PAUSE_MS)) {
             rc = CAIRN_FAIL(err, CAIRN_ESTOPPED, "ended by a signal");
+        } else {
+            rc = give_up(migration->to, lane, cairn_clock_monotonic_ns(clock) - began_ns, err);
         }
     }
     return rc;

@@ -105,7 +105,7 @@ class Migrate(unittest.TestCase):
         while process.poll() is None and count_at_most(data, log, reached) < reached:
             pass
         process.send_signal(how)
-        error = process.communicate(timeout=120)[1]
+        error = process.communicate(timeout=300)[1]
         harness.refuse_reports(error)
         return process.returncode, error
 
@@ -214,6 +214,19 @@ class Migrate(unittest.TestCase):
                 return error, tries
             self.assertIn("events: the same", out)
         self.fail("ten moves beside a writer saw it write nothing")
+
+    def test_8_the_replica_is_read_without_a_broker(self):
+        nowhere = ("--data", self.replica, "--log", "kafka:127.0.0.1:1")
+        self.broker.kill(1)
+        found = streams(self.replica, "kafka:127.0.0.1:1")
+        self.assertEqual({stream: events[:len(self.events[stream])] for stream, events in found.items()}, self.events)
+        replayed = harness.run("replay", "balances", BANK, *nowhere)
+        self.assertEqual(replayed.returncode, 0, replayed.stderr)
+        self.assertIn(f"balances: {ACCOUNTS} rows from {sum(map(len, found.values()))} events", replayed.stdout)
+        for verb in (("events",), ("replay", "balances")):
+            refused = harness.run(*verb, BANK, "--data", self.replica)
+            self.assertEqual(refused.returncode, 1)
+            self.assertIn("holds the replica of a Kafka log", refused.stderr)
 
 
 if __name__ == "__main__":
