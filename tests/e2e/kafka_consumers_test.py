@@ -28,6 +28,8 @@ TOPIC = "bank.account"
 ACCOUNTS = 12
 INSTALL_S = 600
 RUN_S = 120
+# The page starts a node twice, and a Java program; all that one after the other.
+PAGE_S = 300
 
 HEADER = r"(?:ce_[a-z]+|content-type|traceparent)"
 ABORTER = """
@@ -241,11 +243,12 @@ class Page(unittest.TestCase):
             script = script.replace("127.0.0.1:19092", broker.bootstrap)
             script = f"set -eu\ntrap 'kill $(jobs -p) 2>/dev/null || :' EXIT\n{script}"
             # The tool ends what the script started as well, which would hold the pipe open.
-            done = subprocess.run(["timeout", "-k", "10", str(RUN_S), "bash", "-c", script], cwd=ROOT,
+            done = subprocess.run(["timeout", "-k", "10", str(PAGE_S), "bash", "-c", script], cwd=ROOT,
                                   capture_output=True, text=True, check=False)
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
             for words in ("\tada\tce_specversion=1.0,ce_id=", "{'amount': 10000}\n{'amount': 2500}\n",
-                          ",ce_streamversion:3,", "3 events stored, 0 known before\n", "('account-ada', 7500)\n"):
+                          ",ce_streamversion:3,", "3 events stored, 0 known before\n", "('account-ada', 7500)\n",
+                          'ada\t{"amount":4200}\n'):
                 self.assertIn(words, done.stdout)
 
 
