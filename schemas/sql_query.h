@@ -8,8 +8,9 @@
  *   -- limit: 1000                     rows of a page at most, 1..10000; default 1000
  *   SELECT ... WHERE cents >= :least
  *
- * One statement, a SELECT or WITH. Types: integer, number, text, boolean, date, timestamp, uuid,
- * json. Pure. */
+ * One statement, a SELECT or WITH, behind the annotations. Types: integer, number, text, boolean,
+ * date, timestamp, uuid, json. A default is `null`, a text in single quotes, or the text as it
+ * stands. No parameter is called limit or cursor: every query has those. Pure; fuzzed. */
 #ifndef CAIRN_SCHEMAS_SQL_QUERY_H
 #define CAIRN_SCHEMAS_SQL_QUERY_H
 
@@ -62,6 +63,8 @@ cairn_sql_query_read(struct cairn_slice name, struct cairn_slice source, struct 
                      struct cairn_sql_query *ret_query, struct cairn_err *err);
 /* The PostgreSQL name of a type: "bigint", "numeric", "text", ... */
 const char *cairn_sql_type_name(enum cairn_sql_type type);
+/* The word that an annotation writes: "integer", "number", ... */
+const char *cairn_sql_type_word(enum cairn_sql_type type);
 /* Is the text of this type? For a clear 400 before the database is asked. */
 bool cairn_sql_type_holds(enum cairn_sql_type type, struct cairn_slice text);
 

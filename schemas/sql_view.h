@@ -5,9 +5,12 @@
  *   -- key: day                    columns that make /views/{view}/{key}; default: the primary key
  *   -- on_error: stop              or park
  *   -- table:
- *   CREATE TABLE ...;              one or more statements of DDL; one table has the view's name
+ *   CREATE TABLE ...;              one or more statements of DDL (CREATE [UNLOGGED] TABLE, CREATE
+ *                                  [UNIQUE] INDEX, ALTER TABLE, COMMENT ON, GRANT); one table has
+ *                                  the view's name; names carry no schema
  *   -- on: Deposited               or several, by commas
- *   INSERT ...;                    one or more statements, in order, once for each event
+ *   INSERT ...;                    one or more statements (INSERT, UPDATE, DELETE, MERGE, WITH),
+ *                                  in order, once for each event
  *
  * A parameter is a member of the event's data (:amount, :address.city; a missing one is NULL; a
  * list or map is passed as its JSON text) or of its envelope (:stream, :id, :type, :version, :time,
@@ -20,6 +23,7 @@
 #define CAIRN_SQL_VIEW_HANDLERS_MAX   64
 #define CAIRN_SQL_VIEW_STATEMENTS_MAX 64 /* of one handler, and of the DDL */
 #define CAIRN_SQL_VIEW_KEYS_MAX       8
+#define CAIRN_SQL_TABLE_BYTES_MAX     63 /* PostgreSQL cuts longer names */
 
 struct cairn_sql_handler {
     struct cairn_slice *types; /* events */
@@ -37,6 +41,8 @@ struct cairn_sql_view {
     size_t key_count;
     struct cairn_sql_statement *tables; /* DDL; without parameters */
     size_t table_count;
+    struct cairn_slice *table_names; /* that the DDL creates, as the server keeps them */
+    size_t table_name_count;
     struct cairn_sql_handler *handlers;
     size_t handler_count;
 };
@@ -49,5 +55,21 @@ cairn_sql_view_read(struct cairn_slice name, struct cairn_slice source, struct c
 /* NULL: the view does not handle the type. An event type has at most one handler. */
 const struct cairn_sql_handler *cairn_sql_view_handler(const struct cairn_sql_view *view,
                                                        struct cairn_slice type);
+
+/* What a parameter is bound to. */
+enum cairn_sql_origin {
+    CAIRN_SQL_FROM_MEMBER, /* of the data, by the path that is its name */
+    CAIRN_SQL_FROM_STREAM,
+    CAIRN_SQL_FROM_ID,
+    CAIRN_SQL_FROM_TYPE,
+    CAIRN_SQL_FROM_VERSION,
+    CAIRN_SQL_FROM_TIME,
+    CAIRN_SQL_FROM_POSITION,
+    CAIRN_SQL_FROM_AGGREGATE,
+    CAIRN_SQL_FROM_AGGREGATE_ID,
+    CAIRN_SQL_FROM_PRINCIPAL,
+    CAIRN_SQL_FROM_DATA /* the whole of it, as JSON text */
+};
+enum cairn_sql_origin cairn_sql_origin(struct cairn_slice param);
 
 #endif
