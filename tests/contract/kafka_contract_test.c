@@ -90,8 +90,8 @@ static enum cairn_rc open_log(const struct cairn_store_options *options,
     return CAIRN_OK;
 }
 
-static enum cairn_rc open_kafka(struct cairn_store_options *options, struct cairn_store **ret_store,
-                                struct cairn_err *err)
+static enum cairn_rc open_as(struct cairn_store_options *options, bool json,
+                             struct cairn_store **ret_store, struct cairn_err *err)
 {
     const struct cairn_slice aggregates[] = {CAIRN_SLICE_LIT("account")};
     struct cairn_buf log = {.max = 1024};
@@ -105,6 +105,7 @@ static enum cairn_rc open_kafka(struct cairn_store_options *options, struct cair
         own.log = log.data;
         own.domain = cairn_buf_slice(&domain);
         own.aggregates = aggregates;
+        own.json = &json;
         own.aggregate_count = 1;
         own.appends = true;
         if (is_new && own.partitions == 0) {
@@ -115,6 +116,18 @@ static enum cairn_rc open_kafka(struct cairn_store_options *options, struct cair
     cairn_buf_fini(&log);
     cairn_buf_fini(&domain);
     return rc;
+}
+
+static enum cairn_rc open_kafka(struct cairn_store_options *options, struct cairn_store **ret_store,
+                                struct cairn_err *err)
+{
+    return open_as(options, false, ret_store, err);
+}
+
+static enum cairn_rc open_json(struct cairn_store_options *options, struct cairn_store **ret_store,
+                               struct cairn_err *err)
+{
+    return open_as(options, true, ret_store, err);
 }
 
 /* ---- behind the tests ---- */
@@ -173,6 +186,7 @@ int main(void)
         return 1;
     }
     int failures = contract_run("kafka", open_kafka);
+    failures += contract_run_records("kafka_json", open_json);
     if (!remove_topics()) {
         print_message("the topics of %s are still on the broker\n", run);
     }
