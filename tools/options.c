@@ -35,12 +35,12 @@ static const struct cairn_config_row rows[] = {
      "has one a line. The VALUE file:PATH is read from PATH."},
     {"partitions", CAIRN_CONFIG_UINT, "N", "0", 0, 256, NULL,
      COMMANDING | TOPICS | MIGRATE | CONFIG,
-     "Partitions of a new log, on Kafka of each topic; 0 means 1, on Kafka 4, or what the log was "
-     "made with."},
+     "Partitions of a new log, on Kafka of each topic; 0 means 1, on Kafka what domain.json says "
+     "or 4, or what the log was made with."},
     {"replication", CAIRN_CONFIG_UINT, "N", "0", 0, 64, NULL,
      COMMANDING | TOPICS | MIGRATE | CONFIG,
-     "Replicas that each topic must have, and that a new one gets; 0 means 3, or as many as there "
-     "are brokers. Kafka only."},
+     "Replicas that each topic must have, and that a new one gets; 0 means what domain.json says, "
+     "or 3, or as many as there are brokers below that. Kafka only."},
     {"transactional-ids", CAIRN_CONFIG_UINT, "N", "4", 1, 16, NULL, COMMANDING | MIGRATE | CONFIG,
      "Transactional ids that take turns for each partition, so that no group of commands waits for "
      "the one before. Kafka only."},
