@@ -13,14 +13,15 @@ import address
 import feed_test
 import harness
 import kafka
-from kafka_load import ACCOUNTS, BANK, Load, Member, attempt, events_of, open_accounts, settle, wait_until
+from kafka_load import ACCOUNTS, BANK, LANES, Load, Member, attempt, events_of, settle, wait_until
 
 SEED = int(os.environ.get("CAIRN_KAFKA_SEED", str(random.SystemRandom().randrange(1 << 32))))
 WRITERS = 4
-WRITES = 15
+WRITES = 10
 FEED_PIECES = 8
 FEED_PIECE = 40
 FUTURE = "0:999999999"
+NAMES = [f"a{number}" for number in range(ACCOUNTS)] + [f"w{number}" for number in range(WRITERS)]
 
 
 def offsets(position):
@@ -30,6 +31,21 @@ def offsets(position):
 def reached(have, want):
     have = offsets(have)
     return all(have.get(partition, 0) >= offset for partition, offset in offsets(want).items())
+
+
+def insist(front, account, command, data):
+    """A command until it is carried out; returns its position."""
+    key = f"{account}-{command}-{random.randrange(1 << 40)}"
+
+    def ask():
+        try:
+            answer = front.command("account", account, command, data, Idempotency_Key=key)
+        except (OSError, harness.http.client.HTTPException):
+            return None
+        assert answer.status in (200, 201, 502, 503), (answer.status, answer.body)
+        return answer if answer.status < 300 else None
+
+    return wait_until(ask, f"{command} of {account} got no answer")[0].headers["cairn-position"]
 
 
 def page_through(one, path, **headers):
@@ -49,9 +65,8 @@ def rows(one, position):
     return page_through(one, "/views/balances", Cairn_Position=position, Prefer="wait=60")[0]
 
 
-def end_of(one):
-    """The end of the log as a query process knows it."""
-    return one.get("/events?after=end").headers["cairn-position"]
+def count_events(one):
+    return sum(map(len, events_of(one).values()))
 
 
 class Pair:
@@ -68,9 +83,9 @@ class Writer(threading.Thread):
     """Deposits into an account of its own, and after each answer reads it back in every way, each time of whoever gets
     the request: with the position of the write nobody may answer from before it."""
 
-    def __init__(self, number, front, writes=None):
+    def __init__(self, number, front, writes=None, wait_s=2):
         super().__init__(daemon=True)
-        self.front, self.writes = front, writes
+        self.front, self.writes, self.wait = front, writes, f"wait={wait_s}"
         self.account, self.prefix = f"w{number}", f"w{number}-{random.randrange(1 << 40)}"
         self.stopping, self.failure = threading.Event(), None
         self.written, self.refused, self.seen = 0, 0, None
@@ -108,7 +123,7 @@ class Writer(threading.Thread):
 
     def read(self, path, position):
         """One read that was answered; a process that is away, or behind, is asked again."""
-        headers = {"Cairn-Position": position, "Prefer": "wait=2"} if position else {}
+        headers = {"Cairn-Position": position, "Prefer": self.wait} if position else {}
 
         def ask():
             try:
@@ -135,8 +150,8 @@ class Writer(threading.Thread):
 class Writers:
     """Writers at work as long as the context lasts, or as long as each has its number of writes to do."""
 
-    def __init__(self, front, writes=None):
-        self.writers = [Writer(number, front, writes) for number in range(WRITERS)]
+    def __init__(self, *options):
+        self.writers = [Writer(number, *options) for number in range(WRITERS)]
 
     def __enter__(self):
         for writer in self.writers:
@@ -173,8 +188,14 @@ class Fed:
     def __init__(self):
         self.last, self.count, self.ids = None, 0, {}
 
+    def open(self, front):
+        return feed_test.Feed(front, "/events", self.last)
+
     def read(self, front, count):
-        feed = feed_test.Feed(front, "/events", self.last)
+        self.take(self.open(front), count)
+
+    def take(self, feed, count):
+        """So many events of an open feed, each right behind the one before in its partition."""
         for _ in range(count):
             before = offsets(self.last) if self.last else {}
             self.last, _, event = feed.next()
@@ -204,20 +225,34 @@ class KafkaPairs(unittest.TestCase):
         cls.pairs = [cls.join(name) for name in ("a", "b")]
         cls.queries = [pair.query for pair in cls.pairs]
         cls.front = cls.stack.enter_context(address.Address(cls.commands, cls.queries))
-        open_accounts(cls.front)
-        for number in range(WRITERS):
-            assert cls.front.command("account", f"w{number}", "Open", {"owner": "w"}).status == 201
+        for account in NAMES:
+            insist(cls.front, account, "Open", {"owner": "x"})
 
     @classmethod
     def join(cls, name):
         return Pair(cls.stack, cls.broker.bootstrap, cls.folder, name)
 
-    def assert_same_rows(self, *pairs):
-        end = end_of(pairs[0].query)
-        first = rows(pairs[0].query, end)
-        self.assertEqual(len(first), ACCOUNTS + WRITERS)
-        for pair in pairs[1:]:
-            self.assertEqual(rows(pair.query, end), first)
+    def end(self):
+        """Where the log ends, once all queries are there: an event more in each partition, when nobody else writes."""
+        end = {}
+        for account in NAMES:
+            end.update(offsets(insist(self.front, account, "Deposit", {"amount": 1})))
+        self.assertEqual(sorted(end), list(range(LANES)))
+        position = ",".join(f"{partition}:{offset}" for partition, offset in sorted(end.items()))
+        for query in self.queries:
+            there = query.get("/events?limit=1", Cairn_Position=position, Prefer="wait=60")
+            self.assertEqual(there.status, 200, there.body)
+        return position
+
+    def assert_all_the_same(self):
+        """Rows and events of all pairs; returns where the log ends."""
+        end = self.end()
+        wanted = rows(self.queries[0], end), events_of(self.queries[0])
+        self.assertEqual(len(wanted[0]), len(NAMES))
+        self.assertEqual(count_events(self.queries[0]), sum(offsets(end).values()))
+        for query in self.queries[1:]:
+            self.assertEqual((rows(query, end), events_of(query)), wanted)
+        return end
 
     def verify(self, data, *flags):
         return harness.run("verify", BANK, "--data", data, "--log", f"kafka:{self.broker.bootstrap}", *flags)
@@ -232,14 +267,14 @@ class KafkaPairs(unittest.TestCase):
         self.assertIn("all is well", done.stdout)
 
     def test_1_a_write_is_read_back_of_whoever_gets_the_request(self):
-        with Writers(self.front, WRITES) as writers:
+        with Writers(self.front, WRITES, 60) as writers:
             pass
         self.assertEqual(writers.refused, 0)
         asked = {port for line, port in self.front.taken if line.startswith("GET ")}
         self.assertEqual(asked, {query.port for query in self.queries})
         self.assertEqual({port for line, port in self.front.taken if line.startswith("POST ")},
                          {node.port for node in self.commands})
-        self.assert_same_rows(*self.pairs)
+        self.assert_all_the_same()
 
     def test_2_a_feed_goes_on_at_the_other_pair(self):
         fed = Fed()
@@ -247,7 +282,8 @@ class KafkaPairs(unittest.TestCase):
             for _ in range(FEED_PIECES):
                 fed.read(self.front, FEED_PIECE)
             load.go_on()
-        fed.read(self.front, sum(map(len, events_of(self.queries[0]).values())) - fed.count)
+        self.end()
+        fed.read(self.front, count_events(self.queries[0]) - fed.count)
         for query in self.queries:
             self.assertEqual(fed.ids, events_of(query))
         feeds = {port for line, port in self.front.taken if line == "GET /events HTTP/1.1"}
@@ -255,64 +291,75 @@ class KafkaPairs(unittest.TestCase):
 
     def test_3_projectors_end_and_are_killed_in_the_middle(self):
         with Writers(self.front) as writers:
-            for pair, end in zip(self.pairs, (Member.stop, Member.kill)):
+            for pair, other, end in ((*self.pairs, Member.stop), (*self.pairs[::-1], Member.kill)):
                 writers.go_on()
                 end(pair.projector)
-                position = self.front.command("account", "a0", "Deposit", {"amount": 1}).headers["cairn-position"]
+                position = insist(self.front, "a0", "Deposit", {"amount": 1})
                 behind = pair.query.get("/views/balances/a0", Cairn_Position=position, Prefer="wait=0")
                 self.assertEqual((behind.status, behind.json["type"]), (503, "/problems/view-behind"))
                 self.assertEqual(pair.query.get("/views/balances/a0").status, 200)
+                ahead = other.query.get("/views/balances/a0", Cairn_Position=position)
+                self.assertEqual(ahead.status, 200, ahead.body)
+                fed = Fed()
+                fed.read(other.query, count_events(other.query))
+                feed = fed.open(pair.query)  # where the last event seen is not known yet
                 pair.projector.start_again()
                 caught_up = pair.query.get("/views/balances/a0", Cairn_Position=position, Prefer="wait=30")
                 self.assertEqual(caught_up.status, 200, caught_up.body)
+                fed.take(feed, 2 * WRITERS)
             writers.go_on()
         print(f"{writers.refused} reads were refused and asked again", flush=True)
-        self.assert_same_rows(*self.pairs)
+        self.assert_all_the_same()
         for pair in self.pairs:
             self.assert_verified(pair.data)
 
     def test_4_a_replica_is_deleted_under_a_query_process(self):
         pair = self.pairs[0]
+        self.end()
         known = pair.query.get("/streams/account-a0?direction=backward&limit=1").json["items"][0]
+        fed = Fed()
+        fed.read(pair.query, count_events(pair.query))
         pair.projector.stop()
         pair.projector.forget("replica")
-        position = self.front.command("account", "a0", "Deposit", {"amount": 1}).headers["cairn-position"]
+        position = insist(self.front, "a0", "Deposit", {"amount": 1})
         self.assertEqual(pair.query.get("/views/balances/a0").status, 200)
+        gone = pair.query.get("/streams/account-a0")
+        self.assertEqual((gone.status, gone.json["type"]), (503, "/problems/stopping"))
         pair.projector.start_again()
 
         def is_there():
             try:
                 answer = pair.query.get("/streams/account-a0?direction=backward&limit=1", Cairn_Position=position)
             except (OSError, harness.http.client.HTTPException):
-                return None
+                return None  # it opens the new replica
             assert answer.status in (200, 503), (answer.status, answer.body)
             return answer if answer.status == 200 else None
 
         answer = wait_until(is_there, "the query process does not find the new replica")[0]
         self.assertEqual(answer.json["items"][0]["streamversion"], known["streamversion"] + 1)
-        self.assertEqual(events_of(pair.query), events_of(self.pairs[1].query))
-        self.assert_same_rows(*self.pairs)
+        fed.read(pair.query, 1)
+        self.assertEqual(fed.ids, events_of(pair.query))
+        self.assert_all_the_same()
+        self.assert_verified(pair.data)
 
     def test_5_a_pair_that_comes_late_has_it_all(self):
         with Writers(self.front) as writers:
             late = self.join("c")
             self.queries.append(late.query)
             writers.go_on(2 * len(self.queries))
-        self.assert_same_rows(*self.pairs, late)
-        self.assertEqual(events_of(late.query), events_of(self.queries[0]))
+        self.assert_all_the_same()
         self.assert_verified(late.data)
         self.assert_verified(self.commands[0].data, "--skip-views")
 
     def test_6_reading_needs_no_broker(self):
-        position = self.front.command("account", "a0", "Deposit", {"amount": 1}).headers["cairn-position"]
+        position = self.assert_all_the_same()
         wanted = rows(self.queries[0], position)
-        self.assertEqual(rows(self.queries[1], position), wanted)
         self.broker.kill(1)
         for query in self.queries:
             self.assertEqual(rows(query, position), wanted)
             stream = query.get("/streams/account-a0?limit=1000", Cairn_Position=position)
             self.assertEqual(len(stream.json["items"]), query.get("/streams/account-a0/state").json["version"])
-            self.assertEqual(sum(map(len, events_of(query).values())), sum(offsets(end_of(query)).values()))
+            self.assertEqual(count_events(query), sum(offsets(position).values()))
             for path in ("/views/balances/a0", "/streams/account-a0", "/streams/account-a0/state", "/events"):
                 ahead = query.get(path, Cairn_Position=FUTURE, Prefer="wait=0")
                 self.assertEqual((ahead.status, ahead.json["type"]), (503, "/problems/view-behind"), path)
@@ -321,7 +368,7 @@ class KafkaPairs(unittest.TestCase):
         self.broker.restart(1)
         with Writers(self.front, 3):
             pass
-        self.assert_same_rows(*self.pairs)
+        self.assert_all_the_same()
 
 
 if __name__ == "__main__":
