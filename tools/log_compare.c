@@ -21,26 +21,12 @@ struct comparison {
     struct cairn_arena arena;
 };
 
-static bool is_same(const struct cairn_event *a, const struct cairn_event *b)
-{
-    return memcmp(&a->id, &b->id, sizeof(a->id)) == 0 && a->version == b->version &&
-           a->time_us == b->time_us && a->schema_version == b->schema_version &&
-           a->index == b->index && a->count == b->count &&
-           cairn_slice_equal(a->stream, b->stream) && cairn_slice_equal(a->type, b->type) &&
-           cairn_slice_equal(a->data, b->data) && cairn_slice_equal(a->key, b->key) &&
-           memcmp(a->fingerprint, b->fingerprint, sizeof(a->fingerprint)) == 0 &&
-           cairn_slice_equal(a->causation, b->causation) &&
-           cairn_slice_equal(a->correlation, b->correlation) &&
-           cairn_slice_equal(a->principal, b->principal) &&
-           cairn_slice_equal(a->traceparent, b->traceparent);
-}
-
 /* How many of a command's events are the same; found[0..count). */
 static size_t count_same(const struct cairn_event *wanted, const struct cairn_event *found,
                          size_t count)
 {
     size_t same = 0;
-    while (same < count && is_same(&wanted[same], &found[same])) {
+    while (same < count && cairn_event_difference(&wanted[same], &found[same]) == NULL) {
         same++;
     }
     return same;
