@@ -23,6 +23,8 @@
 #include "schemas/schema.h"
 
 struct cairn_domain;
+struct cairn_sql_query;
+struct cairn_sql_view;
 
 struct cairn_domain_command {
     struct cairn_slice name;           /* "Deposit" */
@@ -61,13 +63,16 @@ struct cairn_domain_view {
     enum cairn_view_kind kind;
     struct cairn_slice script_name; /* "views/balances.lua" */
     struct cairn_slice script;
-    unsigned char code_hash[16]; /* of the script, the prelude and the event schemas */
+    const struct cairn_sql_view *sql; /* NULL for a view in Lua */
+    /* Of a script, the prelude and the event schemas; of SQL and the schemas of its events. */
+    unsigned char code_hash[16];
 };
 
 /* A named SQL query, queries/NAME.sql. */
 struct cairn_domain_query {
     struct cairn_slice name;
     struct cairn_slice text;
+    const struct cairn_sql_query *sql;
 };
 
 /* Load folder. errors: EINVAL, ESCRIPT, EMALFORMED, ENOENT..., each naming the file and, where

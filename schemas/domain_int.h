@@ -102,6 +102,16 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_domain_load_schemas(struct cairn_domain_loa
 CAIRN_MUST_CHECK enum cairn_rc cairn_domain_load_aggregates(struct cairn_domain_load *load);
 CAIRN_MUST_CHECK enum cairn_rc cairn_domain_load_views(struct cairn_domain_load *load);
 
+/* The SQL of a view or a query: reads it into ->sql (NULL when there are faults in it) and checks
+ * it against the rest of the domain; a view's code_hash too. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_domain_take_sql_view(struct cairn_domain_load *load,
+                                                          struct cairn_domain_view *view);
+CAIRN_MUST_CHECK enum cairn_rc cairn_domain_take_sql_query(struct cairn_domain_load *load,
+                                                           const char *path,
+                                                           struct cairn_domain_query *query);
+/* No two views create a table of one name. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_domain_check_sql_tables(struct cairn_domain_load *load);
+
 /* Hash of several texts, each with its length, so that no two lists give the same bytes. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_domain_hash(const struct cairn_slice *parts, size_t count,
                                                  unsigned char ret_hash[16], struct cairn_err *err);

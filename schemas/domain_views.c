@@ -186,8 +186,8 @@ static enum cairn_rc take_view(struct cairn_domain_load *load, const char *name,
     if (rc != CAIRN_OK || view.script.data == NULL) {
         return rc;
     }
-    rc = kind == CAIRN_VIEW_LMDB ? check_lua(load, &view) : CAIRN_OK;
-    if (rc == CAIRN_OK) {
+    rc = kind == CAIRN_VIEW_LMDB ? check_lua(load, &view) : cairn_domain_take_sql_view(load, &view);
+    if (rc == CAIRN_OK && kind == CAIRN_VIEW_LMDB) {
         rc = hash_view(load, &view);
     }
     if (rc != CAIRN_OK) {
@@ -257,7 +257,10 @@ static enum cairn_rc load_queries(struct cairn_domain_load *load)
         if (rc == CAIRN_OK && query.name.data != NULL) {
             rc = cairn_domain_read(load, path, &query.text);
         }
-        if (rc != CAIRN_OK || query.text.data == NULL) {
+        if (rc == CAIRN_OK && query.text.data != NULL) {
+            rc = cairn_domain_take_sql_query(load, path, &query);
+        }
+        if (rc != CAIRN_OK || query.sql == NULL) {
             continue;
         }
         struct cairn_domain_query *place =
@@ -278,6 +281,9 @@ enum cairn_rc cairn_domain_load_views(struct cairn_domain_load *load)
     if (rc == CAIRN_OK && domain->view_count > 0) {
         qsort(domain->views, domain->view_count, sizeof(*domain->views), order_views);
         rc = check_view_names(load);
+    }
+    if (rc == CAIRN_OK) {
+        rc = cairn_domain_check_sql_tables(load);
     }
     return rc == CAIRN_OK ? load_queries(load) : rc;
 }

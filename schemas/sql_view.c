@@ -168,7 +168,8 @@ static enum cairn_rc add_table(struct reading *reading, const struct cairn_sql_s
                           "_cairn",
                           line);
     }
-    reading->view.table_names[reading->view.table_name_count++] = name;
+    reading->view.created[reading->view.created_count++] =
+        (struct cairn_sql_table){.name = name, .line = line};
     return CAIRN_OK;
 }
 
@@ -194,16 +195,6 @@ static enum cairn_rc check_definition(const struct cairn_sql_statement *statemen
                       "line %u: behind \"-- table:\" stand CREATE TABLE, CREATE INDEX, ALTER "
                       "TABLE, COMMENT ON and GRANT",
                       statement->line);
-}
-
-static bool names_table(const struct cairn_sql_view *view, struct cairn_slice name)
-{
-    for (size_t i = 0; i < view->table_name_count; i++) {
-        if (cairn_slice_equal(view->table_names[i], name)) {
-            return true;
-        }
-    }
-    return false;
 }
 
 static enum cairn_rc check_statement_count(const struct cairn_sql_note *note, const char *what,
@@ -233,9 +224,9 @@ static enum cairn_rc take_table(void *into, const struct cairn_sql_note *note,
     }
     reading->view.tables = note->statements;
     reading->view.table_count = note->statement_count;
-    reading->view.table_names =
-        cairn_arena_zalloc(reading->arena, note->statement_count, sizeof(struct cairn_slice));
-    if (reading->view.table_names == NULL) {
+    reading->view.created =
+        cairn_arena_zalloc(reading->arena, note->statement_count, sizeof(*reading->view.created));
+    if (reading->view.created == NULL) {
         return CAIRN_FAIL(err, CAIRN_ENOMEM, "the tables of a view");
     }
     for (size_t i = 0; i < note->statement_count && rc == CAIRN_OK; i++) {
@@ -246,7 +237,7 @@ static enum cairn_rc take_table(void *into, const struct cairn_sql_note *note,
             rc = add_table(reading, statement, err);
         }
     }
-    if (rc == CAIRN_OK && !names_table(&reading->view, reading->view.name)) {
+    if (rc == CAIRN_OK && cairn_sql_view_table(&reading->view, reading->view.name) == NULL) {
         rc = CAIRN_FAIL(err, CAIRN_EINVAL, "line %u: table: one must be called as the view, %.*s",
                         note->line, CAIRN_SLICE_ARG(reading->view.name));
     }
@@ -373,6 +364,18 @@ const struct cairn_sql_handler *cairn_sql_view_handler(const struct cairn_sql_vi
     for (size_t i = 0; i < view->handler_count; i++) {
         if (has_type(&view->handlers[i], type)) {
             return &view->handlers[i];
+        }
+    }
+    return NULL;
+}
+
+const struct cairn_sql_table *cairn_sql_view_table(const struct cairn_sql_view *view,
+                                                   struct cairn_slice name)
+{
+    assert(view != NULL);
+    for (size_t i = 0; i < view->created_count; i++) {
+        if (cairn_slice_equal(view->created[i].name, name)) {
+            return &view->created[i];
         }
     }
     return NULL;

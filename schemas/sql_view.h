@@ -33,6 +33,12 @@ struct cairn_sql_handler {
     unsigned line;
 };
 
+/* A table that the DDL creates. */
+struct cairn_sql_table {
+    struct cairn_slice name; /* as the server keeps it: folded, or without its quotes */
+    unsigned line;
+};
+
 struct cairn_sql_view {
     struct cairn_slice name;
     uint32_t version;
@@ -41,8 +47,8 @@ struct cairn_sql_view {
     size_t key_count;
     struct cairn_sql_statement *tables; /* DDL; without parameters */
     size_t table_count;
-    struct cairn_slice *table_names; /* that the DDL creates, as the server keeps them */
-    size_t table_name_count;
+    struct cairn_sql_table *created;
+    size_t created_count;
     struct cairn_sql_handler *handlers;
     size_t handler_count;
 };
@@ -55,6 +61,9 @@ cairn_sql_view_read(struct cairn_slice name, struct cairn_slice source, struct c
 /* NULL: the view does not handle the type. An event type has at most one handler. */
 const struct cairn_sql_handler *cairn_sql_view_handler(const struct cairn_sql_view *view,
                                                        struct cairn_slice type);
+/* NULL: the view creates no table of that name. */
+const struct cairn_sql_table *cairn_sql_view_table(const struct cairn_sql_view *view,
+                                                   struct cairn_slice name);
 
 /* What a parameter is bound to. */
 enum cairn_sql_origin {

@@ -203,7 +203,9 @@ class Sql(unittest.TestCase):
         with harness.folder() as folder:
             domain = write_domain(folder / "domain")
             (domain / "views/daily.sql").write_text("-- view: daily\n-- version: 1\n-- table:\n"
-                                                    "CREATE TABLE daily (day date PRIMARY KEY);\n")
+                                                    "CREATE TABLE daily (day date PRIMARY KEY);\n"
+                                                    "-- on: Added\n"
+                                                    "INSERT INTO daily VALUES (:time::date);\n")
             with harness.Node(domain, folder / "data") as node:
                 node.wait_for_log("view-not-served")
                 answer = node.command("thing", "s", "Add", {"n": 3})

@@ -89,7 +89,7 @@ static inline void world_write_domain(const struct world *world)
         {"/views", "balances.lua", WORLD_BALANCES},
         {"/views", "fragile.lua", WORLD_FRAGILE},
         {"/views", "daily.sql", WORLD_DAILY},
-        {"/queries", "top.sql", "SELECT 1;\n"},
+        {"/queries", "top.sql", "-- query: top\nSELECT 1;\n"},
     };
     for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
         char folder[160];

@@ -41,8 +41,11 @@ static const struct file sound[] = {
     {"schemas/events/Added.v2.json", "{\"type\":\"object\"}"},
     {"views/sums.lua", "local v = view 'sums'\nv.indexes = {'n'}\n"
                        "function v.on.Added(view, e) view:put('all', {n = 1}) end\n"},
-    {"views/daily.sql", "-- view: daily\n"},
-    {"queries/top.sql", "select 1\n"},
+    {"views/daily.sql", "-- view: daily\n-- version: 1\n-- table:\n"
+                        "CREATE TABLE daily (day date PRIMARY KEY, n bigint);\n"
+                        "-- on: Added\nINSERT INTO daily VALUES (:time::date, :n);\n"},
+    {"queries/top.sql", "-- query: top\n-- param: least integer\n"
+                        "SELECT day FROM daily WHERE n > :least\n"},
     {"specs/counter.json",
      "{\"aggregate\":\"counter\",\"specs\":[{\"name\":\"adds\",\"given\":[{\"type\":\"Added\","
      "\"data\":{\"n\":1}}],\"when\":{\"command\":\"Add\",\"data\":{\"n\":2}},"

@@ -56,9 +56,12 @@ static void settings_tables_and_handlers_are_read(void **state)
     assert_int_equal(view->key_count, 2);
     assert_true(cairn_slice_is(view->keys[1], "hour_1"));
     assert_int_equal(view->table_count, 3);
-    assert_int_equal(view->table_name_count, 2);
-    assert_true(cairn_slice_is(view->table_names[0], "v"));
-    assert_true(cairn_slice_is(view->table_names[1], "V\"x"));
+    assert_int_equal(view->created_count, 2);
+    assert_true(cairn_slice_is(view->created[0].name, "v"));
+    assert_true(cairn_slice_is(view->created[1].name, "V\"x"));
+    assert_int_equal(view->created[1].line, 11);
+    assert_ptr_equal(cairn_sql_view_table(view, CAIRN_SLICE_LIT("v")), &view->created[0]);
+    assert_null(cairn_sql_view_table(view, CAIRN_SLICE_LIT("V")));
     assert_int_equal(view->handler_count, 2);
     assert_int_equal(view->handlers[0].type_count, 2);
     assert_int_equal(view->handlers[0].statement_count, 2);
