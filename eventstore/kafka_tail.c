@@ -12,8 +12,9 @@
 #include "platform/mem.h"
 
 enum {
-    HIGH_TRY_MS = 2000, /* one request for a watermark */
-    HIGH_REST_MS = 20   /* between two of them */
+    HIGH_TRY_MS = 1000, /* the first request for a watermark; doubles, as a machine may be slow */
+    HIGH_TRY_MS_MAX = 8000,
+    HIGH_REST_MS = 20 /* between two of them */
 };
 
 static struct timespec after_ms(int timeout_ms)
@@ -216,6 +217,18 @@ static rd_kafka_resp_err_t ask_high(const struct cairn_kafka_tail *tail, uint16_
     return code;
 }
 
+/* librdkafka asks who leads right when a broker node goes, which is before the others have agreed
+ * on a new leader, and for topics that a handle does not use it asks no more for minutes. Until
+ * then questions would go to the node that is gone. */
+static void look_for_leaders(const struct cairn_kafka_tail *tail, int timeout_ms)
+{
+    const struct rd_kafka_metadata *metadata = NULL;
+    if (rd_kafka_metadata(tail->admin, 0, NULL, &metadata, timeout_ms) ==
+        RD_KAFKA_RESP_ERR_NO_ERROR) {
+        rd_kafka_metadata_destroy(metadata);
+    }
+}
+
 /* Why a question was given up; a time-out alone says little. */
 static enum cairn_rc fail_high(const struct cairn_kafka_tail *tail, uint16_t partition,
                                rd_kafka_resp_err_t code, struct cairn_err *err)
@@ -235,10 +248,10 @@ enum cairn_rc cairn_kafka_tail_high(struct cairn_kafka_tail *tail, uint16_t part
     assert(partition < tail->partition_count && timeout_ms > 0);
     const struct cairn_clock *clock = cairn_clock_system();
     int64_t until = cairn_clock_monotonic_ns(clock) + timeout_ms * INT64_C(1000000);
-    for (;;) {
+    for (int most = HIGH_TRY_MS;; most = most < HIGH_TRY_MS_MAX ? most * 2 : most) {
         int64_t left = (until - cairn_clock_monotonic_ns(clock)) / 1000000;
         int64_t high = -1;
-        int try_ms = left < 1 ? 1 : left < HIGH_TRY_MS ? (int)left : HIGH_TRY_MS;
+        int try_ms = left < 1 ? 1 : left < most ? (int)left : most;
         rd_kafka_resp_err_t code = ask_high(tail, partition, try_ms, &high);
         if (code == RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0) {
             *ret_high = (uint64_t)high;
@@ -249,24 +262,38 @@ enum cairn_rc cairn_kafka_tail_high(struct cairn_kafka_tail *tail, uint16_t part
         }
         const struct timespec pause = {.tv_nsec = HIGH_REST_MS * 1000000};
         (void)nanosleep(&pause, NULL);
+        look_for_leaders(tail, try_ms);
     }
+}
+
+/* Ask for the ends of all partitions. *ret_at: the first that failed. */
+static rd_kafka_resp_err_t ask_all(const struct cairn_kafka_tail *tail, int timeout_ms,
+                                   uint16_t *ret_at)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(0);
+    for (uint16_t p = 0; p < tail->partition_count; p++) {
+        add_question(tail, p, list);
+    }
+    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(tail->admin, list, timeout_ms);
+    *ret_at = 0;
+    for (uint16_t p = 0; code == RD_KAFKA_RESP_ERR_NO_ERROR && p < tail->partition_count; p++) {
+        code = list->elems[p].err; /* librdkafka keeps the order of the list */
+        *ret_at = p;
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    return code;
 }
 
 enum cairn_rc cairn_kafka_tail_probe(struct cairn_kafka_tail *tail, int timeout_ms,
                                      struct cairn_err *err)
 {
     assert(timeout_ms > 0);
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(0);
-    for (uint16_t p = 0; p < tail->partition_count; p++) {
-        add_question(tail, p, list);
+    uint16_t at = 0;
+    rd_kafka_resp_err_t code = ask_all(tail, timeout_ms, &at);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        look_for_leaders(tail, timeout_ms);
+        code = ask_all(tail, timeout_ms, &at);
     }
-    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(tail->admin, list, timeout_ms);
-    uint16_t at = 0; /* librdkafka keeps the order of the list */
-    for (uint16_t p = 0; code == RD_KAFKA_RESP_ERR_NO_ERROR && p < tail->partition_count; p++) {
-        code = list->elems[p].err;
-        at = p;
-    }
-    rd_kafka_topic_partition_list_destroy(list);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
         return CAIRN_OK;
     }

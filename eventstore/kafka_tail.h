@@ -54,7 +54,7 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_kafka_tail_high(struct cairn_kafka_tail *ta
                                                      uint16_t partition, int timeout_ms,
                                                      uint64_t *ret_high, struct cairn_err *err);
 /* Does whoever leads a partition answer, of every partition? errors: EUNREACHABLE names the first
- * that none was heard of; ENOMEM. Blocks, for little longer than timeout_ms. thread: any. */
+ * that does not. Blocks, for three times timeout_ms at most. thread: any. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_kafka_tail_probe(struct cairn_kafka_tail *tail, int timeout_ms,
                                                       struct cairn_err *err);
 /* Wait until everything before `high` was read and delivered (the reader met the partition's end at

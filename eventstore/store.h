@@ -120,7 +120,7 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_store_append(struct cairn_store *store, uin
  * thread: any. */
 bool cairn_store_stopped(struct cairn_store *store, struct cairn_err *ret_err);
 /* Is the log within reach: would what is appended get to it, and what others append from it? OK on
- * an embedded log. Where this process cannot append it asks the cluster, for a second at most.
+ * an embedded log. Where this process cannot append it asks the cluster, for 3 s at most.
  * errors: EUNREACHABLE (says what is known of the cause), ENOMEM. thread: any. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_store_reachable(struct cairn_store *store,
                                                      struct cairn_err *err);

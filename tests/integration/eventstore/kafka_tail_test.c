@@ -239,6 +239,7 @@ static void the_end_is_reached_behind_a_fenced_transaction(void **state)
     start(&bench, ACCOUNT, 0);
     assert_ok(kafka_stage_add(&bench.stage, first, LANE, &lost, &err), &err);
     kafka_stage_await_high(&bench.stage, "account", LANE, 1);
+    assert_ok(cairn_kafka_tail_probe(bench.tail, WAIT_MS, &err), &err);
     /* While the transaction is open its record counts, and cannot be reached. */
     assert_ok(cairn_kafka_tail_high(bench.tail, ACCOUNT, WAIT_MS, &high, &err), &err);
     assert_int_equal(high, 1);
@@ -601,6 +602,7 @@ static void no_broker_ends_a_question_in_time(void **state)
     assert_ok(cairn_kafka_tail_new(&options, &tail, &err), &err);
     double began = kafka_stage_now_ms();
     assert_int_equal(cairn_kafka_tail_high(tail, ACCOUNT, 300, &high, &err), CAIRN_ETIMEDOUT);
+    assert_int_equal(cairn_kafka_tail_probe(tail, 300, &err), CAIRN_EUNREACHABLE);
     assert_ok(cairn_kafka_tail_start(tail, ACCOUNT, 0, &err), &err);
     assert_int_equal(cairn_kafka_tail_reach(tail, ACCOUNT, 1, 100, &err), CAIRN_ETIMEDOUT);
     cairn_kafka_tail_stop(tail, ACCOUNT);
