@@ -17,3 +17,5 @@ set_target_properties(civetweb PROPERTIES
   IMPORTED_LOCATION ${CIVETWEB_LIBRARY} INTERFACE_INCLUDE_DIRECTORIES ${CIVETWEB_INCLUDE})
 
 pkg_check_modules(RDKAFKA REQUIRED IMPORTED_TARGET rdkafka)
+# 14 has the pipeline mode.
+pkg_check_modules(LIBPQ REQUIRED IMPORTED_TARGET libpq>=14)

@@ -12,9 +12,12 @@
 #include "platform/bytes.h"
 #include "platform/err.h"
 
-#define CAIRN_PG_PARAMS_MAX     64 /* of one statement */
-#define CAIRN_PG_POOL_MAX       64 /* connections */
-#define CAIRN_PG_SQLSTATE_BYTES 5
+#define CAIRN_PG_PARAMS_MAX       64          /* of one statement */
+#define CAIRN_PG_VALUES_BYTES_MAX (256 << 20) /* of one statement */
+#define CAIRN_PG_PIPELINE_MAX     (1 << 20)   /* statements */
+#define CAIRN_PG_POOL_MAX         64          /* connections */
+#define CAIRN_PG_ANSWER_MS        600000
+#define CAIRN_PG_SQLSTATE_BYTES   5
 /* Of a name that we give to something in the database; PostgreSQL cuts longer ones. */
 #define CAIRN_PG_NAME_BYTES_MAX 63
 
@@ -26,15 +29,20 @@ struct cairn_pg_options {
                                  variables, .pgpass and service files, as libpq says */
     const char *application;  /* application_name, "cairn" and the role; NULL: "cairn" */
     const char *schema;       /* search_path: this schema, then pg_catalog; NULL: the server's */
-    int connect_timeout_ms;   /* 0: 10000 */
-    int statement_timeout_ms; /* the server's statement_timeout; 0: none */
-    int lock_timeout_ms;      /* 0: none */
+    int connect_timeout_ms;   /* for each host that the URI names; 0: 10000 */
+    int statement_timeout_ms; /* the server's statement_timeout; 0: what the server has */
+    int lock_timeout_ms;      /* 0: what the server has */
+    int answer_timeout_ms;    /* silence of a server that owes an answer, which ends the connection;
+                                 a pipeline's answers come in lumps, so leave room for many of its
+                                 statements. 0: statement_timeout_ms and 5 s, CAIRN_PG_ANSWER_MS
+                                 where that is 0 and in pipelines */
     bool read_only;           /* default_transaction_read_only */
 };
 
-/* Connect. errors: EBUSY (no server there, or it is starting, full, shutting down: try again),
- * EFORBIDDEN (login, database, TLS: the text is libpq's), EINVAL (the URI is none), ENOMEM. No
- * text ever holds the password. */
+/* Connect. Texts are UTF-8, times ISO 8601 in UTC, bytea hex, floats as short as they are exact,
+ * whatever the server's defaults. Notices are dropped. errors: EBUSY (no server there, or it is
+ * starting, full, shutting down: try again), EFORBIDDEN (login, database, TLS: the text is
+ * libpq's), EINVAL (the URI is none), ENOMEM. No text ever holds the password. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_pg_open(const struct cairn_pg_options *options,
                                              struct cairn_pg **ret_pg, struct cairn_err *err);
 /* Accepts NULL. */
@@ -47,8 +55,12 @@ const char *cairn_pg_sqlstate(const struct cairn_pg *pg);
 unsigned cairn_pg_error_at(const struct cairn_pg *pg);
 
 /* How a failure is answered, from the table in docs/architecture/sql-views.md: EBUSY (try again:
- * connection, serialization, deadlock, lock timeout), EFULL (disk, memory of the server),
- * EFORBIDDEN (rights), ETIMEDOUT (statement_timeout), EINVAL (the statement or its values). */
+ * connection, serialization, deadlock, lock timeout, a server too silent, a standby where the
+ * session means to write), EFULL (disk, memory of the server), EFORBIDDEN (rights), ETIMEDOUT
+ * (statement_timeout), EIO, ECORRUPT, EINTERNAL (the server's own trouble), EINVAL (the statement
+ * or its values; a value that holds a NUL, which no text of PostgreSQL can), ETOOBIG (values),
+ * ENOMEM (here). The text is the server's message, its SQLSTATE and its hint; not its detail, which
+ * holds rows. */
 
 /* Several statements without parameters, one after the other, as they stand in a file of the
  * operator's or the domain's. */
@@ -89,9 +101,14 @@ uint32_t cairn_pg_result_type(const struct cairn_pg_result *result, size_t colum
 
 /* Statements are sent as they come, and their answers are looked at by end alone; what a full
  * socket brings back meanwhile is taken in, so neither side waits for the other for good. The
- * statements up to end are one implicit transaction unless they say BEGIN and COMMIT. */
+ * statements up to end are one implicit transaction unless they say BEGIN and COMMIT. Behind a
+ * BEGIN a failure leaves the transaction open for the caller's ROLLBACK, and COMMIT goes the same
+ * way. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_pg_pipeline_begin(struct cairn_pg *pg, struct cairn_err *err);
-/* Send an execution of a prepared statement. *ret_index: its number in the pipeline, from 0. */
+/* Send an execution of a prepared statement. *ret_index: its number in the pipeline, from 0. Where
+ * an earlier one is known to have failed it is counted and not sent. A failure (EINVAL, ETOOBIG,
+ * ENOMEM, EBUSY) is told by end once more: nothing is sent any more, and end rolls back what was.
+ */
 CAIRN_MUST_CHECK enum cairn_rc cairn_pg_pipeline_send(struct cairn_pg *pg, const char *name,
                                                       const struct cairn_slice *values,
                                                       size_t count, size_t *ret_index,
@@ -123,6 +140,8 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_pg_pool_acquire(struct cairn_pg_pool *pool,
                                                      struct cairn_err *err);
 /* A connection that is inside a transaction or broken is closed. */
 void cairn_pg_pool_release(struct cairn_pg_pool *pool, struct cairn_pg *pg);
+/* How many connections are open or being opened, and how many of these are lent. thread: any. */
+void cairn_pg_pool_count(struct cairn_pg_pool *pool, unsigned *ret_open, unsigned *ret_lent);
 
 /* ---- names ---- */
 
