@@ -1,0 +1,309 @@
+/* The array form of an INSERT: the same expressions over unnest($1::t[], ...).
+ *
+ *   INSERT INTO t (a, b) SELECT (:a), (:b * 2) FROM unnest($1::text[], $2::bigint[])
+ *     WITH ORDINALITY AS p(p1, p2, n) ORDER BY p.n ON CONFLICT ...
+ *
+ * and folded, with q the rows as the table would take them and f one row a key:
+ *
+ *   INSERT INTO t (a, b) SELECT f.v0, ... FROM (SELECT q.c0 AS v0, sum(q.c1) AS v1, ... FROM
+ *     (SELECT CAST((:a) AS text) AS c0, ..., p.n FROM unnest(...) ...) AS q GROUP BY q.c0) AS f
+ *     ON CONFLICT (a) DO UPDATE SET b = t.b + excluded.b
+ *
+ * A sum is taken as it is where its values have one sign: then no sum on the way is beyond the
+ * last. Else the row's value must have room for all that is added and for all that is taken away,
+ * in whatever order; where it has none, num_nulls() computes the value that overflows. */
+#include <assert.h>
+
+#include "platform/arena.h"
+#include "schemas/sql_shape_int.h"
+
+/* Text under construction; after a failure nothing is added. */
+struct text {
+    const struct cairn_sql_reading *reading;
+    struct cairn_buf buf;
+    enum cairn_rc rc;
+};
+
+static void put(struct text *text, struct cairn_slice bytes)
+{
+    if (text->rc == CAIRN_OK) {
+        text->rc = cairn_buf_append(&text->buf, bytes);
+    }
+}
+
+static void put_str(struct text *text, const char *bytes)
+{
+    put(text, cairn_slice_str(bytes));
+}
+
+static void put_number(struct text *text, const char *before, size_t number)
+{
+    put_str(text, before);
+    if (text->rc == CAIRN_OK) {
+        text->rc = cairn_buf_append_u64(&text->buf, number);
+    }
+}
+
+static void put_name(struct text *text, struct cairn_slice name)
+{
+    put_str(text, "\"");
+    for (size_t i = 0; i < name.size; i++) {
+        put_str(text, name.data[i] == '"' ? "\"" : "");
+        put(text, cairn_slice_of(name.data + i, 1));
+    }
+    put_str(text, "\"");
+}
+
+static const char *begin_of(const struct cairn_sql_token *token)
+{
+    return token->text.data - (token->kind == CAIRN_SQL_PARAMETER ? 1 : 0);
+}
+
+/* Tokens as they were written, with p.p1 for the first parameter. Between them is nothing, or a
+ * line end: where there was a comment, two operators must not become one, and a string in two
+ * parts stays one only so. */
+static void put_span(struct text *text, struct cairn_sql_span span)
+{
+    const struct cairn_sql_reading *reading = text->reading;
+    assert(span.begin <= span.end && span.end <= reading->token_count);
+    for (size_t i = span.begin; i < span.end; i++) {
+        const struct cairn_sql_token *token = &reading->tokens[i];
+        const struct cairn_sql_token *last = i > span.begin ? token - 1 : NULL;
+        if (last != NULL && last->text.data + last->text.size != begin_of(token)) {
+            put_str(text, "\n");
+        }
+        if (token->kind == CAIRN_SQL_PARAMETER) {
+            put_number(text, " p.p", cairn_sql_param_number(reading->statement, token) + 1);
+        } else {
+            put(text, token->text);
+        }
+    }
+}
+
+static void put_source(struct text *text)
+{
+    const struct cairn_sql_reading *reading = text->reading;
+    size_t count = reading->statement->param_count;
+    assert(count > 0);
+    put_str(text, "unnest(");
+    for (size_t i = 0; i < count; i++) {
+        put_number(text, i == 0 ? "$" : ", $", i + 1);
+        put_str(text, "::");
+        put(text, reading->param_types[i]);
+        put_str(text, "[]");
+    }
+    put_str(text, ") WITH ORDINALITY AS p(");
+    for (size_t i = 0; i < count; i++) {
+        put_number(text, "p", i + 1);
+        put_str(text, ", ");
+    }
+    put_str(text, "n)");
+}
+
+static void put_plain(struct text *text)
+{
+    const struct cairn_sql_reading *reading = text->reading;
+    put_str(text, "INSERT INTO ");
+    put_span(text, reading->into);
+    put_str(text, " SELECT ");
+    for (size_t i = 0; i < reading->item_count; i++) {
+        put_str(text, i == 0 ? "" : ", ");
+        put_span(text, reading->items[i].value);
+    }
+    put_str(text, " FROM ");
+    put_source(text);
+    put_str(text, " ORDER BY p.n ");
+    put_span(text, reading->conflict);
+}
+
+/* ---- folded ---- */
+
+static const struct cairn_sql_column *column_of(const struct text *text, size_t item)
+{
+    const struct cairn_sql_reading *reading = text->reading;
+    assert(item < reading->item_count);
+    return &reading->table->columns[reading->items[item].column];
+}
+
+/* q: the values as their columns take them. */
+static void put_rows(struct text *text)
+{
+    const struct cairn_sql_reading *reading = text->reading;
+    put_str(text, "(SELECT ");
+    for (size_t i = 0; i < reading->item_count; i++) {
+        put_str(text, "CAST((");
+        put_span(text, reading->items[i].value);
+        put_str(text, ") AS ");
+        put(text, column_of(text, i)->type);
+        put_number(text, ") AS c", i);
+        put_str(text, ", ");
+    }
+    put_str(text, "p.n FROM ");
+    put_source(text);
+    put_str(text, ") AS q");
+}
+
+/* How a fold is written: # is the item's number. f.v# is the value, f.w# says that no row's was
+ * null, f.a# and f.b# are the sums of what is above and below zero. */
+static const char *const FOLDS[] = {
+    [CAIRN_SQL_FOLD_FIRST] =
+        "(array_agg(q.c# ORDER BY q.n))[1] AS v#, count(q.c#) = count(*) AS w#",
+    [CAIRN_SQL_FOLD_KEY] = "q.c# AS v#",
+    [CAIRN_SQL_FOLD_LAST] =
+        "(array_agg(q.c# ORDER BY q.n DESC))[1] AS v#, count(q.c#) = count(*) AS w#",
+    [CAIRN_SQL_FOLD_SUM] = "sum(q.c#) AS v#, count(q.c#) = count(*) AS w#, "
+                           "coalesce(sum(q.c#) FILTER (WHERE q.c# > 0), 0) AS a#, "
+                           "coalesce(sum(q.c#) FILTER (WHERE q.c# < 0), 0) AS b#",
+    [CAIRN_SQL_FOLD_LARGEST] = "max(q.c#) AS v#, count(q.c#) = count(*) AS w#",
+    [CAIRN_SQL_FOLD_SMALLEST] = "min(q.c#) AS v#, count(q.c#) = count(*) AS w#",
+};
+
+/* A pattern with the item's number for #, its column for @, its type for %. */
+static void put_pattern(struct text *text, const char *pattern, size_t item)
+{
+    for (; *pattern != '\0'; pattern++) {
+        if (*pattern == '#') {
+            put_number(text, "", item);
+        } else if (*pattern == '@') {
+            put_name(text, column_of(text, item)->name);
+        } else if (*pattern == '%') {
+            put(text, column_of(text, item)->type);
+        } else {
+            put(text, cairn_slice_of(pattern, 1));
+        }
+    }
+}
+
+/* f: one row a key. */
+static void put_groups(struct text *text)
+{
+    const struct cairn_sql_reading *reading = text->reading;
+    const char *between = " GROUP BY ";
+    put_str(text, "(SELECT ");
+    for (size_t i = 0; i < reading->item_count; i++) {
+        put_str(text, i == 0 ? "" : ", ");
+        put_pattern(text, FOLDS[reading->items[i].fold], i);
+    }
+    put_str(text, " FROM ");
+    put_rows(text);
+    for (size_t i = 0; i < reading->item_count; i++) {
+        if (reading->items[i].fold == CAIRN_SQL_FOLD_KEY) {
+            put_str(text, between);
+            put_number(text, "q.c", i);
+            between = ", ";
+        }
+    }
+    put_str(text, ") AS f");
+}
+
+static void put_sum(struct text *text, size_t item)
+{
+    const struct cairn_sql_reading *reading = text->reading;
+    const char *between = " WHERE ";
+    put_pattern(text,
+                "CASE WHEN f.w# AND (f.a# = 0 OR f.b# = 0) THEN CAST(f.v# AS %) "
+                "WHEN coalesce((SELECT num_nulls(CAST(g.@ + f.a# AS %), CAST(g.@ + f.b# AS %)) "
+                "FROM ",
+                item);
+    put_name(text, reading->table->name);
+    put_str(text, " AS g");
+    for (size_t i = 0; i < reading->item_count; i++) {
+        if (reading->items[i].fold == CAIRN_SQL_FOLD_KEY) {
+            put_str(text, between);
+            put_pattern(text, "g.@ = f.v#", i);
+            between = " AND ";
+        }
+    }
+    put_pattern(text,
+                "), num_nulls(CAST(f.a# AS %), CAST(f.b# AS %))) >= 0 AND f.w# "
+                "THEN CAST(f.v# AS %) END",
+                item);
+}
+
+/* A null among the rows would be refused one by one where the column takes none: it stays one. */
+static void put_value(struct text *text, size_t item)
+{
+    bool strict = column_of(text, item)->not_null;
+    enum cairn_sql_fold fold = text->reading->items[item].fold;
+    if (fold == CAIRN_SQL_FOLD_SUM) {
+        put_sum(text, item);
+    } else if (strict && fold != CAIRN_SQL_FOLD_KEY) {
+        put_pattern(text, "CASE WHEN f.w# THEN f.v# END", item);
+    } else {
+        put_pattern(text, "f.v#", item);
+    }
+}
+
+static const char *const ASSIGNMENTS[] = {
+    [CAIRN_SQL_FOLD_LAST] = "@ = excluded.@",
+    [CAIRN_SQL_FOLD_SUM] = "@ = t.@ + excluded.@",
+    [CAIRN_SQL_FOLD_LARGEST] = "@ = GREATEST(t.@, excluded.@)",
+    [CAIRN_SQL_FOLD_SMALLEST] = "@ = LEAST(t.@, excluded.@)",
+};
+
+static void put_conflict(struct text *text)
+{
+    const struct cairn_sql_reading *reading = text->reading;
+    const char *between = " ON CONFLICT (";
+    for (size_t i = 0; i < reading->table->key_count; i++) {
+        put_str(text, between);
+        put_name(text, reading->table->columns[reading->table->key[i]].name);
+        between = ", ";
+    }
+    between = ") DO UPDATE SET ";
+    for (size_t i = 0; i < reading->item_count; i++) {
+        enum cairn_sql_fold fold = reading->items[i].fold;
+        if (fold != CAIRN_SQL_FOLD_KEY && fold != CAIRN_SQL_FOLD_FIRST) {
+            put_str(text, between);
+            put_pattern(text, ASSIGNMENTS[fold], i);
+            between = ", ";
+        }
+    }
+}
+
+static void put_folded(struct text *text)
+{
+    const struct cairn_sql_reading *reading = text->reading;
+    put_str(text, "INSERT INTO ");
+    put_name(text, reading->table->name);
+    put_str(text, " AS t");
+    for (size_t i = 0; i < reading->item_count; i++) {
+        put_str(text, i == 0 ? " (" : ", ");
+        put_name(text, column_of(text, i)->name);
+    }
+    for (size_t i = 0; i < reading->item_count; i++) {
+        put_str(text, i == 0 ? ") SELECT " : ", ");
+        put_value(text, i);
+    }
+    put_str(text, " FROM ");
+    put_groups(text);
+    put_conflict(text);
+}
+
+enum cairn_rc cairn_sql_arrays_write(const struct cairn_sql_reading *reading, bool folds,
+                                     struct cairn_arena *arena, const char **ret_text,
+                                     struct cairn_err *err)
+{
+    struct text text = {.reading = reading, .buf = {.max = CAIRN_SQL_ARRAYS_BYTES_MAX}};
+    struct cairn_slice copy = CAIRN_SLICE_NONE;
+    assert(reading->item_count > 0 && ret_text != NULL);
+    if (folds) {
+        put_folded(&text);
+    } else {
+        put_plain(&text);
+    }
+    enum cairn_rc rc = text.rc;
+    if (rc == CAIRN_OK) {
+        rc = cairn_arena_copy(arena, cairn_buf_slice(&text.buf), &copy);
+    }
+    cairn_buf_fini(&text.buf);
+    if (rc == CAIRN_ETOOBIG) {
+        *ret_text = NULL;
+        return CAIRN_OK;
+    }
+    if (rc != CAIRN_OK) {
+        return CAIRN_FAIL(err, rc, "the array form of a statement");
+    }
+    *ret_text = copy.data;
+    return CAIRN_OK;
+}
