@@ -74,6 +74,9 @@ enum cairn_rc cairn_view_test_make(const struct cairn_view_filter *filter,
 {
     assert(filter != NULL && ret_test != NULL);
     int column = 0;
+    if (filter->op > CAIRN_OP_IN || filter->negated) {
+        return CAIRN_FAIL(err, CAIRN_EQUERY, "not, like, is, and, or: not of an LMDB view");
+    }
     enum cairn_rc rc = cairn_view_column_find(filter->column, columns, column_count, &column, err);
     if (rc != CAIRN_OK) {
         return rc;
@@ -146,6 +149,11 @@ bool cairn_view_test_value(const struct cairn_view_test *test, const struct cair
             outcome = compare(value, &test->readings[i]);
         }
         return outcome == EQUAL;
+    case CAIRN_OP_LIKE:
+    case CAIRN_OP_IS:
+    case CAIRN_OP_AND:
+    case CAIRN_OP_OR:
+        break;
     }
     assert(false && "an operator of the table");
     return false;

@@ -79,22 +79,31 @@ enum cairn_view_operator {
     CAIRN_OP_GTE,
     CAIRN_OP_LT,
     CAIRN_OP_LTE,
-    CAIRN_OP_IN
+    CAIRN_OP_IN,
+    CAIRN_OP_LIKE, /* the value is a pattern: '*' is any text, everything else itself */
+    CAIRN_OP_IS,   /* the value is null, true, false or unknown (which is null) */
+    CAIRN_OP_AND,  /* of parts, as the next */
+    CAIRN_OP_OR
 };
 
 /* column op values: values are compared with a row's value by type: a number with numbers, else as
  * text; "true", "false" and "null" match those too. */
 struct cairn_view_filter {
-    struct cairn_slice column; /* an index of the view, or "key" */
     enum cairn_view_operator op;
+    bool negated;                     /* not. in front */
+    struct cairn_slice column;        /* an index of the view, or "key"; not of AND, OR */
     const struct cairn_slice *values; /* as text; one, or several for IN */
     size_t value_count;
+    const struct cairn_view_filter *parts; /* of AND, OR: one or more */
+    size_t part_count;
 };
 
 struct cairn_view_query {
     struct cairn_slice view;
     struct cairn_view_filter filters[CAIRN_VIEW_FILTERS_MAX]; /* all must hold */
     size_t filter_count;
+    const struct cairn_slice *select; /* members that a row is to have; NULL: all */
+    size_t select_count;
     struct cairn_slice order; /* an index, or "key"; empty: "key" */
     bool descending;
     size_t limit;              /* 1..CAIRN_VIEW_LIMIT_MAX */

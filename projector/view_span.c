@@ -99,7 +99,11 @@ static void add_value(struct span_builder *builder, enum cairn_view_operator op,
         add_span(builder, class_bound(builder, first), behind);
         break;
     case CAIRN_OP_NEQ:
-        assert(false && "an inequality has no span");
+    case CAIRN_OP_LIKE:
+    case CAIRN_OP_IS:
+    case CAIRN_OP_AND:
+    case CAIRN_OP_OR:
+        assert(false && "a comparison that has a span");
         break;
     }
 }
@@ -149,7 +153,11 @@ static void add_key(struct span_builder *builder, enum cairn_view_operator op,
         add_span(builder, first, behind);
         break;
     case CAIRN_OP_NEQ:
-        assert(false && "an inequality has no span");
+    case CAIRN_OP_LIKE:
+    case CAIRN_OP_IS:
+    case CAIRN_OP_AND:
+    case CAIRN_OP_OR:
+        assert(false && "a comparison that has a span");
         break;
     }
 }
