@@ -201,7 +201,7 @@ static enum cairn_rc check_pair(struct cairn_domain_load *load,
 {
     enum cairn_rc rc = CAIRN_OK;
     for (size_t i = 0; i < view->sql->created_count && rc == CAIRN_OK; i++) {
-        const struct cairn_sql_table *table = &view->sql->created[i];
+        const struct cairn_sql_created *table = &view->sql->created[i];
         if (cairn_sql_view_table(other->sql, table->name) != NULL) {
             rc = cairn_domain_fault(
                 load, CAIRN_EEXIST, "%.*s:%u: the table %.*s is also created in %.*s",

@@ -169,7 +169,7 @@ static enum cairn_rc add_table(struct reading *reading, const struct cairn_sql_s
                           line);
     }
     reading->view.created[reading->view.created_count++] =
-        (struct cairn_sql_table){.name = name, .line = line};
+        (struct cairn_sql_created){.name = name, .line = line};
     return CAIRN_OK;
 }
 
@@ -369,8 +369,8 @@ const struct cairn_sql_handler *cairn_sql_view_handler(const struct cairn_sql_vi
     return NULL;
 }
 
-const struct cairn_sql_table *cairn_sql_view_table(const struct cairn_sql_view *view,
-                                                   struct cairn_slice name)
+const struct cairn_sql_created *cairn_sql_view_table(const struct cairn_sql_view *view,
+                                                     struct cairn_slice name)
 {
     assert(view != NULL);
     for (size_t i = 0; i < view->created_count; i++) {

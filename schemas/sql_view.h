@@ -34,7 +34,7 @@ struct cairn_sql_handler {
 };
 
 /* A table that the DDL creates. */
-struct cairn_sql_table {
+struct cairn_sql_created {
     struct cairn_slice name; /* as the server keeps it: folded, or without its quotes */
     unsigned line;
 };
@@ -47,7 +47,7 @@ struct cairn_sql_view {
     size_t key_count;
     struct cairn_sql_statement *tables; /* DDL; without parameters */
     size_t table_count;
-    struct cairn_sql_table *created;
+    struct cairn_sql_created *created;
     size_t created_count;
     struct cairn_sql_handler *handlers;
     size_t handler_count;
@@ -62,8 +62,8 @@ cairn_sql_view_read(struct cairn_slice name, struct cairn_slice source, struct c
 const struct cairn_sql_handler *cairn_sql_view_handler(const struct cairn_sql_view *view,
                                                        struct cairn_slice type);
 /* NULL: the view creates no table of that name. */
-const struct cairn_sql_table *cairn_sql_view_table(const struct cairn_sql_view *view,
-                                                   struct cairn_slice name);
+const struct cairn_sql_created *cairn_sql_view_table(const struct cairn_sql_view *view,
+                                                     struct cairn_slice name);
 
 /* What a parameter is bound to. */
 enum cairn_sql_origin {
