@@ -17,6 +17,8 @@ VALID_DAYS = 3650
 MODULE = "org.apache.kafka.common.security"
 SASL_HANDSHAKE, SASL_AUTHENTICATE = 17, 36
 NAME = b"tools/kafka"
+# A broker that has just started makes its first handshakes slowly.
+HANDSHAKE_S = 5.0
 
 
 def write_private(path, text):
@@ -123,7 +125,7 @@ class Security:
 
     def connect(self, port, timeout_s):
         """Returns a connection of admin to the node at port; raises OSError."""
-        plain = socket.create_connection(("127.0.0.1", port), timeout_s)
+        plain = socket.create_connection(("127.0.0.1", port), max(timeout_s, HANDSHAKE_S))
         try:
             trusted = ssl.create_default_context(cafile=self.folder / "ca.pem")
             connection = trusted.wrap_socket(plain, server_hostname="localhost")
