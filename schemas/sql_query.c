@@ -140,7 +140,7 @@ const char *cairn_sql_type_name(enum cairn_sql_type type)
     return TYPES[type].name;
 }
 
-const char *cairn_sql_type_word(enum cairn_sql_type type)
+const char *cairn_sql_type_label(enum cairn_sql_type type)
 {
     assert((size_t)type < TYPE_COUNT);
     return TYPES[type].word;

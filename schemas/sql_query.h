@@ -64,7 +64,7 @@ cairn_sql_query_read(struct cairn_slice name, struct cairn_slice source, struct 
 /* The PostgreSQL name of a type: "bigint", "numeric", "text", ... */
 const char *cairn_sql_type_name(enum cairn_sql_type type);
 /* The word that an annotation writes: "integer", "number", ... */
-const char *cairn_sql_type_word(enum cairn_sql_type type);
+const char *cairn_sql_type_label(enum cairn_sql_type type);
 /* Is the text of this type? For a clear 400 before the database is asked. */
 bool cairn_sql_type_holds(enum cairn_sql_type type, struct cairn_slice text);
 

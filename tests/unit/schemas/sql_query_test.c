@@ -216,7 +216,7 @@ static void a_type_holds_what_postgres_takes(void **state)
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         if (cairn_sql_type_holds(cases[i].type, cairn_slice_str(cases[i].text)) != cases[i].holds) {
-            fail_msg("%s \"%s\"", cairn_sql_type_word(cases[i].type), cases[i].text);
+            fail_msg("%s \"%s\"", cairn_sql_type_label(cases[i].type), cases[i].text);
         }
     }
     assert_false(cairn_sql_type_holds(CAIRN_SQL_TEXT, CAIRN_SLICE_LIT("a\0b")));
@@ -225,9 +225,9 @@ static void a_type_holds_what_postgres_takes(void **state)
 static void every_type_has_its_word_and_its_name(void **state)
 {
     (void)state;
-    assert_string_equal(cairn_sql_type_word(CAIRN_SQL_INTEGER), "integer");
+    assert_string_equal(cairn_sql_type_label(CAIRN_SQL_INTEGER), "integer");
     assert_string_equal(cairn_sql_type_name(CAIRN_SQL_INTEGER), "bigint");
-    assert_string_equal(cairn_sql_type_word(CAIRN_SQL_TIMESTAMP), "timestamp");
+    assert_string_equal(cairn_sql_type_label(CAIRN_SQL_TIMESTAMP), "timestamp");
     assert_string_equal(cairn_sql_type_name(CAIRN_SQL_TIMESTAMP), "timestamptz");
     assert_string_equal(cairn_sql_type_name(CAIRN_SQL_JSON), "jsonb");
 }
