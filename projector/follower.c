@@ -13,21 +13,22 @@ struct cairn_slice cairn_follower_name(const struct cairn_follower *follower)
     return cairn_slice_str(follower->name);
 }
 
-static void add_metrics(struct cairn_follower *follower, struct cairn_metrics *metrics)
+void cairn_follower_metrics_add(struct cairn_metrics *metrics, struct cairn_slice view,
+                                struct cairn_follower_metrics *ret_metrics)
 {
     char labels[CAIRN_VIEW_NAME_BYTES_MAX + 16];
-    (void)snprintf(labels, sizeof labels, "view=\"%s\"", follower->name);
-    follower->metrics.lag = cairn_metrics_add(metrics, CAIRN_GAUGE, "cairn_view_lag_events", labels,
-                                              "Events of the log that the view does not hold yet.");
-    follower->metrics.events = cairn_metrics_add(metrics, CAIRN_COUNTER, "cairn_view_events_total",
-                                                 labels, "Events applied to the view.");
-    follower->metrics.stopped =
+    (void)snprintf(labels, sizeof labels, "view=\"%.*s\"", CAIRN_SLICE_ARG(view));
+    ret_metrics->lag = cairn_metrics_add(metrics, CAIRN_GAUGE, "cairn_view_lag_events", labels,
+                                         "Events of the log that the view does not hold yet.");
+    ret_metrics->events = cairn_metrics_add(metrics, CAIRN_COUNTER, "cairn_view_events_total",
+                                            labels, "Events applied to the view.");
+    ret_metrics->stopped =
         cairn_metrics_add(metrics, CAIRN_GAUGE, "cairn_view_stopped", labels,
                           "1 while the view's projection stands at an event that it failed at.");
-    follower->metrics.build_done =
+    ret_metrics->build_done =
         cairn_metrics_add(metrics, CAIRN_GAUGE, "cairn_view_rebuild_done_events", labels,
                           "Events applied to the generation that is being built; 0: none is.");
-    follower->metrics.build_all =
+    ret_metrics->build_all =
         cairn_metrics_add(metrics, CAIRN_GAUGE, "cairn_view_rebuild_all_events", labels,
                           "Events that the generation being built has to apply.");
 }
@@ -52,7 +53,7 @@ enum cairn_rc cairn_follower_new(struct cairn_slice name, struct cairn_projectio
         follower->head.state = CAIRN_VIEW_STOPPED;
     }
     if (metrics != NULL) {
-        add_metrics(follower, metrics);
+        cairn_follower_metrics_add(metrics, cairn_follower_name(follower), &follower->metrics);
     }
     *ret_follower = follower;
     return CAIRN_OK;

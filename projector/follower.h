@@ -20,6 +20,10 @@ struct cairn_follower_metrics {
     struct cairn_metric *build_all;
 };
 
+/* Those of one view. */
+void cairn_follower_metrics_add(struct cairn_metrics *metrics, struct cairn_slice view,
+                                struct cairn_follower_metrics *ret_metrics);
+
 /* Where and why a projection failed. */
 struct cairn_follower_failure {
     bool failed;

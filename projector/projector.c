@@ -5,6 +5,7 @@
 #include "platform/fault.h"
 #include "platform/mem.h"
 #include "projector/live.h"
+#include "projector/sql_runner.h"
 
 /* A view no further behind than this catches up before start returns; others go to the builder. */
 #define CATCH_UP_EVENTS_MAX 10000u
@@ -16,6 +17,7 @@ struct cairn_projector {
     struct cairn_projector_options options;
     struct cairn_file_lock lock;
     struct cairn_views *views;
+    struct cairn_sql_runner *sql; /* NULL: no views in PostgreSQL are fed */
     struct cairn_live live;
     bool live_made;
     pthread_t live_thread;
@@ -275,6 +277,9 @@ enum cairn_rc cairn_projector_start(const struct cairn_projector_options *option
     if (rc == CAIRN_OK) {
         rc = start_threads(projector, err);
     }
+    if (rc == CAIRN_OK && options->postgres != NULL) {
+        rc = cairn_sql_runner_start(&projector->options, projector->views, &projector->sql, err);
+    }
     if (rc != CAIRN_OK) {
         cairn_projector_stop(projector);
         return rc;
@@ -292,6 +297,7 @@ void cairn_projector_stop(struct cairn_projector *projector)
         atomic_store(&projector->live.stopping, true);
         cairn_views_wake(projector->views);
     }
+    cairn_sql_runner_stop(projector->sql);
     if (projector->live_runs) {
         (void)pthread_join(projector->live_thread, NULL);
     }

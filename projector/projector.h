@@ -17,6 +17,7 @@ struct cairn_projector_options {
     const struct cairn_domain *domain;
     struct cairn_store *store; /* reader or writer */
     const char *data_folder;
+    const char *postgres; /* URI; NULL: SQL views are not fed */
     struct cairn_lua_limits lua;
     const struct cairn_clock *clock;
     struct cairn_log *log;

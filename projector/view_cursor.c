@@ -5,7 +5,6 @@
 #include "platform/hash.h"
 
 #define CHECK_SIZE 8
-#define HEAD_SIZE  9
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
@@ -46,8 +45,8 @@ static size_t encode(const unsigned char *bytes, size_t size, char *out)
     return used;
 }
 
-/* The bytes of text, into out[CAIRN_VIEW_CURSOR_BYTES_MAX]; false when a character is foreign or
- * bits are left over, so that one place has one text. */
+/* The bytes of text, into out, which has room for as many as text has characters; false when a
+ * character is foreign or bits are left over, so that one place has one text. */
 static bool decode(struct cairn_slice text, unsigned char *out, size_t *ret_size)
 {
     size_t used = 0;
@@ -69,53 +68,91 @@ static bool decode(struct cairn_slice text, unsigned char *out, size_t *ret_size
     return held < 6 && (bits & ((1u << held) - 1)) == 0;
 }
 
-enum cairn_rc cairn_view_cursor_write(const struct cairn_view_query *query,
-                                      const struct cairn_view_place *place,
-                                      struct cairn_arena *arena, struct cairn_slice *ret_text)
+enum cairn_rc cairn_view_cursor_seal(const struct cairn_view_query *query,
+                                     struct cairn_slice payload, struct cairn_arena *arena,
+                                     struct cairn_slice *ret_text)
 {
-    unsigned char bytes[CAIRN_VIEW_CURSOR_BYTES_MAX];
-    assert(place->key.size > 0 && place->key.size <= CAIRN_VIEW_KEY_BYTES_MAX);
-    assert(place->form.size <= CAIRN_VIEW_FORM_MAX);
-    bytes[CHECK_SIZE] = (unsigned char)place->form.size;
-    size_t size = HEAD_SIZE;
-    if (place->form.size > 0) {
-        memcpy(bytes + size, place->form.data, place->form.size);
-        size += place->form.size;
+    size_t size = CHECK_SIZE + payload.size;
+    assert(payload.size > 0 && payload.size <= CAIRN_VIEW_PAYLOAD_MAX);
+    unsigned char *bytes = cairn_arena_alloc(arena, size);
+    char *text = cairn_arena_alloc(arena, (size * 4 + 2) / 3);
+    if (bytes == NULL || text == NULL) {
+        return CAIRN_ENOMEM;
     }
-    memcpy(bytes + size, place->key.data, place->key.size);
-    size += place->key.size;
-    uint64_t check = check_of(query, bytes + CHECK_SIZE, size - CHECK_SIZE);
+    memcpy(bytes + CHECK_SIZE, payload.data, payload.size);
+    uint64_t check = check_of(query, bytes + CHECK_SIZE, payload.size);
     for (unsigned i = 0; i < CHECK_SIZE; i++) {
         bytes[i] = (unsigned char)(check >> (8 * i));
-    }
-    char *text = cairn_arena_alloc(arena, (size * 4 + 2) / 3);
-    if (text == NULL) {
-        return CAIRN_ENOMEM;
     }
     *ret_text = cairn_slice_of(text, encode(bytes, size, text));
     return CAIRN_OK;
 }
 
-/* Take the decoded bytes apart; false when they are no place of this query. */
-static bool split(const struct cairn_view_query *query, const unsigned char *bytes, size_t size,
-                  struct cairn_view_place *place)
+/* Is the check that of the bytes behind it? */
+static bool check_holds(const struct cairn_view_query *query, const unsigned char *bytes,
+                        size_t size)
 {
-    if (size <= HEAD_SIZE) {
-        return false;
-    }
     uint64_t check = 0;
-    for (unsigned i = 0; i < CHECK_SIZE; i++) {
+    for (unsigned i = 0; i < CHECK_SIZE && i < size; i++) {
         check |= (uint64_t)bytes[i] << (8 * i);
     }
-    size_t form_size = bytes[CHECK_SIZE];
-    const char *rest = (const char *)bytes + HEAD_SIZE;
-    if (check != check_of(query, bytes + CHECK_SIZE, size - CHECK_SIZE) ||
-        form_size >= size - HEAD_SIZE || ordered_by_key(query) != (form_size == 0) ||
-        size - HEAD_SIZE - form_size > CAIRN_VIEW_KEY_BYTES_MAX) {
+    return size > CHECK_SIZE && check == check_of(query, bytes + CHECK_SIZE, size - CHECK_SIZE);
+}
+
+static enum cairn_rc refuse(struct cairn_err *err)
+{
+    return CAIRN_FAIL(err, CAIRN_EQUERY, "the cursor is no cursor of this query");
+}
+
+enum cairn_rc cairn_view_cursor_open(const struct cairn_view_query *query,
+                                     struct cairn_arena *arena, struct cairn_slice *ret_payload,
+                                     struct cairn_err *err)
+{
+    size_t size = 0;
+    assert(query->cursor.size > 0);
+    if (query->cursor.size > (CHECK_SIZE + CAIRN_VIEW_PAYLOAD_MAX) * 4 / 3 + 1) {
+        return refuse(err);
+    }
+    unsigned char *bytes = cairn_arena_alloc(arena, query->cursor.size);
+    if (bytes == NULL) {
+        return CAIRN_FAIL(err, CAIRN_ENOMEM, "read the cursor");
+    }
+    if (!decode(query->cursor, bytes, &size) || !check_holds(query, bytes, size)) {
+        return refuse(err);
+    }
+    *ret_payload = cairn_slice_of((const char *)bytes + CHECK_SIZE, size - CHECK_SIZE);
+    return CAIRN_OK;
+}
+
+enum cairn_rc cairn_view_cursor_write(const struct cairn_view_query *query,
+                                      const struct cairn_view_place *place,
+                                      struct cairn_arena *arena, struct cairn_slice *ret_text)
+{
+    char payload[CAIRN_VIEW_PLACE_BYTES_MAX];
+    assert(place->key.size > 0 && place->key.size <= CAIRN_VIEW_KEY_BYTES_MAX);
+    assert(place->form.size <= CAIRN_VIEW_FORM_MAX);
+    payload[0] = (char)place->form.size;
+    size_t size = 1;
+    if (place->form.size > 0) {
+        memcpy(payload + size, place->form.data, place->form.size);
+        size += place->form.size;
+    }
+    memcpy(payload + size, place->key.data, place->key.size);
+    size += place->key.size;
+    return cairn_view_cursor_seal(query, cairn_slice_of(payload, size), arena, ret_text);
+}
+
+/* Take a payload apart; false when it is no place of this query. */
+static bool split(const struct cairn_view_query *query, struct cairn_slice payload,
+                  struct cairn_view_place *place)
+{
+    size_t form_size = (unsigned char)payload.data[0];
+    if (form_size >= payload.size - 1 || ordered_by_key(query) != (form_size == 0) ||
+        payload.size - 1 - form_size > CAIRN_VIEW_KEY_BYTES_MAX) {
         return false;
     }
-    place->form = cairn_slice_of(rest, form_size);
-    place->key = cairn_slice_of(rest + form_size, size - HEAD_SIZE - form_size);
+    place->form = cairn_slice_of(payload.data + 1, form_size);
+    place->key = cairn_slice_of(payload.data + 1 + form_size, payload.size - 1 - form_size);
     return form_size == 0 || cairn_view_form_size(place->form) == form_size;
 }
 
@@ -123,18 +160,14 @@ enum cairn_rc cairn_view_cursor_read(const struct cairn_view_query *query,
                                      struct cairn_arena *arena, struct cairn_view_place *ret_place,
                                      struct cairn_err *err)
 {
-    assert(query->cursor.size > 0);
-    if (query->cursor.size > CAIRN_VIEW_CURSOR_TEXT_MAX) {
-        return CAIRN_FAIL(err, CAIRN_EQUERY, "the cursor is no cursor of this query");
-    }
-    unsigned char *bytes = cairn_arena_alloc(arena, CAIRN_VIEW_CURSOR_BYTES_MAX);
-    if (bytes == NULL) {
-        return CAIRN_FAIL(err, CAIRN_ENOMEM, "read the cursor");
-    }
-    size_t size = 0;
+    struct cairn_slice payload;
     struct cairn_view_place place;
-    if (!decode(query->cursor, bytes, &size) || !split(query, bytes, size, &place)) {
-        return CAIRN_FAIL(err, CAIRN_EQUERY, "the cursor is no cursor of this query");
+    enum cairn_rc rc = cairn_view_cursor_open(query, arena, &payload, err);
+    if (rc != CAIRN_OK) {
+        return rc;
+    }
+    if (!split(query, payload, &place)) {
+        return refuse(err);
     }
     *ret_place = place;
     return CAIRN_OK;

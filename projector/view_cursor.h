@@ -1,5 +1,7 @@
 /* A page's cursor: the place of its last row in the order of the query, as base64url text.
  *
+ * A cursor is a check and a payload; that of a view in LMDB is a place:
+ *
  *   offset  size   what
  *   0       8      check: XXH3 of view, order, direction and all that follows, little-endian
  *   8       1      size of the form, 0 when the order is the key
@@ -14,8 +16,20 @@
 #include "projector/view_key.h"
 #include "projector/view_read.h"
 
-#define CAIRN_VIEW_CURSOR_BYTES_MAX (9 + CAIRN_VIEW_FORM_MAX + CAIRN_VIEW_KEY_BYTES_MAX)
-#define CAIRN_VIEW_CURSOR_TEXT_MAX  ((CAIRN_VIEW_CURSOR_BYTES_MAX * 4 + 2) / 3)
+#define CAIRN_VIEW_PAYLOAD_MAX     4096 /* bytes behind the check */
+#define CAIRN_VIEW_PLACE_BYTES_MAX (1 + CAIRN_VIEW_FORM_MAX + CAIRN_VIEW_KEY_BYTES_MAX)
+
+/* Any payload, 1 to CAIRN_VIEW_PAYLOAD_MAX bytes, as a cursor of the query; text in arena. ENOMEM.
+ */
+CAIRN_MUST_CHECK enum cairn_rc cairn_view_cursor_seal(const struct cairn_view_query *query,
+                                                      struct cairn_slice payload,
+                                                      struct cairn_arena *arena,
+                                                      struct cairn_slice *ret_text);
+/* The payload of query->cursor, in arena. errors: EQUERY (not a cursor of this query), ENOMEM. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_view_cursor_open(const struct cairn_view_query *query,
+                                                      struct cairn_arena *arena,
+                                                      struct cairn_slice *ret_payload,
+                                                      struct cairn_err *err);
 
 /* A place in an order: the form of the ordering value (empty when it is the key) and the key. */
 struct cairn_view_place {

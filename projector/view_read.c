@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "projector/sql_read.h"
 #include "projector/views_int.h"
 
 static void fill_head(const struct cairn_view_head *head, struct cairn_view_status *status)
@@ -95,6 +96,10 @@ enum cairn_rc cairn_view_status(struct cairn_views *views, struct cairn_slice vi
     struct cairn_view_tables tables;
     struct cairn_slice name;
     struct cairn_view_status status;
+    struct cairn_sql_reader *sql = cairn_views_sql(views, view);
+    if (sql != NULL) {
+        return cairn_sql_view_status(sql, view, arena, ret_status, err);
+    }
     enum cairn_rc rc = cairn_views_tables(views, view, &tables, err);
     if (rc != CAIRN_OK) {
         return rc;
@@ -133,11 +138,10 @@ static enum cairn_rc read_names(struct cairn_views *views, struct cairn_arena *a
 
 /* Names first and their tables, which must be opened outside a transaction; then all states from
  * one snapshot. A view that went away between the two is left out. */
-enum cairn_rc cairn_views_list(struct cairn_views *views, struct cairn_arena *arena,
+static enum cairn_rc list_lmdb(struct cairn_views *views, struct cairn_arena *arena, size_t room,
                                struct cairn_view_status **ret_status, size_t *ret_count,
                                struct cairn_err *err)
 {
-    assert(views != NULL && arena != NULL && ret_status != NULL && ret_count != NULL);
     struct cairn_slice *names = NULL;
     size_t count = 0;
     size_t found = 0;
@@ -145,7 +149,7 @@ enum cairn_rc cairn_views_list(struct cairn_views *views, struct cairn_arena *ar
     if (rc != CAIRN_OK) {
         return rc;
     }
-    struct cairn_view_status *all = cairn_arena_zalloc(arena, count + 1, sizeof *all);
+    struct cairn_view_status *all = cairn_arena_zalloc(arena, count + room + 1, sizeof *all);
     struct cairn_view_tables *tables = cairn_arena_zalloc(arena, count + 1, sizeof *tables);
     if (all == NULL || tables == NULL) {
         return CAIRN_FAIL(err, CAIRN_ENOMEM, "list the views");
@@ -174,6 +178,21 @@ enum cairn_rc cairn_views_list(struct cairn_views *views, struct cairn_arena *ar
     return rc;
 }
 
+enum cairn_rc cairn_views_list(struct cairn_views *views, struct cairn_arena *arena,
+                               struct cairn_view_status **ret_status, size_t *ret_count,
+                               struct cairn_err *err)
+{
+    assert(views != NULL && arena != NULL && ret_status != NULL && ret_count != NULL);
+    struct cairn_sql_reader *sql = cairn_views_all_sql(views);
+    size_t sql_count = sql == NULL ? 0 : cairn_sql_reader_count(sql);
+    enum cairn_rc rc = list_lmdb(views, arena, sql_count, ret_status, ret_count, err);
+    for (size_t i = 0; rc == CAIRN_OK && i < sql_count; i++) {
+        rc = cairn_sql_reader_state(sql, i, arena, &(*ret_status)[*ret_count], err);
+        *ret_count += rc == CAIRN_OK;
+    }
+    return rc;
+}
+
 enum cairn_rc cairn_view_get(struct cairn_views *views, struct cairn_slice view,
                              struct cairn_slice key, struct cairn_arena *arena,
                              struct cairn_value *ret_row, struct cairn_position *ret_position,
@@ -181,6 +200,10 @@ enum cairn_rc cairn_view_get(struct cairn_views *views, struct cairn_slice view,
 {
     assert(views != NULL && arena != NULL && ret_row != NULL && ret_known != NULL);
     struct cairn_view_snapshot snapshot;
+    struct cairn_sql_reader *sql = cairn_views_sql(views, view);
+    if (sql != NULL) {
+        return cairn_sql_view_get(sql, view, key, arena, ret_row, ret_position, ret_known, err);
+    }
     *ret_known = false;
     enum cairn_rc rc = cairn_view_snapshot_begin(views, view, &snapshot, err);
     if (rc != CAIRN_OK) {

@@ -24,11 +24,17 @@ CAIRN_MUST_CHECK enum cairn_rc
 cairn_views_open(const char *data_folder, struct cairn_views **ret_views, struct cairn_err *err);
 void cairn_views_close(struct cairn_views *views);
 
+struct cairn_sql_reader; /* projector/sql_read.h */
+/* Let views that lie in PostgreSQL be read, too: with this every function below knows them.
+ * Borrowed, outlives views. Before the first request. */
+void cairn_views_attach_sql(struct cairn_views *views, struct cairn_sql_reader *reader);
+
 enum cairn_view_state {
-    CAIRN_VIEW_LIVE,     /* following the log */
-    CAIRN_VIEW_BUILDING, /* its first build, or a changed definition with no older rows to serve:
-                            not readable yet */
-    CAIRN_VIEW_STOPPED   /* its projection failed at an event; readable as of its position */
+    CAIRN_VIEW_LIVE,       /* following the log */
+    CAIRN_VIEW_BUILDING,   /* its first build, or a changed definition with no older rows to serve:
+                              not readable yet */
+    CAIRN_VIEW_STOPPED,    /* its projection failed at an event; readable as of its position */
+    CAIRN_VIEW_UNAVAILABLE /* its database does not answer: nothing is known of it */
 };
 
 struct cairn_view_column {

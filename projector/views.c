@@ -6,6 +6,7 @@
 #include "platform/file.h"
 #include "platform/map.h"
 #include "platform/mem.h"
+#include "projector/sql_read.h"
 #include "projector/views_int.h"
 #include "schemas/msgpack.h"
 
@@ -19,6 +20,7 @@ struct cairn_views {
     struct cairn_kv *kv;
     struct cairn_beacon *beacon; /* rung at each commit, by whatever process makes it */
     cairn_kv_table_id meta;
+    struct cairn_sql_reader *sql; /* NULL: views in PostgreSQL are not read */
     atomic_bool woken;
     pthread_mutex_t lock;    /* guards tables */
     struct cairn_map tables; /* view name -> struct cairn_view_tables, owned */
@@ -32,6 +34,21 @@ struct cairn_kv *cairn_views_kv(struct cairn_views *views)
 cairn_kv_table_id cairn_views_meta(const struct cairn_views *views)
 {
     return views->meta;
+}
+
+void cairn_views_attach_sql(struct cairn_views *views, struct cairn_sql_reader *reader)
+{
+    views->sql = reader;
+}
+
+struct cairn_sql_reader *cairn_views_sql(const struct cairn_views *views, struct cairn_slice view)
+{
+    return views->sql != NULL && cairn_sql_reader_has(views->sql, view) ? views->sql : NULL;
+}
+
+struct cairn_sql_reader *cairn_views_all_sql(const struct cairn_views *views)
+{
+    return views->sql;
 }
 
 void cairn_views_ring(struct cairn_views *views)
@@ -272,6 +289,11 @@ static enum cairn_rc look(struct cairn_views *views, struct cairn_slice view,
 {
     struct cairn_view_head head;
     struct cairn_kv_txn *txn = NULL;
+    struct cairn_sql_reader *sql = cairn_views_sql(views, view);
+    if (sql != NULL) {
+        return cairn_sql_view_held(sql, view, &ret_outlook->held, &ret_outlook->building,
+                                   &ret_outlook->stopped, err);
+    }
     enum cairn_rc rc = cairn_kv_read_begin(views->kv, &txn, err);
     if (rc != CAIRN_OK) {
         return rc;

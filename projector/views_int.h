@@ -31,6 +31,9 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_views_tables(struct cairn_views *views,
                                                   struct cairn_slice view,
                                                   struct cairn_view_tables *ret_tables,
                                                   struct cairn_err *err);
+/* Who reads the view from PostgreSQL; NULL: it is in LMDB. */
+struct cairn_sql_reader *cairn_views_sql(const struct cairn_views *views, struct cairn_slice view);
+struct cairn_sql_reader *cairn_views_all_sql(const struct cairn_views *views); /* or NULL */
 /* Tell every process that something was committed. */
 void cairn_views_ring(struct cairn_views *views);
 

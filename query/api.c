@@ -136,6 +136,7 @@ enum cairn_rc cairn_query_views(struct cairn_query_api *api, struct cairn_views 
     if (views == NULL) {
         rc = cairn_views_open(api->options.data_folder, &views, err);
         if (rc == CAIRN_OK) {
+            cairn_views_attach_sql(views, api->options.sql);
             api->own_views = views;
             atomic_store(&api->views, views);
         }

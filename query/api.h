@@ -4,6 +4,7 @@
 
 #include "eventstore/store.h"
 #include "platform/http.h"
+#include "platform/pg.h"
 #include "projector/view_read.h"
 #include "schemas/domain.h"
 
@@ -27,6 +28,8 @@ struct cairn_query_api_options {
     struct cairn_views
         *views; /* NULL: no projector has made the store yet; looked for again at each request */
     const char *data_folder;
+    struct cairn_sql_reader *sql;   /* of views in PostgreSQL; NULL: they are not served */
+    struct cairn_pg_pool *postgres; /* for named queries; NULL: they are not served */
     struct cairn_state_reader state;
     const struct cairn_clock *clock;
     unsigned feeds_max; /* live feeds at a time, each holds a thread; 0: 200; more are 503 */

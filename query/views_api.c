@@ -33,9 +33,9 @@ static enum cairn_rc find_view(struct rows *rows, struct cairn_err *err)
         return CAIRN_FAIL(err, CAIRN_ENOENT, "there is no view \"%.*s\"",
                           CAIRN_SLICE_ARG(rows->view));
     }
-    if (view->kind != CAIRN_VIEW_LMDB) {
+    if (view->kind == CAIRN_VIEW_POSTGRES && rows->api->options.sql == NULL) {
         return CAIRN_FAIL(err, CAIRN_EUNSUPPORTED,
-                          "the view \"%.*s\" is in SQL, which this version does not serve",
+                          "the view \"%.*s\" is in SQL: start the service with --postgres",
                           CAIRN_SLICE_ARG(rows->view));
     }
     return cairn_query_views(rows->api, &rows->views, err);

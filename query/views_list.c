@@ -10,6 +10,7 @@ static const char *const state_names[] = {
     [CAIRN_VIEW_LIVE] = "live",
     [CAIRN_VIEW_BUILDING] = "building",
     [CAIRN_VIEW_STOPPED] = "stopped",
+    [CAIRN_VIEW_UNAVAILABLE] = "unavailable",
 };
 
 /* Members of one item, as they are added; the first failure stays. */
@@ -139,20 +140,16 @@ static enum cairn_rc write_view(struct cairn_query_api *api, const struct cairn_
                                 struct cairn_page *page, struct cairn_err *err)
 {
     struct item item = {.map = {.arena = arena}};
+    struct cairn_view_status unserved = {.state = CAIRN_VIEW_UNAVAILABLE};
     enum cairn_rc rc = CAIRN_OK;
     add_text(&item, "name", view->name);
-    if (view->kind == CAIRN_VIEW_LMDB) {
-        add_text(&item, "kind", CAIRN_SLICE_LIT("lmdb"));
-        rc = fill_item(api, &item, status, end, err);
-    } else {
-        add_text(&item, "kind", CAIRN_SLICE_LIT("postgres"));
-        add_text(&item, "state", CAIRN_SLICE_LIT("unavailable"));
-        struct item error = {.map = {.arena = arena}};
-        add_text(&error, "detail",
-                 CAIRN_SLICE_LIT("a view in SQL, which this version does not serve"));
-        item.rc = item.rc != CAIRN_OK ? item.rc : error.rc;
-        add(&item, "error", cairn_value_map(&error.map));
+    bool sql = view->kind == CAIRN_VIEW_POSTGRES;
+    add_text(&item, "kind", sql ? CAIRN_SLICE_LIT("postgres") : CAIRN_SLICE_LIT("lmdb"));
+    if (sql && api->options.sql == NULL) {
+        unserved.error = CAIRN_SLICE_LIT("a view in SQL: start the service with --postgres");
+        status = &unserved;
     }
+    rc = fill_item(api, &item, status, end, err);
     if (rc == CAIRN_OK && item.rc != CAIRN_OK) {
         rc = CAIRN_FAIL(err, item.rc, "the state of a view");
     }

@@ -10,6 +10,7 @@
 #include "projector/projector.h"
 #include "query/api.h"
 #include "tools/base.h"
+#include "tools/database.h"
 #include "tools/log_open.h"
 #include "tools/ops.h"
 #include "tools/stop.h"
@@ -32,6 +33,7 @@ struct node {
     struct cairn_store *store;
     struct cairn_service *service;
     struct cairn_command_api *command_api;
+    struct cairn_database database;
     struct cairn_projector *projector;
     struct cairn_views *views; /* only where no projector runs in this process */
     struct cairn_state_pool *states;
@@ -97,18 +99,21 @@ static enum cairn_rc open_store(struct node *node, struct cairn_err *err)
 /* A domain may hold more than is served: say so, and serve the rest. */
 static void tell_unserved(const struct node *node)
 {
+    static const char *const why = "it is in SQL: start with --postgres";
+    if (cairn_config_text(node->config, "postgres") != NULL) {
+        return;
+    }
     for (size_t i = 0; i < cairn_domain_view_count(node->base.domain); i++) {
         const struct cairn_domain_view *view = cairn_domain_view_at(node->base.domain, i);
         if (view->kind == CAIRN_VIEW_POSTGRES) {
             cairn_log_event(node->base.log, CAIRN_LOG_WARN, "node", "view-not-served",
-                            CAIRN_F_SLICE("view", view->name),
-                            CAIRN_F_STR("detail", "views in SQL are not served by this version"));
+                            CAIRN_F_SLICE("view", view->name), CAIRN_F_STR("detail", why));
         }
     }
     for (size_t i = 0; i < cairn_domain_query_count(node->base.domain); i++) {
         cairn_log_event(node->base.log, CAIRN_LOG_WARN, "node", "query-not-served",
                         CAIRN_F_SLICE("query", cairn_domain_query_at(node->base.domain, i)->name),
-                        CAIRN_F_STR("detail", "queries in SQL are not served by this version"));
+                        CAIRN_F_STR("detail", why));
     }
 }
 
@@ -159,6 +164,7 @@ static enum cairn_rc start_projector(struct node *node, struct cairn_err *err)
         .domain = node->base.domain,
         .store = node->store,
         .data_folder = cairn_config_text(node->config, "data"),
+        .postgres = cairn_database_uri(&node->database),
         .lua = cairn_node_lua_limits(node->config),
         .clock = cairn_clock_system(),
         .log = node->base.log,
@@ -178,10 +184,19 @@ static enum cairn_rc start_query(struct node *node, struct cairn_err *err)
     if (rc != CAIRN_OK) {
         return rc;
     }
+    rc = cairn_database_open_reader(&node->database, node->base.domain, err);
+    if (rc != CAIRN_OK) {
+        return rc;
+    }
+    if (node->projector != NULL) {
+        cairn_views_attach_sql(cairn_projector_views(node->projector), node->database.reader);
+    }
     struct cairn_query_api_options options = {
         .domain = node->base.domain,
         .store = node->store,
         .views = node->projector == NULL ? NULL : cairn_projector_views(node->projector),
+        .sql = node->database.reader,
+        .postgres = node->database.pool,
         .data_folder = cairn_config_text(node->config, "data"),
         .state = {cairn_state_read, node->states},
         .clock = cairn_clock_system(),
@@ -236,6 +251,7 @@ static enum cairn_rc start_http(struct node *node, struct cairn_err *err)
 static enum cairn_rc start(struct node *node, const char *domain_folder, struct cairn_err *err)
 {
     enum cairn_rc rc = open_base(node, domain_folder, err);
+    rc = rc == CAIRN_OK ? cairn_database_init(&node->database, node->config, err) : rc;
     rc = rc == CAIRN_OK ? open_store(node, err) : rc;
     if (rc == CAIRN_OK) {
         tell_unserved(node);
@@ -272,6 +288,7 @@ static void stop(struct node *node)
     cairn_query_api_free(node->query_api);
     cairn_state_pool_free(node->states);
     cairn_projector_stop(node->projector);
+    cairn_database_fini(&node->database);
     cairn_command_api_free(node->command_api);
     cairn_service_free(node->service);
     cairn_ops_fini(&node->ops);

@@ -1,0 +1,311 @@
+#include "projector/sql_follower.h"
+
+#include <assert.h>
+
+#include "platform/mem.h"
+
+/* A batch ends at the first command behind one of these. */
+#define BATCH_BYTES_SOFT ((size_t)32 * 1024 * 1024)
+#define BATCH_ROWS_SOFT  (CAIRN_SQL_PLAN_ROWS_MAX / 4)
+/* What a single command may need beyond it. */
+#define BATCH_BYTES_MAX ((size_t)1024 * 1024 * 1024)
+#define HEAD_BYTES_MAX  ((size_t)16 * 1024 * 1024)
+#define LOCK_TIMEOUT_MS 10000
+
+/* ---- opening ---- */
+
+/* The batch's arena is reset between batches, so the place is kept apart. */
+static enum cairn_rc keep_place(struct cairn_sql_follower *follower, struct cairn_slice place,
+                                struct cairn_err *err)
+{
+    char *copy = cairn_mem_strndup(place.data, place.size);
+    if (copy == NULL) {
+        return CAIRN_FAIL(err, CAIRN_ENOMEM, "follow the log");
+    }
+    cairn_mem_free(follower->place_text);
+    follower->place_text = copy;
+    follower->head.place = cairn_slice_of(copy, place.size);
+    return CAIRN_OK;
+}
+
+static enum cairn_rc connect(struct cairn_sql_follower *follower, const char *uri,
+                             const char *schema, struct cairn_err *err)
+{
+    const struct cairn_pg_options options = {.uri = uri,
+                                             .application = "cairn projector",
+                                             .schema = schema,
+                                             .lock_timeout_ms = LOCK_TIMEOUT_MS};
+    return cairn_pg_open(&options, &follower->pg, err);
+}
+
+static enum cairn_rc read_definition(struct cairn_sql_follower *follower,
+                                     struct cairn_sql_view **ret_view, struct cairn_err *err)
+{
+    struct cairn_sql_view *view = cairn_arena_zalloc(&follower->arena, 1, sizeof(*view));
+    if (view == NULL) {
+        return CAIRN_FAIL(err, CAIRN_ENOMEM, "read a definition");
+    }
+    enum cairn_rc rc = cairn_sql_head_read(follower->pg, follower->domain, follower->view,
+                                           follower->side, &follower->arena, &follower->head, err);
+    rc = rc == CAIRN_OK ? keep_place(follower, follower->head.place, err) : rc;
+    rc = rc == CAIRN_OK ? cairn_sql_view_read(follower->view, follower->head.definition,
+                                              &follower->arena, view, err)
+                        : rc;
+    if (rc == CAIRN_OK) {
+        *ret_view = view;
+    }
+    return rc;
+}
+
+static enum cairn_rc open_all(struct cairn_sql_follower *follower,
+                              const struct cairn_sql_follower_options *options,
+                              struct cairn_err *err)
+{
+    char schema[CAIRN_SQL_SCHEMA_SIZE];
+    struct cairn_sql_view *view = NULL;
+    enum cairn_rc rc =
+        cairn_sql_schema(follower->domain, follower->view, follower->side, schema, err);
+    rc = rc == CAIRN_OK ? connect(follower, options->uri, schema, err) : rc;
+    rc = rc == CAIRN_OK ? read_definition(follower, &view, err) : rc;
+    if (rc != CAIRN_OK) {
+        return rc;
+    }
+    const struct cairn_sql_writer_options writer = {.pg = follower->pg,
+                                                    .domain = follower->domain,
+                                                    .side = follower->side,
+                                                    .view = view,
+                                                    .schema = schema};
+    rc = cairn_sql_writer_open(&writer, &follower->writer, err);
+    return rc == CAIRN_OK ? cairn_upcaster_new(options->domain, &follower->upcaster, err) : rc;
+}
+
+enum cairn_rc cairn_sql_follower_open(const struct cairn_sql_follower_options *options,
+                                      struct cairn_sql_follower **ret_follower,
+                                      struct cairn_err *err)
+{
+    assert(options->uri != NULL && options->store != NULL);
+    struct cairn_sql_follower *follower = cairn_mem_zalloc(1, sizeof(*follower));
+    if (follower == NULL) {
+        return CAIRN_FAIL(err, CAIRN_ENOMEM, "follow the log");
+    }
+    follower->store = options->store;
+    follower->domain = cairn_domain_name(options->domain);
+    follower->view = options->view;
+    follower->side = options->side;
+    follower->arena.max = HEAD_BYTES_MAX;
+    follower->batch.max = BATCH_BYTES_MAX;
+    enum cairn_rc rc = open_all(follower, options, err);
+    if (rc != CAIRN_OK) {
+        cairn_sql_follower_close(follower);
+        return rc;
+    }
+    *ret_follower = follower;
+    return CAIRN_OK;
+}
+
+void cairn_sql_follower_close(struct cairn_sql_follower *follower)
+{
+    if (follower == NULL) {
+        return;
+    }
+    cairn_source_close(follower->source);
+    cairn_upcaster_free(follower->upcaster);
+    cairn_sql_writer_close(follower->writer);
+    cairn_pg_close(follower->pg);
+    cairn_arena_fini(&follower->arena);
+    cairn_arena_fini(&follower->batch);
+    cairn_mem_free(follower->place_text);
+    cairn_mem_free(follower);
+}
+
+/* ---- a batch ---- */
+
+/* Events of a batch under way, and where the last of them lies. */
+struct batch {
+    struct cairn_position position;
+    uint64_t events;
+};
+
+static void forget_source(struct cairn_sql_follower *follower)
+{
+    cairn_source_close(follower->source);
+    follower->source = NULL;
+}
+
+static void begin_batch(struct cairn_sql_follower *follower, struct batch *batch)
+{
+    cairn_arena_reset(&follower->batch);
+    cairn_sql_writer_begin(follower->writer, &follower->batch);
+    *batch = (struct batch){.position = follower->head.position};
+}
+
+/* What made an event unfit for the view, kept until the row says it. */
+static void note_failure(struct cairn_sql_follower *follower, const struct cairn_event *event,
+                         const struct cairn_err *err)
+{
+    follower->failed = true;
+    follower->failure = *err;
+    cairn_uuid_format(&event->id, follower->failed_event);
+    follower->failed_event[CAIRN_UUID_TEXT_SIZE] = '\0';
+}
+
+static enum cairn_rc commit_batch(struct cairn_sql_follower *follower, const struct batch *batch,
+                                  size_t *ret_tag, struct cairn_err *err)
+{
+    const char *place = cairn_position_text(&batch->position, &follower->batch);
+    if (place == NULL) {
+        return CAIRN_FAIL(err, CAIRN_ENOMEM, "commit a batch");
+    }
+    const struct cairn_sql_step_to to = {
+        .from = &follower->head, .place = cairn_slice_str(place), .events = batch->events};
+    enum cairn_rc rc = cairn_sql_writer_commit(follower->writer, &to, ret_tag, err);
+    rc = rc == CAIRN_OK ? keep_place(follower, to.place, err) : rc;
+    if (rc == CAIRN_OK) {
+        follower->head.position = batch->position;
+        follower->head.events += batch->events;
+    }
+    return rc;
+}
+
+/* Put an event's rows into the batch. EINVAL: it cannot be lifted, which is the domain's fault. */
+static enum cairn_rc take_event(struct cairn_sql_follower *follower,
+                                const struct cairn_event *event, size_t tag, struct batch *batch,
+                                struct cairn_err *err)
+{
+    enum cairn_rc rc = CAIRN_OK;
+    if (cairn_sql_writer_handles(follower->writer, event->type)) {
+        struct cairn_value data;
+        rc = cairn_upcaster_data(follower->upcaster, event, &follower->batch, &data, err);
+        rc = rc == CAIRN_ESCRIPT ? cairn_err_wrap(err, CAIRN_EINVAL, "upcast") : rc;
+        rc = rc == CAIRN_OK ? cairn_sql_writer_add(follower->writer, event, &data, tag, err) : rc;
+    }
+    batch->position.offsets[event->partition] = event->offset;
+    batch->events++;
+    return rc;
+}
+
+/* One command a transaction, so that the one which fails stands alone. Stops there. */
+static enum cairn_rc apply_carefully(struct cairn_sql_follower *follower,
+                                     const struct cairn_chunk *chunk, size_t *events,
+                                     struct cairn_err *err)
+{
+    struct batch batch;
+    size_t first = 0;
+    begin_batch(follower, &batch);
+    for (size_t e = 0; e < chunk->count; e++) {
+        size_t tag = e;
+        enum cairn_rc rc = take_event(follower, &chunk->events[e], e, &batch, err);
+        if (rc == CAIRN_OK && !cairn_event_is_last(&chunk->events[e])) {
+            continue;
+        }
+        rc = rc == CAIRN_OK ? commit_batch(follower, &batch, &tag, err) : rc;
+        if (rc == CAIRN_EINVAL) {
+            note_failure(follower, &chunk->events[tag < chunk->count ? tag : first], err);
+            return CAIRN_OK;
+        }
+        if (rc != CAIRN_OK) {
+            return rc;
+        }
+        *events += batch.events;
+        first = e + 1;
+        begin_batch(follower, &batch);
+    }
+    return CAIRN_OK;
+}
+
+static bool is_full(const struct cairn_sql_follower *follower)
+{
+    return follower->batch.used > BATCH_BYTES_SOFT ||
+           cairn_sql_writer_rows(follower->writer) > BATCH_ROWS_SOFT;
+}
+
+/* All of what was read in one transaction, or in a few where it is much. EINVAL: something in it is
+ * refused. */
+static enum cairn_rc apply_together(struct cairn_sql_follower *follower,
+                                    const struct cairn_chunks *chunks, size_t *events,
+                                    struct cairn_err *err)
+{
+    struct batch batch;
+    size_t tag = 0;
+    enum cairn_rc rc = CAIRN_OK;
+    begin_batch(follower, &batch);
+    for (size_t c = 0; rc == CAIRN_OK && c < chunks->count; c++) {
+        const struct cairn_chunk *chunk = &chunks->items[c];
+        for (size_t e = 0; rc == CAIRN_OK && e < chunk->count; e++) {
+            rc = take_event(follower, &chunk->events[e], e, &batch, err);
+            if (rc == CAIRN_OK && cairn_event_is_last(&chunk->events[e]) && is_full(follower)) {
+                rc = commit_batch(follower, &batch, &tag, err);
+                *events += rc == CAIRN_OK ? batch.events : 0;
+                begin_batch(follower, &batch);
+            }
+        }
+    }
+    if (rc == CAIRN_OK && batch.events > 0) {
+        rc = commit_batch(follower, &batch, &tag, err);
+        *events += rc == CAIRN_OK ? batch.events : 0;
+    }
+    return rc;
+}
+
+/* The row says that the view stopped; the view is no further than before the event. */
+static enum cairn_rc tell_failure(struct cairn_sql_follower *follower, struct cairn_err *err)
+{
+    return cairn_sql_stop_write(follower->pg, follower->domain, follower->view, follower->side,
+                                &follower->head, follower->failure.text,
+                                cairn_slice_str(follower->failed_event), err);
+}
+
+static enum cairn_rc apply(struct cairn_sql_follower *follower, const struct cairn_chunks *chunks,
+                           size_t *events, struct cairn_err *err)
+{
+    enum cairn_rc rc = CAIRN_OK;
+    if (!follower->careful) {
+        rc = apply_together(follower, chunks, events, err);
+        if (rc != CAIRN_EINVAL) {
+            return rc;
+        }
+        /* Again from where the last commit left it, command by command. */
+        follower->careful = true;
+        forget_source(follower);
+        return CAIRN_OK;
+    }
+    for (size_t c = 0; rc == CAIRN_OK && !follower->failed && c < chunks->count; c++) {
+        rc = apply_carefully(follower, &chunks->items[c], events, err);
+    }
+    follower->careful = false;
+    return rc == CAIRN_OK && follower->failed ? tell_failure(follower, err) : rc;
+}
+
+static enum cairn_rc read_and_apply(struct cairn_sql_follower *follower, size_t max_events,
+                                    size_t *events, bool *end, struct cairn_err *err)
+{
+    struct cairn_chunks chunks;
+    enum cairn_rc rc = CAIRN_OK;
+    if (follower->source == NULL) {
+        rc = cairn_source_open(follower->store, &follower->head.position, &follower->source, err);
+    }
+    rc = rc == CAIRN_OK ? cairn_source_next(follower->source, max_events, NULL, &chunks, err) : rc;
+    *end = rc == CAIRN_OK && chunks.count == 0;
+    if (rc == CAIRN_OK && !*end) {
+        rc = apply(follower, &chunks, events, err);
+    }
+    return rc;
+}
+
+enum cairn_rc cairn_sql_follower_step(struct cairn_sql_follower *follower, size_t max_events,
+                                      size_t *ret_events, struct cairn_err *err)
+{
+    assert(max_events > 0 && !follower->failed);
+    size_t events = 0;
+    bool end = false;
+    enum cairn_rc rc = CAIRN_OK;
+    /* A batch that is refused is read again, once, carefully. */
+    while (rc == CAIRN_OK && events == 0 && !end && !follower->failed) {
+        rc = read_and_apply(follower, max_events, &events, &end, err);
+    }
+    if (rc != CAIRN_OK || follower->failed) {
+        forget_source(follower);
+    }
+    *ret_events = events;
+    return rc;
+}

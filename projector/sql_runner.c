@@ -1,0 +1,448 @@
+#include "projector/sql_runner.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include "platform/fault.h"
+#include "platform/mem.h"
+#include "projector/group.h"
+#include "projector/live.h"
+#include "projector/sql_follower.h"
+#include "projector/views_int.h"
+
+/* How often an idle thread looks whether to stop. */
+#define IDLE_MS 50
+/* How often an idle thread looks whether another projector has moved or switched the view. */
+#define LOOK_MS 2000
+/* After a failure that may pass: 100 ms, doubled up to 5 s. */
+#define PAUSE_FIRST_MS 100
+#define PAUSE_MAX_MS   5000
+#define HASH_TEXT_SIZE 33
+
+/* One view's thread. */
+struct line {
+    struct cairn_sql_runner *runner;
+    const struct cairn_domain_view *definition;
+    char hash[HASH_TEXT_SIZE];
+    pthread_t thread;
+    bool runs;
+    struct cairn_sql_follower *live;  /* NULL: nothing to follow, or not open */
+    struct cairn_sql_follower *build; /* NULL: nothing to build */
+    bool open;
+    int64_t looked_ns; /* when the rows were last read */
+    struct cairn_follower_metrics metrics;
+};
+
+struct cairn_sql_runner {
+    struct cairn_projector_options options;
+    struct cairn_views *views;
+    atomic_bool stopping;
+    struct line *lines;
+    size_t count;
+};
+
+/* ---- what is to be done ---- */
+
+static void close_followers(struct line *line)
+{
+    cairn_sql_follower_close(line->live);
+    cairn_sql_follower_close(line->build);
+    line->live = NULL;
+    line->build = NULL;
+    line->open = false;
+}
+
+static enum cairn_rc open_follower(struct line *line, enum cairn_view_side side,
+                                   struct cairn_sql_follower **ret_follower, struct cairn_err *err)
+{
+    const struct cairn_projector_options *options = &line->runner->options;
+    const struct cairn_sql_follower_options follower = {.uri = options->postgres,
+                                                        .domain = options->domain,
+                                                        .store = options->store,
+                                                        .view = line->definition->name,
+                                                        .side = side};
+    return cairn_sql_follower_open(&follower, ret_follower, err);
+}
+
+static enum cairn_rc begin_build(struct line *line, struct cairn_pg *pg, struct cairn_err *err)
+{
+    const struct cairn_sql_view *view = line->definition->sql;
+    const char *tables[CAIRN_SQL_VIEW_STATEMENTS_MAX];
+    struct cairn_position end;
+    const struct cairn_position begin = {{0}};
+    enum cairn_rc rc = cairn_store_end(line->runner->options.store, &end, err);
+    if (rc != CAIRN_OK) {
+        return rc;
+    }
+    for (size_t i = 0; i < view->table_count; i++) {
+        tables[i] = view->tables[i].text;
+    }
+    const struct cairn_sql_definition definition = {
+        .domain = cairn_domain_name(line->runner->options.domain),
+        .view = line->definition->name,
+        .version = view->version,
+        .hash = cairn_slice_str(line->hash),
+        .text = line->definition->script,
+        .tables = tables,
+        .table_count = view->table_count,
+        .all = cairn_position_lag(&begin, &end)};
+    return cairn_sql_build_begin(pg, &definition, err);
+}
+
+/* What the database has of the view, against its definition. */
+struct found {
+    bool live, next;           /* there is such a generation */
+    bool live_same, next_same; /* by this definition */
+    struct cairn_sql_head live_head, next_head;
+};
+
+static enum cairn_rc find_one(struct line *line, struct cairn_pg *pg, enum cairn_view_side side,
+                              struct cairn_arena *arena, struct cairn_sql_head *head, bool *there,
+                              bool *same, struct cairn_err *err)
+{
+    enum cairn_rc rc = cairn_sql_head_read(pg, cairn_domain_name(line->runner->options.domain),
+                                           line->definition->name, side, arena, head, err);
+    *there = rc == CAIRN_OK;
+    *same = *there && cairn_slice_is(head->hash, line->hash);
+    return rc == CAIRN_ENOENT ? CAIRN_OK : rc;
+}
+
+static enum cairn_rc find(struct line *line, struct cairn_pg *pg, struct cairn_arena *arena,
+                          struct found *found, struct cairn_err *err)
+{
+    *found = (struct found){.live = false};
+    enum cairn_rc rc = find_one(line, pg, CAIRN_SIDE_LIVE, arena, &found->live_head, &found->live,
+                                &found->live_same, err);
+    return rc == CAIRN_OK ? find_one(line, pg, CAIRN_SIDE_NEXT, arena, &found->next_head,
+                                     &found->next, &found->next_same, err)
+                          : rc;
+}
+
+/* A projector that runs an older definition beside a newer one must not take the view back. */
+static bool is_outdated(const struct line *line, const struct found *found)
+{
+    return (found->live && found->live_head.version > line->definition->sql->version) ||
+           (found->next && found->next_head.version > line->definition->sql->version);
+}
+
+/* Open what is to be followed and built. */
+static enum cairn_rc open_found(struct line *line, struct cairn_pg *pg, const struct found *found,
+                                struct cairn_err *err)
+{
+    enum cairn_rc rc = CAIRN_OK;
+    bool build = !found->live_same && !is_outdated(line, found);
+    if (build && !found->next_same) {
+        rc = begin_build(line, pg, err);
+    }
+    if (rc == CAIRN_OK && build) {
+        rc = open_follower(line, CAIRN_SIDE_NEXT, &line->build, err);
+    }
+    if (rc == CAIRN_OK && found->live) {
+        rc = open_follower(line, CAIRN_SIDE_LIVE, &line->live, err);
+    }
+    line->open = rc == CAIRN_OK;
+    return rc;
+}
+
+static enum cairn_rc open_line(struct line *line, struct cairn_err *err)
+{
+    const struct cairn_pg_options options = {.uri = line->runner->options.postgres,
+                                             .application = "cairn projector"};
+    struct cairn_arena arena = {.max = (size_t)4 * 1024 * 1024};
+    struct cairn_pg *pg = NULL;
+    struct found found;
+    enum cairn_rc rc = cairn_pg_open(&options, &pg, err);
+    rc = rc == CAIRN_OK
+             ? cairn_sql_store_prepare(pg, cairn_domain_name(line->runner->options.domain), err)
+             : rc;
+    rc = rc == CAIRN_OK ? find(line, pg, &arena, &found, err) : rc;
+    rc = rc == CAIRN_OK ? open_found(line, pg, &found, err) : rc;
+    line->looked_ns = cairn_clock_monotonic_ns(line->runner->options.clock);
+    cairn_pg_close(pg);
+    cairn_arena_fini(&arena);
+    return rc;
+}
+
+/* ---- following ---- */
+
+static void log_failure(struct line *line, const struct cairn_sql_follower *follower)
+{
+    cairn_log_event(line->runner->options.log, CAIRN_LOG_ERROR, "projector",
+                    follower->side == CAIRN_SIDE_LIVE ? "view stopped" : "build failed",
+                    CAIRN_F_SLICE("view", line->definition->name),
+                    CAIRN_F_STR("event", follower->failed_event),
+                    CAIRN_F_STR("detail", follower->failure.text));
+}
+
+/* One batch of a follower. A failed one stands where it is; its row says why. */
+static enum cairn_rc step(struct line *line, struct cairn_sql_follower *follower, size_t max_events,
+                          size_t *events, struct cairn_err *err)
+{
+    size_t applied = 0;
+    if (follower == NULL || follower->failed) {
+        return CAIRN_OK;
+    }
+    enum cairn_rc rc = cairn_sql_follower_step(follower, max_events, &applied, err);
+    if (follower->failed) {
+        log_failure(line, follower);
+    }
+    if (applied > 0 && follower->side == CAIRN_SIDE_LIVE) {
+        cairn_metric_inc(line->metrics.events, applied);
+        cairn_views_ring(line->runner->views);
+    }
+    *events += applied;
+    return rc;
+}
+
+/* Is the build as far as what it is to replace, or, without that, as the log? */
+static enum cairn_rc is_ready(const struct line *line, bool *ret_ready, struct cairn_err *err)
+{
+    struct cairn_position end;
+    enum cairn_rc rc = CAIRN_OK;
+    if (line->live != NULL) {
+        end = line->live->head.position;
+    } else {
+        rc = cairn_store_end(line->runner->options.store, &end, err);
+    }
+    if (rc == CAIRN_OK) {
+        *ret_ready = cairn_position_reached(&line->build->head.position, &end);
+    }
+    return rc;
+}
+
+static enum cairn_rc switch_over(struct line *line, struct cairn_err *err)
+{
+    struct cairn_sql_follower *build = line->build;
+    uint64_t generation = build->head.generation;
+    uint64_t events = build->head.events;
+    enum cairn_rc rc = cairn_sql_switch(build->pg, cairn_domain_name(line->runner->options.domain),
+                                        line->definition->name, generation, err);
+    if (rc != CAIRN_OK) {
+        return rc;
+    }
+    cairn_log_event(line->runner->options.log, CAIRN_LOG_INFO, "projector", "view switched",
+                    CAIRN_F_SLICE("view", line->definition->name),
+                    CAIRN_F_UINT("generation", generation), CAIRN_F_UINT("events", events));
+    close_followers(line); /* the live generation is followed anew, in its place */
+    cairn_views_ring(line->runner->views);
+    return CAIRN_OK;
+}
+
+static void show(struct line *line)
+{
+    struct cairn_position end;
+    struct cairn_err err;
+    if (line->live == NULL ||
+        cairn_store_end(line->runner->options.store, &end, &err) != CAIRN_OK) {
+        return;
+    }
+    cairn_metric_set(line->metrics.lag,
+                     (int64_t)cairn_position_lag(&line->live->head.position, &end));
+    cairn_metric_set(line->metrics.stopped, line->live->failed ? 1 : 0);
+}
+
+/* Sleep, but not past the begin of stopping. */
+static void nap(const struct line *line, int timeout_ms)
+{
+    for (int left = timeout_ms; left > 0 && !atomic_load(&line->runner->stopping);
+         left -= IDLE_MS) {
+        struct timespec pause = {.tv_nsec = (long)(left < IDLE_MS ? left : IDLE_MS) * 1000000};
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
+/* Does the row still stand where the follower left it? Another projector may have moved or switched
+ * it, or an operator mended what failed. */
+static enum cairn_rc look_at_row(struct line *line, const struct cairn_sql_follower *follower,
+                                 struct cairn_err *err)
+{
+    struct cairn_arena arena = {.max = (size_t)4 * 1024 * 1024};
+    struct cairn_sql_head head = {.generation = 0};
+    if (follower == NULL) {
+        return CAIRN_OK;
+    }
+    enum cairn_rc rc = cairn_sql_head_read(follower->pg, follower->domain, follower->view,
+                                           follower->side, &arena, &head, err);
+    bool same = rc == CAIRN_OK && head.generation == follower->head.generation &&
+                cairn_slice_equal(head.place, follower->head.place);
+    if (rc == CAIRN_ENOENT || (rc == CAIRN_OK && !same)) {
+        rc = CAIRN_FAIL(err, CAIRN_EFENCED, "view %.*s was moved",
+                        CAIRN_SLICE_ARG(line->definition->name));
+    }
+    cairn_arena_fini(&arena);
+    return rc;
+}
+
+static enum cairn_rc look(struct line *line, struct cairn_err *err)
+{
+    int64_t now_ns = cairn_clock_monotonic_ns(line->runner->options.clock);
+    if (now_ns - line->looked_ns < (int64_t)LOOK_MS * 1000000) {
+        return CAIRN_OK;
+    }
+    line->looked_ns = now_ns;
+    if (line->live == NULL && line->build == NULL) {
+        line->open = false; /* another runs a newer definition; it may have ended */
+        return CAIRN_OK;
+    }
+    enum cairn_rc rc = look_at_row(line, line->live, err);
+    return rc == CAIRN_OK ? look_at_row(line, line->build, err) : rc;
+}
+
+/* Nothing came: see what others did to the view, then wait for the log. */
+static enum cairn_rc idle(struct line *line, struct cairn_err *err)
+{
+    bool more = false;
+    const struct cairn_sql_follower *follower = line->live != NULL ? line->live : line->build;
+    enum cairn_rc rc = look(line, err);
+    if (rc != CAIRN_OK) {
+        return rc;
+    }
+    if (follower == NULL || follower->failed) {
+        nap(line, IDLE_MS);
+        return CAIRN_OK;
+    }
+    return cairn_store_wait(line->runner->options.store, &follower->head.position, IDLE_MS, &more,
+                            err);
+}
+
+static enum cairn_rc turn(struct line *line, struct cairn_err *err)
+{
+    size_t events = 0;
+    bool ready = false;
+    enum cairn_rc rc = line->open ? CAIRN_OK : open_line(line, err);
+    rc = rc == CAIRN_OK ? step(line, line->live, CAIRN_GROUP_LIVE_EVENTS, &events, err) : rc;
+    rc = rc == CAIRN_OK ? step(line, line->build, CAIRN_GROUP_BUILD_EVENTS, &events, err) : rc;
+    if (rc == CAIRN_OK && line->build != NULL && !line->build->failed) {
+        rc = is_ready(line, &ready, err);
+        rc = rc == CAIRN_OK && ready ? switch_over(line, err) : rc;
+    }
+    if (rc != CAIRN_OK) {
+        return rc;
+    }
+    show(line);
+    if (events == 0 && !ready) {
+        return idle(line, err);
+    }
+    if (events > 0 && events < CAIRN_LIVE_FULL_EVENTS) {
+        cairn_views_linger(line->runner->views, events < CAIRN_LIVE_BUSY_EVENTS
+                                                    ? CAIRN_LIVE_QUIET_LINGER_MS
+                                                    : CAIRN_LIVE_BUSY_LINGER_MS);
+    }
+    return CAIRN_OK;
+}
+
+static void *run(void *argument)
+{
+    struct line *line = argument;
+    int pause_ms = PAUSE_FIRST_MS;
+    while (!atomic_load(&line->runner->stopping)) {
+        struct cairn_err err;
+        enum cairn_rc rc = turn(line, &err);
+        if (rc == CAIRN_OK) {
+            pause_ms = PAUSE_FIRST_MS;
+            continue;
+        }
+        close_followers(line);
+        if (rc == CAIRN_EFENCED || rc == CAIRN_ESTOPPED) {
+            continue; /* moved by another: go on from where that left it */
+        }
+        (void)cairn_err_wrap(&err, rc, "view %.*s", CAIRN_SLICE_ARG(line->definition->name));
+        cairn_log_error(line->runner->options.log, CAIRN_LOG_ERROR, "projector", "batch failed",
+                        &err);
+        nap(line, pause_ms);
+        pause_ms = pause_ms * 2 > PAUSE_MAX_MS ? PAUSE_MAX_MS : pause_ms * 2;
+    }
+    close_followers(line);
+    return NULL;
+}
+
+/* ---- start and stop ---- */
+
+static enum cairn_rc init_line(struct cairn_sql_runner *runner, struct line *line,
+                               const struct cairn_domain_view *definition, struct cairn_err *err)
+{
+    static const char digits[] = "0123456789abcdef";
+    char schema[CAIRN_SQL_SCHEMA_SIZE];
+    line->runner = runner;
+    line->definition = definition;
+    for (size_t i = 0; i < sizeof(definition->code_hash); i++) {
+        line->hash[2 * i] = digits[definition->code_hash[i] >> 4];
+        line->hash[2 * i + 1] = digits[definition->code_hash[i] & 15];
+    }
+    if (runner->options.metrics != NULL) {
+        cairn_follower_metrics_add(runner->options.metrics, definition->name, &line->metrics);
+    }
+    return cairn_sql_schema(cairn_domain_name(runner->options.domain), definition->name,
+                            CAIRN_SIDE_NEXT, schema, err);
+}
+
+static enum cairn_rc init_lines(struct cairn_sql_runner *runner, struct cairn_err *err)
+{
+    const struct cairn_domain *domain = runner->options.domain;
+    enum cairn_rc rc = CAIRN_OK;
+    runner->lines = cairn_mem_zalloc(cairn_domain_view_count(domain) + 1, sizeof(*runner->lines));
+    if (runner->lines == NULL) {
+        return CAIRN_FAIL(err, CAIRN_ENOMEM, "start the projector of SQL views");
+    }
+    for (size_t i = 0; rc == CAIRN_OK && i < cairn_domain_view_count(domain); i++) {
+        const struct cairn_domain_view *definition = cairn_domain_view_at(domain, i);
+        if (definition->kind == CAIRN_VIEW_POSTGRES) {
+            rc = init_line(runner, &runner->lines[runner->count], definition, err);
+            runner->count += rc == CAIRN_OK;
+        }
+    }
+    return rc;
+}
+
+static enum cairn_rc start_threads(struct cairn_sql_runner *runner, struct cairn_err *err)
+{
+    for (size_t i = 0; i < runner->count; i++) {
+        struct line *line = &runner->lines[i];
+        if (cairn_fault_hit(CAIRN_FAULT_THREAD) ||
+            pthread_create(&line->thread, NULL, run, line) != 0) {
+            return CAIRN_FAIL(err, CAIRN_ENOMEM, "start the thread of view %.*s",
+                              CAIRN_SLICE_ARG(line->definition->name));
+        }
+        line->runs = true;
+    }
+    return CAIRN_OK;
+}
+
+enum cairn_rc cairn_sql_runner_start(const struct cairn_projector_options *options,
+                                     struct cairn_views *views,
+                                     struct cairn_sql_runner **ret_runner, struct cairn_err *err)
+{
+    assert(options->postgres != NULL && views != NULL);
+    struct cairn_sql_runner *runner = cairn_mem_zalloc(1, sizeof(*runner));
+    if (runner == NULL) {
+        return CAIRN_FAIL(err, CAIRN_ENOMEM, "start the projector of SQL views");
+    }
+    runner->options = *options;
+    runner->options.clock = options->clock == NULL ? cairn_clock_system() : options->clock;
+    runner->views = views;
+    enum cairn_rc rc = init_lines(runner, err);
+    rc = rc == CAIRN_OK ? start_threads(runner, err) : rc;
+    if (rc != CAIRN_OK) {
+        cairn_sql_runner_stop(runner);
+        return rc;
+    }
+    *ret_runner = runner;
+    return CAIRN_OK;
+}
+
+void cairn_sql_runner_stop(struct cairn_sql_runner *runner)
+{
+    if (runner == NULL) {
+        return;
+    }
+    atomic_store(&runner->stopping, true);
+    for (size_t i = 0; i < runner->count; i++) {
+        if (runner->lines[i].runs) {
+            (void)pthread_join(runner->lines[i].thread, NULL);
+        }
+    }
+    cairn_mem_free(runner->lines);
+    cairn_mem_free(runner);
+}

@@ -1,0 +1,81 @@
+/* Where the SQL views of a domain lie in the database, and how far each is.
+ *
+ * The schema of the domain's name holds the tables of the live generations and the control table
+ * `_cairn_view`, one row for each generation (docs/architecture/sql-views.md draws it). A
+ * generation that is being built has a schema of its own. Every function works on the caller's
+ * connection; thread: its owner. Failures are those of platform/pg.h. */
+#ifndef CAIRN_PROJECTOR_SQL_STORE_H
+#define CAIRN_PROJECTOR_SQL_STORE_H
+
+#include "platform/pg.h"
+#include "projector/view_meta.h"
+
+#define CAIRN_SQL_SCHEMA_SIZE (CAIRN_PG_NAME_BYTES_MAX + 1)
+
+/* A generation's row. Texts in the arena that it was read into. */
+struct cairn_sql_head {
+    enum cairn_view_state state;
+    uint64_t generation; /* from 1 */
+    uint32_t version;    /* of the definition */
+    uint64_t events;     /* applied to it since it was begun */
+    uint64_t all;        /* events the log held when its build began */
+    struct cairn_position position;
+    struct cairn_slice place;      /* the position's text, as it stands in the row */
+    struct cairn_slice hash;       /* of the definition, hex */
+    struct cairn_slice definition; /* its text */
+    struct cairn_slice error;      /* of a stopped one, or of a build that failed; else empty */
+    struct cairn_slice error_event;
+};
+
+/* The schema of a view's generation: the domain's for the live one. EINVAL: the names are too long
+ * for PostgreSQL together. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_sql_schema(struct cairn_slice domain, struct cairn_slice view,
+                                                enum cairn_view_side side,
+                                                char ret_schema[CAIRN_SQL_SCHEMA_SIZE],
+                                                struct cairn_err *err);
+
+/* Make the domain's schema and control table where they are missing. */
+CAIRN_MUST_CHECK enum cairn_rc
+cairn_sql_store_prepare(struct cairn_pg *pg, struct cairn_slice domain, struct cairn_err *err);
+/* ENOENT (err untouched): there is no such generation, or no store yet. */
+CAIRN_MUST_CHECK enum cairn_rc
+cairn_sql_head_read(struct cairn_pg *pg, struct cairn_slice domain, struct cairn_slice view,
+                    enum cairn_view_side side, struct cairn_arena *arena,
+                    struct cairn_sql_head *ret_head, struct cairn_err *err);
+
+/* What a new generation is made from. */
+struct cairn_sql_definition {
+    struct cairn_slice domain;
+    struct cairn_slice view;
+    uint32_t version;
+    struct cairn_slice hash;   /* hex */
+    struct cairn_slice text;   /* of its file */
+    const char *const *tables; /* DDL, one statement each */
+    size_t table_count;
+    uint64_t all; /* events in the log now */
+};
+
+/* Throw away a half-built generation, if there is one, and begin another: an empty schema, the
+ * tables, a row at the beginning of the log. One transaction. EINVAL: a statement of the DDL is
+ * refused; the text says which and why. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_sql_build_begin(struct cairn_pg *pg,
+                                                     const struct cairn_sql_definition *definition,
+                                                     struct cairn_err *err);
+/* Put the built generation in the place of the live one, whose tables are dropped: one transaction,
+ * so a reader sees the old or the new. EBUSY: readers of the old tables did not end in time;
+ * ESTOPPED: the build is not there any more, another has switched it. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_sql_switch(struct cairn_pg *pg, struct cairn_slice domain,
+                                                struct cairn_slice view, uint64_t generation,
+                                                struct cairn_err *err);
+/* Say that a projection failed: a live generation is stopped, a build only notes it. Only where the
+ * row still stands at this place; otherwise nothing happens. error NULL: it goes on again. */
+CAIRN_MUST_CHECK enum cairn_rc
+cairn_sql_stop_write(struct cairn_pg *pg, struct cairn_slice domain, struct cairn_slice view,
+                     enum cairn_view_side side, const struct cairn_sql_head *head,
+                     const char *error, struct cairn_slice event, struct cairn_err *err);
+/* Delete what the database holds of views that are not among these. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_sql_store_keep(struct cairn_pg *pg, struct cairn_slice domain,
+                                                    const struct cairn_slice *views, size_t count,
+                                                    struct cairn_err *err);
+
+#endif

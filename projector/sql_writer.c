@@ -1,0 +1,444 @@
+#include "projector/sql_writer.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+#include "platform/mem.h"
+#include "projector/sql_table.h"
+#include "projector/sql_value.h"
+
+#define STATEMENTS_MAX ((size_t)CAIRN_SQL_VIEW_HANDLERS_MAX * CAIRN_SQL_VIEW_STATEMENTS_MAX)
+#define NAME_SIZE      32
+#define DEFINITION_MAX ((size_t)64 * 1024 * 1024) /* of what is learnt of all statements */
+#define ROWS_MIN       256
+/* The first statement of every batch. */
+#define MOVE      "move"
+#define MOVE_SIZE 6
+/* The SQLSTATE by which it fails. */
+#define DIVISION_BY_ZERO "22012"
+
+/* One statement of a handler, prepared. */
+struct prepared {
+    const struct cairn_sql_statement *statement;
+    struct cairn_sql_source *sources; /* of its parameters */
+    char name[NAME_SIZE];             /* as it is prepared; its array form has "a" in front */
+};
+
+struct cairn_sql_writer {
+    struct cairn_sql_writer_options options;
+    struct cairn_arena arena; /* what was learnt at open */
+    struct prepared *prepared;
+    struct cairn_sql_shape *shapes; /* side by side with prepared */
+    size_t prepared_count;
+    size_t firsts[CAIRN_SQL_VIEW_HANDLERS_MAX]; /* each handler's first statement */
+
+    struct cairn_arena *batch; /* caller's */
+    struct cairn_sql_row *rows;
+    size_t *tags;
+    size_t row_count, row_cap;
+};
+
+/* ---- opening ---- */
+
+/* The checkpoint moves only from where the batch began; elsewise the division fails, and with it
+ * everything behind it in the pipeline. The row stays locked up to the commit, so of two projectors
+ * the second waits here and then finds the place taken. */
+static enum cairn_rc prepare_move(struct cairn_sql_writer *writer, struct cairn_err *err)
+{
+    struct cairn_buf sql = {.max = 2048};
+    enum cairn_rc rc = cairn_buf_append_str(&sql, "WITH moved AS (UPDATE ");
+    rc = rc == CAIRN_OK ? cairn_pg_quote_name(&sql, writer->options.domain) : rc;
+    rc = rc == CAIRN_OK
+             ? cairn_buf_append_str(&sql,
+                                    "._cairn_view SET position = $1, events = events + $2::bigint, "
+                                    "state = CASE side WHEN 'live' THEN 'live' ELSE state END, "
+                                    "error = '', error_event = '', updated = now() "
+                                    "WHERE view = $3 AND side = $4 AND "
+                                    "generation = $5::bigint AND position = $6 RETURNING 1) "
+                                    "SELECT 1 / count(*) FROM moved")
+             : rc;
+    rc = rc == CAIRN_OK ? cairn_buf_append(&sql, cairn_slice_of("", 1)) : rc; /* NUL-ended */
+    rc = rc == CAIRN_OK
+             ? cairn_pg_prepare(writer->options.pg, MOVE, cairn_buf_slice(&sql).data, NULL, 0, err)
+             : CAIRN_FAIL(err, rc, "prepare the checkpoint");
+    cairn_buf_fini(&sql);
+    return rc;
+}
+
+static enum cairn_rc find_sources(struct cairn_sql_writer *writer, struct prepared *prepared,
+                                  struct cairn_err *err)
+{
+    size_t count = prepared->statement->param_count;
+    prepared->sources = cairn_arena_zalloc(&writer->arena, count + 1, sizeof(*prepared->sources));
+    if (prepared->sources == NULL) {
+        return CAIRN_FAIL(err, CAIRN_ENOMEM, "prepare a statement");
+    }
+    enum cairn_rc rc = CAIRN_OK;
+    for (size_t i = 0; rc == CAIRN_OK && i < count; i++) {
+        rc = cairn_sql_source_find(prepared->statement->params[i], &prepared->sources[i], err);
+    }
+    return rc;
+}
+
+/* The line of the view's file that the server's complaint points at. */
+static enum cairn_rc blame(const struct cairn_sql_writer *writer, const struct prepared *prepared,
+                           enum cairn_rc rc, struct cairn_err *err)
+{
+    return cairn_err_wrap(err, rc, "view %.*s, line %u",
+                          CAIRN_SLICE_ARG(writer->options.view->name), prepared->statement->line);
+}
+
+/* Learn the statement's types, its shape and, where there is one, its array form. */
+static enum cairn_rc learn_shape(struct cairn_sql_writer *writer, size_t index,
+                                 const struct cairn_sql_table *tables, size_t table_count,
+                                 struct cairn_err *err)
+{
+    struct prepared *prepared = &writer->prepared[index];
+    uint32_t oids[CAIRN_SQL_PARAMS_MAX];
+    size_t count = prepared->statement->param_count;
+    struct cairn_pg *pg = writer->options.pg;
+    assert(count <= CAIRN_SQL_PARAMS_MAX);
+    struct cairn_slice *types = cairn_arena_zalloc(&writer->arena, count + 1, sizeof(*types));
+    if (types == NULL) {
+        return CAIRN_FAIL(err, CAIRN_ENOMEM, "prepare a statement");
+    }
+    enum cairn_rc rc = cairn_pg_describe(pg, prepared->name, oids, count, NULL, err);
+    rc = rc == CAIRN_OK ? cairn_sql_types_read(pg, oids, count, &writer->arena, types, err) : rc;
+    rc = rc == CAIRN_OK ? cairn_sql_shape_read(prepared->statement, types, tables, table_count,
+                                               &writer->arena, &writer->shapes[index], err)
+                        : rc;
+    if (rc == CAIRN_OK && writer->shapes[index].text != NULL) {
+        char name[NAME_SIZE + 1];
+        (void)snprintf(name, sizeof(name), "a%s", prepared->name);
+        rc = cairn_pg_prepare(pg, name, writer->shapes[index].text, NULL, 0, err);
+    }
+    return rc;
+}
+
+static enum cairn_rc prepare_one(struct cairn_sql_writer *writer, size_t index,
+                                 const struct cairn_sql_table *tables, size_t table_count,
+                                 struct cairn_err *err)
+{
+    struct prepared *prepared = &writer->prepared[index];
+    (void)snprintf(prepared->name, sizeof(prepared->name), "s%zu", index);
+    enum cairn_rc rc = cairn_pg_prepare(writer->options.pg, prepared->name,
+                                        prepared->statement->text, NULL, 0, err);
+    rc = rc == CAIRN_OK ? find_sources(writer, prepared, err) : rc;
+    rc = rc == CAIRN_OK ? learn_shape(writer, index, tables, table_count, err) : rc;
+    return rc == CAIRN_OK ? CAIRN_OK : blame(writer, prepared, rc, err);
+}
+
+static size_t count_statements(const struct cairn_sql_view *view)
+{
+    size_t count = 0;
+    for (size_t h = 0; h < view->handler_count; h++) {
+        count += view->handlers[h].statement_count;
+    }
+    return count;
+}
+
+static enum cairn_rc prepare_all(struct cairn_sql_writer *writer, struct cairn_err *err)
+{
+    const struct cairn_sql_view *view = writer->options.view;
+    struct cairn_sql_table *tables = NULL;
+    size_t table_count = 0;
+    size_t count = count_statements(view);
+    assert(count <= STATEMENTS_MAX);
+    writer->prepared = cairn_arena_zalloc(&writer->arena, count + 1, sizeof(*writer->prepared));
+    writer->shapes = cairn_arena_zalloc(&writer->arena, count + 1, sizeof(*writer->shapes));
+    if (writer->prepared == NULL || writer->shapes == NULL) {
+        return CAIRN_FAIL(err, CAIRN_ENOMEM, "prepare the statements of a view");
+    }
+    enum cairn_rc rc =
+        cairn_sql_tables_read(writer->options.pg, cairn_slice_str(writer->options.schema),
+                              &writer->arena, &tables, &table_count, err);
+    for (size_t h = 0; h < view->handler_count; h++) {
+        const struct cairn_sql_handler *handler = &view->handlers[h];
+        writer->firsts[h] = writer->prepared_count;
+        for (size_t s = 0; rc == CAIRN_OK && s < handler->statement_count; s++) {
+            size_t index = writer->prepared_count++;
+            writer->prepared[index].statement = &handler->statements[s];
+            rc = prepare_one(writer, index, tables, table_count, err);
+        }
+    }
+    return rc;
+}
+
+enum cairn_rc cairn_sql_writer_open(const struct cairn_sql_writer_options *options,
+                                    struct cairn_sql_writer **ret_writer, struct cairn_err *err)
+{
+    assert(options->pg != NULL && options->view != NULL && options->schema != NULL);
+    struct cairn_sql_writer *writer = cairn_mem_zalloc(1, sizeof(*writer));
+    if (writer == NULL) {
+        return CAIRN_FAIL(err, CAIRN_ENOMEM, "prepare the statements of a view");
+    }
+    writer->options = *options;
+    writer->arena.max = DEFINITION_MAX;
+    enum cairn_rc rc = prepare_move(writer, err);
+    rc = rc == CAIRN_OK ? prepare_all(writer, err) : rc;
+    if (rc != CAIRN_OK) {
+        cairn_sql_writer_close(writer);
+        return rc;
+    }
+    *ret_writer = writer;
+    return CAIRN_OK;
+}
+
+void cairn_sql_writer_close(struct cairn_sql_writer *writer)
+{
+    if (writer == NULL) {
+        return;
+    }
+    cairn_mem_free(writer->rows);
+    cairn_mem_free(writer->tags);
+    cairn_arena_fini(&writer->arena);
+    cairn_mem_free(writer);
+}
+
+/* ---- gathering rows ---- */
+
+void cairn_sql_writer_begin(struct cairn_sql_writer *writer, struct cairn_arena *arena)
+{
+    writer->batch = arena;
+    writer->row_count = 0;
+}
+
+size_t cairn_sql_writer_rows(const struct cairn_sql_writer *writer)
+{
+    return writer->row_count;
+}
+
+bool cairn_sql_writer_handles(const struct cairn_sql_writer *writer, struct cairn_slice type)
+{
+    return cairn_sql_view_handler(writer->options.view, type) != NULL;
+}
+
+static enum cairn_rc make_room(struct cairn_sql_writer *writer, struct cairn_err *err)
+{
+    if (writer->row_count < writer->row_cap) {
+        return CAIRN_OK;
+    }
+    size_t cap = writer->row_cap == 0 ? ROWS_MIN : writer->row_cap * 2;
+    if (cap > CAIRN_SQL_PLAN_ROWS_MAX) {
+        return CAIRN_FAIL(err, CAIRN_ETOOBIG, "more than %u rows in a batch",
+                          CAIRN_SQL_PLAN_ROWS_MAX);
+    }
+    struct cairn_sql_row *rows = cairn_mem_realloc(writer->rows, cap * sizeof(*rows));
+    if (rows != NULL) {
+        writer->rows = rows;
+    }
+    size_t *tags = rows == NULL ? NULL : cairn_mem_realloc(writer->tags, cap * sizeof(*tags));
+    if (tags == NULL) {
+        return CAIRN_FAIL(err, CAIRN_ENOMEM, "rows of a batch");
+    }
+    writer->tags = tags;
+    writer->row_cap = cap;
+    return CAIRN_OK;
+}
+
+static enum cairn_rc add_row(struct cairn_sql_writer *writer, size_t index,
+                             const struct cairn_event *event, const struct cairn_value *data,
+                             size_t tag, struct cairn_err *err)
+{
+    const struct prepared *prepared = &writer->prepared[index];
+    size_t count = prepared->statement->param_count;
+    struct cairn_slice *values = cairn_arena_zalloc(writer->batch, count + 1, sizeof(*values));
+    enum cairn_rc rc =
+        values == NULL ? CAIRN_FAIL(err, CAIRN_ENOMEM, "rows of a batch") : make_room(writer, err);
+    for (size_t i = 0; rc == CAIRN_OK && i < count; i++) {
+        rc = cairn_sql_source_read(&prepared->sources[i], event, data, writer->batch, &values[i],
+                                   err);
+    }
+    if (rc == CAIRN_OK) {
+        writer->rows[writer->row_count] =
+            (struct cairn_sql_row){.statement = (uint32_t)index, .values = values};
+        writer->tags[writer->row_count++] = tag;
+    }
+    return rc;
+}
+
+enum cairn_rc cairn_sql_writer_add(struct cairn_sql_writer *writer, const struct cairn_event *event,
+                                   const struct cairn_value *data, size_t tag,
+                                   struct cairn_err *err)
+{
+    const struct cairn_sql_view *view = writer->options.view;
+    const struct cairn_sql_handler *handler = cairn_sql_view_handler(view, event->type);
+    assert(handler != NULL && writer->batch != NULL);
+    size_t first = writer->firsts[handler - view->handlers];
+    enum cairn_rc rc = CAIRN_OK;
+    for (size_t s = 0; rc == CAIRN_OK && s < handler->statement_count; s++) {
+        rc = add_row(writer, first + s, event, data, tag, err);
+    }
+    return rc;
+}
+
+/* ---- committing ---- */
+
+static enum cairn_rc send_move(struct cairn_sql_writer *writer, const struct cairn_sql_step_to *to,
+                               struct cairn_err *err)
+{
+    char events[24];
+    char generation[24];
+    size_t index = 0;
+    (void)snprintf(events, sizeof(events), "%llu", (unsigned long long)to->events);
+    (void)snprintf(generation, sizeof(generation), "%llu",
+                   (unsigned long long)to->from->generation);
+    const struct cairn_slice values[MOVE_SIZE] = {
+        to->place,
+        cairn_slice_str(events),
+        writer->options.view->name,
+        writer->options.side == CAIRN_SIDE_LIVE ? CAIRN_SLICE_LIT("live") : CAIRN_SLICE_LIT("next"),
+        cairn_slice_str(generation),
+        to->from->place};
+    enum cairn_rc rc =
+        cairn_pg_pipeline_send(writer->options.pg, MOVE, values, MOVE_SIZE, &index, err);
+    assert(rc != CAIRN_OK || index == 0);
+    return rc;
+}
+
+/* The values of a parameter of many rows, as one array. */
+static enum cairn_rc make_array(struct cairn_sql_writer *writer, const struct cairn_sql_step *step,
+                                size_t param, struct cairn_slice *column,
+                                struct cairn_slice *ret_array, struct cairn_err *err)
+{
+    struct cairn_buf text = {.max = CAIRN_PG_VALUES_BYTES_MAX};
+    for (size_t r = 0; r < step->row_count; r++) {
+        column[r] = writer->rows[step->rows[r]].values[param];
+    }
+    enum cairn_rc rc = cairn_pg_array(&text, column, step->row_count);
+    rc = rc == CAIRN_OK ? cairn_arena_copy(writer->batch, cairn_buf_slice(&text), ret_array) : rc;
+    cairn_buf_fini(&text);
+    return rc == CAIRN_OK ? CAIRN_OK : CAIRN_FAIL(err, rc, "an array of %zu rows", step->row_count);
+}
+
+static enum cairn_rc make_arrays(struct cairn_sql_writer *writer, const struct cairn_sql_step *step,
+                                 struct cairn_slice **ret_arrays, struct cairn_err *err)
+{
+    size_t count = writer->prepared[step->statement].statement->param_count;
+    struct cairn_slice *arrays = cairn_arena_zalloc(writer->batch, count + 1, sizeof(*arrays));
+    struct cairn_slice *column =
+        cairn_arena_zalloc(writer->batch, step->row_count, sizeof(*column));
+    enum cairn_rc rc = arrays == NULL || column == NULL
+                           ? CAIRN_FAIL(err, CAIRN_ENOMEM, "rows of a batch")
+                           : CAIRN_OK;
+    for (size_t i = 0; rc == CAIRN_OK && i < count; i++) {
+        rc = make_array(writer, step, i, column, &arrays[i], err);
+    }
+    if (rc == CAIRN_OK) {
+        *ret_arrays = arrays;
+    }
+    return rc;
+}
+
+/* A batch ready to be sent. All of it is made before the pipeline begins: what is half sent and
+ * then ended would be committed. */
+struct parcel {
+    struct cairn_sql_plan plan;
+    struct cairn_slice **arrays; /* of each step that goes as arrays */
+    /* Of each statement in the pipeline: the tag of its row, SIZE_MAX where it has several; its
+     * line in the view's file. */
+    size_t *tags;
+    unsigned *lines;
+    size_t count; /* room in both */
+};
+
+static enum cairn_rc make_parcel(struct cairn_sql_writer *writer, struct parcel *parcel,
+                                 struct cairn_err *err)
+{
+    enum cairn_rc rc = CAIRN_OK;
+    *parcel = (struct parcel){.count = writer->row_count + 1};
+    if (writer->row_count > 0) {
+        rc = cairn_sql_plan_make(writer->shapes, writer->prepared_count, writer->rows,
+                                 writer->row_count, writer->batch, &parcel->plan, err);
+    }
+    if (rc != CAIRN_OK) {
+        return rc;
+    }
+    size_t steps = parcel->plan.step_count;
+    parcel->arrays = cairn_arena_zalloc(writer->batch, steps + 1, sizeof(*parcel->arrays));
+    parcel->tags = cairn_arena_zalloc(writer->batch, parcel->count, sizeof(*parcel->tags));
+    parcel->lines = cairn_arena_zalloc(writer->batch, parcel->count, sizeof(*parcel->lines));
+    if (parcel->arrays == NULL || parcel->tags == NULL || parcel->lines == NULL) {
+        return CAIRN_FAIL(err, CAIRN_ENOMEM, "rows of a batch");
+    }
+    for (size_t s = 0; rc == CAIRN_OK && s < steps; s++) {
+        if (parcel->plan.steps[s].arrays) {
+            rc = make_arrays(writer, &parcel->plan.steps[s], &parcel->arrays[s], err);
+        }
+    }
+    return rc;
+}
+
+static enum cairn_rc send_one(struct cairn_sql_writer *writer, struct parcel *parcel,
+                              const char *name, const struct prepared *prepared,
+                              const struct cairn_slice *values, size_t tag, struct cairn_err *err)
+{
+    size_t index = 0;
+    enum cairn_rc rc = cairn_pg_pipeline_send(writer->options.pg, name, values,
+                                              prepared->statement->param_count, &index, err);
+    if (rc == CAIRN_OK) {
+        assert(index > 0 && index < parcel->count);
+        parcel->tags[index] = tag;
+        parcel->lines[index] = prepared->statement->line;
+    }
+    return rc;
+}
+
+static enum cairn_rc send_step(struct cairn_sql_writer *writer, struct parcel *parcel, size_t step,
+                               struct cairn_err *err)
+{
+    const struct cairn_sql_step *planned = &parcel->plan.steps[step];
+    const struct prepared *prepared = &writer->prepared[planned->statement];
+    if (planned->arrays) {
+        char name[NAME_SIZE + 1];
+        size_t tag = planned->row_count == 1 ? writer->tags[planned->rows[0]] : SIZE_MAX;
+        (void)snprintf(name, sizeof(name), "a%s", prepared->name);
+        return send_one(writer, parcel, name, prepared, parcel->arrays[step], tag, err);
+    }
+    enum cairn_rc rc = CAIRN_OK;
+    for (size_t r = 0; rc == CAIRN_OK && r < planned->row_count; r++) {
+        uint32_t row = planned->rows[r];
+        rc = send_one(writer, parcel, prepared->name, prepared, writer->rows[row].values,
+                      writer->tags[row], err);
+    }
+    return rc;
+}
+
+/* What a failed pipeline says: the checkpoint was not where the batch began, or a row is refused.
+ */
+static enum cairn_rc explain(struct cairn_sql_writer *writer, const struct parcel *parcel,
+                             size_t failed, enum cairn_rc rc, size_t *ret_tag,
+                             struct cairn_err *err)
+{
+    *ret_tag = SIZE_MAX;
+    if (failed == 0 && strcmp(cairn_pg_sqlstate(writer->options.pg), DIVISION_BY_ZERO) == 0) {
+        return CAIRN_FAIL(err, CAIRN_EFENCED, "another projector feeds view %.*s",
+                          CAIRN_SLICE_ARG(writer->options.view->name));
+    }
+    if (rc == CAIRN_EINVAL && failed > 0 && failed < parcel->count) {
+        *ret_tag = parcel->tags[failed];
+        return cairn_err_wrap(err, rc, "line %u", parcel->lines[failed]);
+    }
+    return rc;
+}
+
+enum cairn_rc cairn_sql_writer_commit(struct cairn_sql_writer *writer,
+                                      const struct cairn_sql_step_to *to, size_t *ret_tag,
+                                      struct cairn_err *err)
+{
+    struct parcel parcel;
+    size_t failed = SIZE_MAX;
+    assert(writer->batch != NULL && to->events > 0);
+    enum cairn_rc rc = make_parcel(writer, &parcel, err);
+    rc = rc == CAIRN_OK ? cairn_pg_pipeline_begin(writer->options.pg, err) : rc;
+    if (rc != CAIRN_OK) {
+        return rc;
+    }
+    rc = send_move(writer, to, err);
+    for (size_t s = 0; rc == CAIRN_OK && s < parcel.plan.step_count; s++) {
+        rc = send_step(writer, &parcel, s, err);
+    }
+    /* What could not be sent is told once more here, and what was is undone. */
+    rc = cairn_pg_pipeline_end(writer->options.pg, NULL, NULL, &failed, err);
+    return rc == CAIRN_OK ? CAIRN_OK : explain(writer, &parcel, failed, rc, ret_tag, err);
+}
