@@ -16,6 +16,7 @@
 #define SETTINGS_MAX 16
 /* A TLS record may lie read in the library while the socket has nothing. How long that may wait. */
 #define TLS_SLICE_MS   20
+#define IDLE_READS_MAX 16
 #define NUMBER_MAX     16
 #define PATH_BYTES_MAX 256
 
@@ -301,10 +302,11 @@ bool cairn_pg_is_idle(struct cairn_pg *pg)
         PQtransactionStatus(pg->raw) != PQTRANS_IDLE) {
         return false;
     }
-    /* Whatever a server says to an idle connection, it is a farewell or a notice. */
+    /* To an idle connection a server says farewell, or gives a notice: the end of the stream comes
+     * behind its words. */
     struct pollfd polled = {.fd = PQsocket(pg->raw), .events = POLLIN};
-    if (poll(&polled, 1, 0) > 0 && PQconsumeInput(pg->raw) == 0) {
-        pg->broken = true;
+    for (int i = 0; i < IDLE_READS_MAX && !pg->broken && poll(&polled, 1, 0) > 0; i++) {
+        pg->broken = PQconsumeInput(pg->raw) == 0;
     }
     return !cairn_pg_is_broken(pg);
 }

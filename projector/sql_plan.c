@@ -4,27 +4,32 @@
 
 #include "platform/hash.h"
 
-#define NOBODY  UINT32_MAX       /* no statement: nothing came yet */
-#define SEVERAL (UINT32_MAX - 1) /* the wave holds more statements than one */
+#define NOBODY  UINT32_MAX       /* no group: nothing came yet */
+#define SEVERAL (UINT32_MAX - 1) /* there are more groups than one */
 /* Keys looked at for one row. Behind that, as where a stranger chose keys that collide, the row is
  * taken for one that may touch any. */
 #define PROBES_MAX 64
 
 static_assert(CAIRN_SQL_PLAN_ROWS_MAX < UINT32_MAX / 4, "a place in the table of keys fits");
 
+/* Statements that may change places with each other are a group, which bears the number of one of
+ * them; any other is a group of its own. */
+
 /* The highest wave among some rows, and whose it is. */
 struct last {
     uint32_t wave;
-    uint32_t statement;
+    uint32_t group;
 };
 
-static const struct last NOTHING = {.wave = 0, .statement = NOBODY};
+static const struct last NOTHING = {.wave = 0, .group = NOBODY};
 
 /* A scope is the view or one of its tables. */
 struct scope {
     struct last any;    /* of all its rows */
     struct last widest; /* of those that may touch any row in it */
-    uint32_t statement; /* which alone touches it in this batch, or SEVERAL */
+    uint32_t group;     /* which alone touches it in this batch, or SEVERAL */
+    uint32_t commuting; /* the group of several statements, if there is one */
+    size_t members;     /* statements in it */
 };
 
 /* Rows that touch the same table row. */
@@ -50,7 +55,8 @@ struct planner {
     size_t key_count;
     uint32_t *places; /* in keys, plus one; 0: free */
     size_t place_count;
-    uint32_t *waves; /* of each row */
+    uint32_t *groups; /* of each statement of the batch; NOBODY: of another */
+    uint32_t *waves;  /* of each row */
     uint32_t wave_count;
     uint32_t *order; /* rows by wave, statement, number */
 };
@@ -163,13 +169,13 @@ static bool may_share(const struct cairn_sql_shape *shape)
     return shape->arrays != CAIRN_SQL_ARRAYS_DISTINCT;
 }
 
-/* The first wave for a row of the statement that comes behind these. */
-static uint32_t wave_behind(struct last last, uint32_t statement, bool shares)
+/* The first wave for a row of the group that comes behind these. */
+static uint32_t wave_behind(struct last last, uint32_t group, bool shares)
 {
-    if (last.statement == NOBODY) {
+    if (last.group == NOBODY) {
         return 0;
     }
-    return last.statement == statement && shares ? last.wave : last.wave + 1;
+    return last.group == group && shares ? last.wave : last.wave + 1;
 }
 
 static uint32_t later(uint32_t a, uint32_t b)
@@ -177,66 +183,103 @@ static uint32_t later(uint32_t a, uint32_t b)
     return a > b ? a : b;
 }
 
-static void note(struct last *last, uint32_t wave, uint32_t statement)
+static void note(struct last *last, uint32_t wave, uint32_t group)
 {
-    if (last->statement == NOBODY || wave > last->wave) {
-        *last = (struct last){.wave = wave, .statement = statement};
-    } else if (wave == last->wave && last->statement != statement) {
-        last->statement = SEVERAL;
+    if (last->group == NOBODY || wave > last->wave) {
+        *last = (struct last){.wave = wave, .group = group};
+    } else if (wave == last->wave && last->group != group) {
+        last->group = SEVERAL;
     }
 }
 
 /* The wave of a row that may touch any row of the scope. */
-static uint32_t take_wide(struct scope *scope, uint32_t wave, uint32_t statement, bool shares)
+static uint32_t take_wide(struct scope *scope, uint32_t wave, uint32_t group, bool shares)
 {
-    wave = later(wave, wave_behind(scope->any, statement, shares));
-    scope->widest = (struct last){.wave = wave, .statement = statement};
+    wave = later(wave, wave_behind(scope->any, group, shares));
+    scope->widest = (struct last){.wave = wave, .group = group};
     return wave;
 }
 
-static uint32_t take_keyed(struct scope *table, struct key *key, uint32_t wave, uint32_t statement,
+static uint32_t take_keyed(struct scope *table, struct key *key, uint32_t wave, uint32_t group,
                            bool shares)
 {
-    wave = later(wave, wave_behind(table->widest, statement, shares));
-    wave = later(wave, wave_behind(key->last, statement, shares));
-    note(&key->last, wave, statement);
+    wave = later(wave, wave_behind(table->widest, group, shares));
+    wave = later(wave, wave_behind(key->last, group, shares));
+    note(&key->last, wave, group);
     return wave;
 }
 
 static uint32_t place_row(struct planner *planner, uint32_t row)
 {
-    uint32_t statement = planner->batch->rows[row].statement;
+    uint32_t group = planner->groups[planner->batch->rows[row].statement];
     const struct cairn_sql_shape *shape = shape_of(planner, row);
     bool shares = may_share(shape);
-    uint32_t wave = wave_behind(planner->view.widest, statement, shares);
+    uint32_t wave = wave_behind(planner->view.widest, group, shares);
     if (shape->kind == CAIRN_SQL_ANYTHING) {
-        wave = take_wide(&planner->view, wave, statement, shares);
+        wave = take_wide(&planner->view, wave, group, shares);
     } else {
         struct scope *table = &planner->tables[shape->table];
-        /* Rows of the only statement of a table need not be held apart where they may share. */
-        bool alone = shares && table->statement == statement;
+        /* Rows of the only group of a table need not be held apart where they may share. */
+        bool alone = shares && table->group == group;
         struct key *key = alone ? NULL : key_of(planner, row);
-        wave = key == NULL ? take_wide(table, wave, statement, shares)
-                           : take_keyed(table, key, wave, statement, shares);
-        note(&table->any, wave, statement);
+        wave = key == NULL ? take_wide(table, wave, group, shares)
+                           : take_keyed(table, key, wave, group, shares);
+        note(&table->any, wave, group);
     }
-    note(&planner->view.any, wave, statement);
+    note(&planner->view.any, wave, group);
     return wave;
 }
 
-static void place_rows(struct planner *planner)
+static bool has_sums(const struct cairn_sql_shape *shape)
+{
+    static const uint64_t none[CAIRN_SQL_COLUMNS_MAX / 64] = {0};
+    return memcmp(shape->sums, none, sizeof(none)) != 0;
+}
+
+/* The group of a statement that this batch has. */
+static uint32_t group_of(const struct batch *batch, struct scope *table, uint32_t statement)
+{
+    const struct cairn_sql_shape *shape = &batch->shapes[statement];
+    if (batch->row_count < CAIRN_SQL_PLAN_COMMUTE_MIN || !has_sums(shape)) {
+        return statement;
+    }
+    if (table->commuting == NOBODY) {
+        table->commuting = statement;
+    }
+    const struct cairn_sql_shape *first = &batch->shapes[table->commuting];
+    if (memcmp(shape->sums, first->sums, sizeof(shape->sums)) != 0 ||
+        table->members == CAIRN_SQL_COMMUTE_MAX) {
+        return statement;
+    }
+    table->members++;
+    return table->commuting;
+}
+
+static void group_statements(struct planner *planner)
 {
     const struct batch *batch = planner->batch;
     for (size_t i = 0; i < batch->row_count; i++) {
         uint32_t statement = batch->rows[i].statement;
         assert(statement < batch->shape_count);
-        size_t table = batch->shapes[statement].table;
-        if (table < planner->table_count) {
-            struct scope *scope = &planner->tables[table];
-            bool first = scope->statement == NOBODY || scope->statement == statement;
-            scope->statement = first ? statement : SEVERAL;
+        if (planner->groups[statement] != NOBODY) {
+            continue;
         }
+        size_t table = batch->shapes[statement].table;
+        if (table == SIZE_MAX) {
+            planner->groups[statement] = statement;
+            continue;
+        }
+        struct scope *scope = &planner->tables[table];
+        uint32_t group = group_of(batch, scope, statement);
+        scope->group = scope->group == NOBODY || scope->group == group ? group : SEVERAL;
+        planner->groups[statement] = group;
     }
+}
+
+static void place_rows(struct planner *planner)
+{
+    const struct batch *batch = planner->batch;
+    group_statements(planner);
     for (size_t i = 0; i < batch->row_count; i++) {
         planner->waves[i] = place_row(planner, (uint32_t)i);
         planner->wave_count = later(planner->wave_count, planner->waves[i] + 1);
@@ -304,6 +347,19 @@ static bool begins_step(const struct planner *planner, size_t at)
            statement_of(planner, row) != statement_of(planner, before);
 }
 
+/* Rows that changed places are guarded by their arrays alone, however few they are. */
+static bool takes_arrays(const struct planner *planner, const struct cairn_sql_step *step)
+{
+    const struct cairn_sql_shape *shape = &planner->batch->shapes[step->statement];
+    uint32_t group = planner->groups[step->statement];
+    if (shape->arrays == CAIRN_SQL_ARRAYS_NONE) {
+        return false;
+    }
+    bool moved = shape->table != SIZE_MAX && planner->tables[shape->table].members > 1 &&
+                 planner->tables[shape->table].commuting == group;
+    return moved || step->row_count >= CAIRN_SQL_PLAN_ARRAYS_MIN;
+}
+
 static enum cairn_rc cut_steps(const struct planner *planner, struct cairn_arena *arena,
                                struct cairn_sql_plan *ret_plan, struct cairn_err *err)
 {
@@ -325,9 +381,7 @@ static enum cairn_rc cut_steps(const struct planner *planner, struct cairn_arena
         }
     }
     for (size_t i = 0; i < plan.step_count; i++) {
-        step = &plan.steps[i];
-        step->arrays = planner->batch->shapes[step->statement].arrays != CAIRN_SQL_ARRAYS_NONE &&
-                       step->row_count >= CAIRN_SQL_PLAN_ARRAYS_MIN;
+        plan.steps[i].arrays = takes_arrays(planner, &plan.steps[i]);
     }
     *ret_plan = plan;
     return CAIRN_OK;
@@ -352,14 +406,17 @@ static enum cairn_rc begin(struct planner *planner, const struct batch *batch,
     planner->tables = cairn_arena_zalloc(arena, planner->table_count + 1, sizeof(struct scope));
     planner->keys = cairn_arena_alloc(arena, rows * sizeof(struct key));
     planner->waves = cairn_arena_zalloc(arena, rows, sizeof(uint32_t));
+    planner->groups = cairn_arena_zalloc(arena, batch->shape_count + 1, sizeof(uint32_t));
     planner->places = cairn_arena_zalloc(arena, planner->place_count, sizeof(uint32_t));
     if (planner->tables == NULL || planner->keys == NULL || planner->waves == NULL ||
-        planner->places == NULL) {
+        planner->groups == NULL || planner->places == NULL) {
         return CAIRN_FAIL(err, CAIRN_ENOMEM, "the plan of a batch");
     }
     for (size_t i = 0; i < planner->table_count; i++) {
-        planner->tables[i] = (struct scope){.any = NOTHING, .widest = NOTHING, .statement = NOBODY};
+        planner->tables[i] =
+            (struct scope){.any = NOTHING, .widest = NOTHING, .group = NOBODY, .commuting = NOBODY};
     }
+    memset(planner->groups, 0xff, batch->shape_count * sizeof(uint32_t)); /* NOBODY */
     return CAIRN_OK;
 }
 

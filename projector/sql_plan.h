@@ -2,8 +2,8 @@
  *
  * Two rows keep their order where they may touch the same table row. Each row gets a wave: that of
  * the last row it may collide with where that is of the same statement and both may share a step,
- * else the next. A step is what a wave has of one statement. Running the steps in order leaves what
- * running the rows in order leaves. */
+ * else the next. Statements that only sum the same columns count as one. A step is what a wave has
+ * of one statement. Running the steps in order leaves what running the rows in order leaves. */
 #ifndef CAIRN_PROJECTOR_SQL_PLAN_H
 #define CAIRN_PROJECTOR_SQL_PLAN_H
 
@@ -12,6 +12,9 @@
 #define CAIRN_SQL_PLAN_ROWS_MAX (1u << 18u) /* of one batch */
 /* Fewer rows than this go one by one: an array form costs more than so few statements. */
 #define CAIRN_SQL_PLAN_ARRAYS_MIN 4u
+/* Statements change places in batches of so many rows: more than one event has, so that one event
+ * alone runs as it is written. */
+#define CAIRN_SQL_PLAN_COMMUTE_MIN 65u
 
 struct cairn_sql_row {
     uint32_t statement;               /* number of its shape */

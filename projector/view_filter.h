@@ -8,8 +8,6 @@
 
 #include "projector/view_read.h"
 
-/* Texts of one IN. */
-#define CAIRN_VIEW_VALUES_MAX 256
 /* The column number of "key". */
 #define CAIRN_VIEW_COLUMN_KEY (-1)
 

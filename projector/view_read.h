@@ -14,6 +14,10 @@
 #define CAIRN_VIEW_KEY_BYTES_MAX 400 /* UTF-8 */
 #define CAIRN_VIEW_INDEXES_MAX   16
 #define CAIRN_VIEW_FILTERS_MAX   32
+#define CAIRN_VIEW_VALUES_MAX    500 /* of one IN */
+#define CAIRN_VIEW_PARTS_MAX     128 /* of all AND and OR of a query together */
+#define CAIRN_VIEW_DEPTH_MAX     8   /* of AND and OR inside each other */
+#define CAIRN_VIEW_SELECT_MAX    64  /* members named */
 #define CAIRN_VIEW_LIMIT_MAX     1000
 #define CAIRN_VIEW_LIMIT_DEFAULT 50
 
@@ -92,8 +96,10 @@ enum cairn_view_operator {
     CAIRN_OP_OR
 };
 
-/* column op values: values are compared with a row's value by type: a number with numbers, else as
- * text; "true", "false" and "null" match those too. */
+/* A test of a row, or several tests joined. Values are compared with a row's value by type: a
+ * number with numbers, else as text; "true", "false" and "null" match those too. A test may be
+ * neither true nor false, of a value that is not there; then its negation is neither, too, and the
+ * row does not pass. */
 struct cairn_view_filter {
     enum cairn_view_operator op;
     bool negated;                     /* not. in front */

@@ -186,7 +186,7 @@ static enum cairn_rc explain(struct rows *rows, struct cairn_err *err)
     }
     (void)CAIRN_FAIL(err, CAIRN_EQUERY,
                      "unknown column or parameter \"%.*s\"; columns: %.*s; parameters: order, "
-                     "limit, cursor",
+                     "limit, cursor, select, and, or, not.and, not.or",
                      CAIRN_SLICE_ARG(unknown), CAIRN_SLICE_ARG(cairn_buf_slice(&columns)));
     cairn_buf_fini(&columns);
     return CAIRN_EQUERY;

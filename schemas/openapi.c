@@ -5,6 +5,7 @@
 
 #include "platform/file.h"
 #include "platform/json.h"
+#include "schemas/sql_query.h"
 
 extern const unsigned char cairn_openapi_json[];
 extern const unsigned int cairn_openapi_json_size;
@@ -386,6 +387,114 @@ static struct cairn_value make_command(struct draft *draft,
     return single(draft, "post", cairn_value_map(&operation));
 }
 
+/* ---- named queries ---- */
+
+/* The JSON Schema of each type of parameter: what stands in `type` and `format`. */
+static const struct {
+    const char *type;
+    const char *format;
+} PARAM_SCHEMAS[] = {
+    [CAIRN_SQL_INTEGER] = {"integer", "int64"}, [CAIRN_SQL_NUMBER_TYPE] = {"number", NULL},
+    [CAIRN_SQL_TEXT] = {"string", NULL},        [CAIRN_SQL_BOOLEAN] = {"boolean", NULL},
+    [CAIRN_SQL_DATE] = {"string", "date"},      [CAIRN_SQL_TIMESTAMP] = {"string", "date-time"},
+    [CAIRN_SQL_UUID] = {"string", "uuid"},      [CAIRN_SQL_JSON] = {"string", "json"},
+};
+
+static struct cairn_value make_param_schema(struct draft *draft,
+                                            const struct cairn_sql_param *param)
+{
+    struct cairn_value_builder schema = {.arena = draft->arena};
+    const char *type = PARAM_SCHEMAS[param->type].type;
+    const char *format = PARAM_SCHEMAS[param->type].format;
+    add_text(draft, &schema, "type", cairn_slice_str(type));
+    if (format != NULL) {
+        add_text(draft, &schema, "format", cairn_slice_str(format));
+    }
+    if (!param->required && param->fallback.data != NULL) {
+        bool quoted = strcmp(type, "string") == 0;
+        add(draft, &schema, CAIRN_SLICE_LIT("default"),
+            quoted ? cairn_value_string(param->fallback)
+                   : read_json(draft, param->fallback, "a parameter's default"));
+    }
+    return cairn_value_map(&schema);
+}
+
+static struct cairn_value make_param(struct draft *draft, struct cairn_slice name, bool required,
+                                     struct cairn_value schema)
+{
+    struct cairn_value_builder param = {.arena = draft->arena};
+    add_text(draft, &param, "name", name);
+    add_text(draft, &param, "in", CAIRN_SLICE_LIT("query"));
+    add(draft, &param, CAIRN_SLICE_LIT("required"), cairn_value_bool(required));
+    add(draft, &param, CAIRN_SLICE_LIT("schema"), schema);
+    return cairn_value_map(&param);
+}
+
+static struct cairn_value make_limit(struct draft *draft, const struct cairn_sql_query *query)
+{
+    struct cairn_value_builder schema = {.arena = draft->arena};
+    add_text(draft, &schema, "type", CAIRN_SLICE_LIT("integer"));
+    add(draft, &schema, CAIRN_SLICE_LIT("minimum"), cairn_value_int(1));
+    add(draft, &schema, CAIRN_SLICE_LIT("maximum"), cairn_value_int(query->limit));
+    add(draft, &schema, CAIRN_SLICE_LIT("default"), cairn_value_int(query->limit));
+    return make_param(draft, CAIRN_SLICE_LIT("limit"), false, cairn_value_map(&schema));
+}
+
+static struct cairn_value make_query_params(struct draft *draft,
+                                            const struct cairn_sql_query *query)
+{
+    struct cairn_value_builder params = {.arena = draft->arena};
+    for (size_t i = 0; i < query->param_count; i++) {
+        const struct cairn_sql_param *param = &query->params[i];
+        push(draft, &params,
+             make_param(draft, param->name, param->required, make_param_schema(draft, param)));
+    }
+    push(draft, &params, make_limit(draft, query));
+    if (query->order_count > 0) {
+        push(draft, &params, reference(draft, "parameters", CAIRN_SLICE_LIT("cursor")));
+    }
+    push(draft, &params, reference(draft, "parameters", CAIRN_SLICE_LIT("Cairn-Position")));
+    push(draft, &params, reference(draft, "parameters", CAIRN_SLICE_LIT("Prefer")));
+    return cairn_value_array(&params);
+}
+
+/* The template's operation with what the query says of itself. */
+static struct cairn_value make_query(struct draft *draft, const struct cairn_value *get,
+                                     const struct cairn_sql_query *query)
+{
+    struct cairn_value_builder operation = {.arena = draft->arena};
+    for (uint32_t i = 0; i < get->count; i++) {
+        const struct cairn_member *member = &get->as.members[i];
+        struct cairn_slice key = cairn_value_slice(&member->key);
+        struct cairn_value value = member->value;
+        if (cairn_slice_is(key, "summary") && query->summary.size > 0) {
+            value = cairn_value_string(query->summary);
+        } else if (cairn_slice_is(key, "parameters")) {
+            value = make_query_params(draft, query);
+        }
+        add(draft, &operation, key, value);
+    }
+    return single(draft, "get", cairn_value_map(&operation));
+}
+
+/* One path for each query; path: the template's, without the marks of roles. */
+static void add_queries(struct draft *draft, struct cairn_value_builder *paths,
+                        const struct cairn_value *path)
+{
+    const struct cairn_value *get = cairn_value_at(path, "get");
+    assert(get != NULL);
+    for (size_t i = 0; i < cairn_domain_query_count(draft->domain); i++) {
+        const struct cairn_domain_query *query = cairn_domain_query_at(draft->domain, i);
+        char *name =
+            cairn_arena_printf(draft->arena, "/queries/%.*s", CAIRN_SLICE_ARG(query->name));
+        if (name == NULL) {
+            fail_memory(draft);
+            return;
+        }
+        add(draft, paths, cairn_slice_str(name), make_query(draft, get, query->sql));
+    }
+}
+
 static struct cairn_value make_paths(struct draft *draft, const struct cairn_value *base)
 {
     const struct cairn_domain *domain = draft->domain;
@@ -406,8 +515,11 @@ static struct cairn_value make_paths(struct draft *draft, const struct cairn_val
     }
     for (uint32_t i = 0; i < base->count; i++) {
         struct cairn_value path = filter_path(draft, &base->as.members[i].value);
-        if (path.count > 0) {
-            add(draft, &paths, cairn_value_slice(&base->as.members[i].key), path);
+        struct cairn_slice key = cairn_value_slice(&base->as.members[i].key);
+        if (path.count > 0 && cairn_slice_is(key, "/queries/{name}")) {
+            add_queries(draft, &paths, &path);
+        } else if (path.count > 0) {
+            add(draft, &paths, key, path);
         }
     }
     return cairn_value_map(&paths);

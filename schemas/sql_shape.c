@@ -467,6 +467,7 @@ enum cairn_rc cairn_sql_shape_read(const struct cairn_sql_statement *statement,
     }
     struct cairn_sql_shape shape = read_shape(&reading, tables, table_count);
     if (shape.arrays != CAIRN_SQL_ARRAYS_NONE) {
+        reading.commutes = shape.folds && cairn_sql_fold_commutes(&reading, shape.sums);
         rc = cairn_sql_arrays_write(&reading, shape.folds, arena, &shape.text, err);
         if (rc != CAIRN_OK) {
             return rc;
@@ -474,6 +475,7 @@ enum cairn_rc cairn_sql_shape_read(const struct cairn_sql_statement *statement,
         if (shape.text == NULL) {
             shape.arrays = CAIRN_SQL_ARRAYS_NONE;
             shape.folds = false;
+            memset(shape.sums, 0, sizeof(shape.sums));
         }
     }
     *ret_shape = shape;

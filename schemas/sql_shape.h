@@ -13,6 +13,7 @@
 #define CAIRN_SQL_KEY_COLUMNS_MAX  8
 #define CAIRN_SQL_COLUMNS_MAX      128         /* of a table; one with more is not understood */
 #define CAIRN_SQL_SHAPE_TOKENS_MAX 4096        /* of a statement; the same */
+#define CAIRN_SQL_COMMUTE_MAX      64          /* statements that change places with each other */
 #define CAIRN_SQL_ARRAYS_BYTES_MAX (1u << 20u) /* of an array form; a longer one is left out */
 
 struct cairn_sql_column {
@@ -77,6 +78,10 @@ struct cairn_sql_shape {
     /* The arrays' rows are grouped by key before they meet the table: sums, the largest, the
      * smallest, the last. */
     bool folds;
+    /* Columns that are summed, as bits, where no other is written beside the key: statements on one
+     * table with the same sums may change places. Their arrays refuse what is near a type's limit,
+     * so that none of up to CAIRN_SQL_COMMUTE_MAX of them hides an overflow of another. 0: no. */
+    uint64_t sums[CAIRN_SQL_COLUMNS_MAX / 64];
     /* NUL-ended, in the arena; $n is the array of the statement's own $n. NULL: there is none. */
     const char *text;
 };

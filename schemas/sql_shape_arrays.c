@@ -11,7 +11,12 @@
  *
  * A sum is taken as it is where its values have one sign: then no sum on the way is beyond the
  * last. Else the row's value must have room for all that is added and for all that is taken away,
- * in whatever order; where it has none, num_nulls() computes the value that overflows. */
+ * in whatever order; where it has none, num_nulls() computes the value that overflows.
+ *
+ * Sums of statements that change places know nothing of each other. Each takes a row whose value is
+ * at most LIMIT from zero, and moves it by at most STEP either way: wherever CAIRN_SQL_COMMUTE_MAX
+ * of them may have been on their way, none was beyond LIMIT + CAIRN_SQL_COMMUTE_MAX * STEP, which
+ * the type holds. Elsewise a division by zero refuses the array. */
 #include <assert.h>
 
 #include "platform/arena.h"
@@ -196,6 +201,38 @@ static void put_groups(struct text *text)
     put_str(text, ") AS f");
 }
 
+/* By type; a sum of numerics has room for whatever comes. */
+static const struct {
+    const char *type;
+    const char *value;      /* that goes to the table */
+    const char *assignment; /* on conflict */
+} COMMUTING[] = {
+#define VALUE(step)                                                                                \
+    "CASE WHEN f.a# > " step " OR f.b# < -" step " THEN CAST(1 / (f.a# - f.a#) AS %) "             \
+    "WHEN f.w# THEN CAST(f.v# AS %) END"
+#define ASSIGNMENT(limit)                                                                          \
+    "@ = CASE WHEN t.@ NOT BETWEEN -" limit " AND " limit                                          \
+    " THEN CAST(1 / (t.@ - t.@) AS %) ELSE t.@ + excluded.@ END"
+    /* 2^24, 2^30 - 1 */
+    {"integer", VALUE("16777216"), ASSIGNMENT("1073741823")},
+    /* 2^56, 2^62 - 1 */
+    {"bigint", VALUE("72057594037927936"), ASSIGNMENT("4611686018427387903")},
+    {"numeric", "CASE WHEN f.w# THEN f.v# END", "@ = t.@ + excluded.@"},
+#undef VALUE
+#undef ASSIGNMENT
+};
+static_assert(CAIRN_SQL_COMMUTE_MAX == 64, "steps and limits are of 64 statements");
+
+static size_t commuting_of(const struct text *text, size_t item)
+{
+    size_t i = 0;
+    while (!cairn_slice_is(column_of(text, item)->type, COMMUTING[i].type)) {
+        i++;
+        assert(i < sizeof(COMMUTING) / sizeof(COMMUTING[0]));
+    }
+    return i;
+}
+
 static void put_sum(struct text *text, size_t item)
 {
     const struct cairn_sql_reading *reading = text->reading;
@@ -225,7 +262,9 @@ static void put_value(struct text *text, size_t item)
 {
     bool strict = column_of(text, item)->not_null;
     enum cairn_sql_fold fold = text->reading->items[item].fold;
-    if (fold == CAIRN_SQL_FOLD_SUM) {
+    if (text->reading->commutes && fold == CAIRN_SQL_FOLD_SUM) {
+        put_pattern(text, COMMUTING[commuting_of(text, item)].value, item);
+    } else if (fold == CAIRN_SQL_FOLD_SUM) {
         put_sum(text, item);
     } else if (strict && fold != CAIRN_SQL_FOLD_KEY) {
         put_pattern(text, "CASE WHEN f.w# THEN f.v# END", item);
@@ -255,7 +294,10 @@ static void put_conflict(struct text *text)
         enum cairn_sql_fold fold = reading->items[i].fold;
         if (fold != CAIRN_SQL_FOLD_KEY && fold != CAIRN_SQL_FOLD_FIRST) {
             put_str(text, between);
-            put_pattern(text, ASSIGNMENTS[fold], i);
+            put_pattern(text,
+                        reading->commutes ? COMMUTING[commuting_of(text, i)].assignment
+                                          : ASSIGNMENTS[fold],
+                        i);
             between = ", ";
         }
     }

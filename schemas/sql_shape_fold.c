@@ -29,9 +29,9 @@ enum {
  * order. */
 static const struct cairn_sql_type_facts TYPES[] = {
     {"smallint", CAIRN_SQL_CLASS_INTEGER, ALL},
-    {"integer", CAIRN_SQL_CLASS_INTEGER, ALL},
-    {"bigint", CAIRN_SQL_CLASS_INTEGER, ALL},
-    {"numeric", CAIRN_SQL_CLASS_OTHER, CARRIED | CAIRN_SQL_TYPE_SUM},
+    {"integer", CAIRN_SQL_CLASS_INTEGER, ALL | CAIRN_SQL_TYPE_COMMUTE},
+    {"bigint", CAIRN_SQL_CLASS_INTEGER, ALL | CAIRN_SQL_TYPE_COMMUTE},
+    {"numeric", CAIRN_SQL_CLASS_OTHER, CARRIED | CAIRN_SQL_TYPE_SUM | CAIRN_SQL_TYPE_COMMUTE},
     {"real", CAIRN_SQL_CLASS_OTHER, CARRIED},
     {"double precision", CAIRN_SQL_CLASS_OTHER, CARRIED},
     {"text", CAIRN_SQL_CLASS_TEXT, GROUPED},
@@ -253,5 +253,27 @@ bool cairn_sql_fold_read(struct cairn_sql_reading *reading)
             return false;
         }
     }
+    return true;
+}
+
+bool cairn_sql_fold_commutes(const struct cairn_sql_reading *reading,
+                             uint64_t sums[CAIRN_SQL_COLUMNS_MAX / 64])
+{
+    uint64_t bits[CAIRN_SQL_COLUMNS_MAX / 64] = {0};
+    size_t count = 0;
+    for (size_t i = 0; i < reading->item_count; i++) {
+        const struct cairn_sql_item *item = &reading->items[i];
+        if (item->fold == CAIRN_SQL_FOLD_KEY) {
+            continue;
+        }
+        if (item->fold != CAIRN_SQL_FOLD_SUM ||
+            !column_can(reading, item->column, CAIRN_SQL_TYPE_COMMUTE)) {
+            return false;
+        }
+        bits[item->column / 64] |= UINT64_C(1) << (item->column % 64);
+        count++;
+    }
+    assert(count > 0); /* what folds assigns something */
+    memcpy(sums, bits, sizeof(bits));
     return true;
 }

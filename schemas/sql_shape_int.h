@@ -51,14 +51,16 @@ struct cairn_sql_reading {
     struct cairn_sql_assignment assignments[CAIRN_SQL_COLUMNS_MAX];
     size_t assignment_count;
     struct cairn_sql_span where;
+    bool commutes; /* of a shape that folds */
 };
 
 /* A type as far as shapes care. */
 enum {
-    CAIRN_SQL_TYPE_ARRAY = 1, /* a parameter of it may go as an array's element */
-    CAIRN_SQL_TYPE_CAST = 2,  /* CAST gives what assignment gives, and fails where that fails */
-    CAIRN_SQL_TYPE_SUM = 4,   /* + is exact, and does not care for order */
-    CAIRN_SQL_TYPE_ORDER = 8, /* max() is GREATEST; equal values cannot be told apart */
+    CAIRN_SQL_TYPE_ARRAY = 1,    /* a parameter of it may go as an array's element */
+    CAIRN_SQL_TYPE_CAST = 2,     /* CAST gives what assignment gives, and fails where that fails */
+    CAIRN_SQL_TYPE_SUM = 4,      /* + is exact, and does not care for order */
+    CAIRN_SQL_TYPE_ORDER = 8,    /* max() is GREATEST; equal values cannot be told apart */
+    CAIRN_SQL_TYPE_COMMUTE = 32, /* sums of several statements may change places, guarded */
     CAIRN_SQL_TYPE_GROUP = 16 /* GROUP BY is the unique index's equality, and the same of equals */
 };
 
@@ -98,6 +100,10 @@ bool cairn_sql_expression_read(struct cairn_sql_reading *reading, const char *st
 
 /* May rows of one key be folded? Sets the items' folds. */
 bool cairn_sql_fold_read(struct cairn_sql_reading *reading);
+/* Of one that folds: are all its columns beside the key sums that may change places with others?
+ * Sets their bits. */
+bool cairn_sql_fold_commutes(const struct cairn_sql_reading *reading,
+                             uint64_t sums[CAIRN_SQL_COLUMNS_MAX / 64]);
 
 /* The text of the array form; *ret_text NULL: it would be too long. ENOMEM. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_sql_arrays_write(const struct cairn_sql_reading *reading,

@@ -28,16 +28,44 @@ static size_t split(struct cairn_slice text, struct cairn_http_param params[PARA
     return count;
 }
 
+static size_t count_parts(const struct cairn_view_filter *filter)
+{
+    size_t count = filter->part_count;
+    for (size_t i = 0; i < filter->part_count; i++) {
+        count += count_parts(&filter->parts[i]);
+    }
+    return count;
+}
+
+/* A test has values and a column, a joint has parts, neither has both. */
+static void check_filter(const struct cairn_view_filter *filter, size_t depth)
+{
+    if (filter->op == CAIRN_OP_AND || filter->op == CAIRN_OP_OR) {
+        assert(depth < CAIRN_VIEW_DEPTH_MAX);
+        assert(filter->part_count >= 1 && filter->value_count == 0 && filter->column.size == 0);
+        for (size_t i = 0; i < filter->part_count; i++) {
+            check_filter(&filter->parts[i], depth + 1);
+        }
+        return;
+    }
+    assert(filter->part_count == 0);
+    assert(filter->value_count >= 1 && filter->value_count <= CAIRN_VIEW_VALUES_MAX);
+    assert(filter->op == CAIRN_OP_IN || filter->value_count == 1);
+    assert(depth == 0 ? !cairn_filter_is_reserved(filter->column) : filter->column.size > 0);
+}
+
 static void check_limits(const struct cairn_view_query *query)
 {
+    size_t parts = 0;
+    assert((query->select == NULL) == (query->select_count == 0));
+    assert(query->select_count <= CAIRN_VIEW_SELECT_MAX);
     assert(query->limit >= 1 && query->limit <= CAIRN_VIEW_LIMIT_MAX);
     assert(query->filter_count <= CAIRN_VIEW_FILTERS_MAX);
     for (size_t i = 0; i < query->filter_count; i++) {
-        const struct cairn_view_filter *filter = &query->filters[i];
-        assert(filter->value_count >= 1 && filter->value_count <= CAIRN_FILTER_VALUES_MAX);
-        assert(filter->op == CAIRN_OP_IN || filter->value_count == 1);
-        assert(!cairn_filter_is_reserved(filter->column));
+        check_filter(&query->filters[i], 0);
+        parts += count_parts(&query->filters[i]);
     }
+    assert(parts <= CAIRN_VIEW_PARTS_MAX);
 }
 
 /* in.("a","b") with every byte that could end an element behind a backslash. */

@@ -7,7 +7,7 @@
 
 #include "tests/support/cm.h"
 
-/* The document of examples/bank, parsed. */
+/* The document of an example, parsed. */
 struct book {
     struct cairn_domain *domain;
     struct cairn_buf text;
@@ -15,15 +15,20 @@ struct book {
     struct cairn_value document;
 };
 
-static void book_open(struct book *book, unsigned roles)
+static void book_open_of(struct book *book, const char *folder, unsigned roles)
 {
     struct cairn_err err;
     *book = (struct book){.text = {.max = 1u << 24}, .arena = {.max = 1u << 26}};
-    assert_ok(cairn_domain_load(CAIRN_SOURCE_DIR "/examples/bank", &book->domain, &err), &err);
+    assert_ok(cairn_domain_load(folder, &book->domain, &err), &err);
     assert_ok(cairn_openapi_write(book->domain, roles, &book->text, &err), &err);
     assert_ok(
         cairn_json_read(cairn_buf_slice(&book->text), &book->arena, &book->document, NULL, &err),
         &err);
+}
+
+static void book_open(struct book *book, unsigned roles)
+{
+    book_open_of(book, CAIRN_SOURCE_DIR "/examples/bank", roles);
 }
 
 static void book_close(struct book *book)
@@ -145,6 +150,45 @@ static void check_references(const struct cairn_value *root, const struct cairn_
     }
 }
 
+static const struct cairn_value *parameter(const struct cairn_value *list, const char *name)
+{
+    for (uint32_t i = 0; list != NULL && i < list->count; i++) {
+        if (cairn_slice_is(cairn_value_get_string(&list->as.items[i], "name"), name)) {
+            return &list->as.items[i];
+        }
+    }
+    return NULL;
+}
+
+static void every_query_has_a_path_with_its_typed_parameters(void **state)
+{
+    (void)state;
+    struct book book;
+    book_open_of(&book, CAIRN_SOURCE_DIR "/examples/shop", CAIRN_OPENAPI_QUERY);
+    const struct cairn_value *paths = cairn_value_at(&book.document, "paths");
+    const struct cairn_value *get = FOLLOW(paths, "/queries/top_customers", "get");
+    assert_non_null(get);
+    assert_null(cairn_value_at(paths, "/queries/{name}"));
+    assert_non_null(strstr(cairn_value_get_string(get, "summary").data, "The customers who"));
+    const struct cairn_value *params = cairn_value_at(get, "parameters");
+    const struct cairn_value *least = parameter(params, "least");
+    assert_true(
+        cairn_slice_is(cairn_value_get_string(cairn_value_at(least, "schema"), "type"), "integer"));
+    assert_int_equal(FOLLOW(least, "schema", "default")->as.integer, 0);
+    const struct cairn_value *country = parameter(params, "country");
+    assert_false(FOLLOW(country, "required")->as.boolean);
+    assert_null(FOLLOW(country, "schema", "default"));
+    assert_int_equal(FOLLOW(parameter(params, "limit"), "schema", "maximum")->as.integer, 100);
+    check_references(&book.document, get);
+    assert_true(
+        holds_text(FOLLOW(&book.document, "components", "parameters", "view", "schema", "enum"),
+                   "customer_totals"));
+    book_close(&book);
+    book_open(&book, CAIRN_OPENAPI_QUERY);
+    assert_null(cairn_value_at(cairn_value_at(&book.document, "paths"), "/queries/{name}"));
+    book_close(&book);
+}
+
 static void every_reference_leads_somewhere(void **state)
 {
     (void)state;
@@ -214,6 +258,7 @@ int main(void)
         cmocka_unit_test(every_command_has_a_path_with_its_schema),
         cmocka_unit_test(a_process_lists_what_it_serves_and_no_more),
         cmocka_unit_test(views_events_and_shared_types_are_named),
+        cmocka_unit_test(every_query_has_a_path_with_its_typed_parameters),
         cmocka_unit_test(every_reference_leads_somewhere),
         cmocka_unit_test(every_problem_of_the_table_is_a_response),
         cmocka_unit_test(a_page_carries_the_nonce_of_its_policy),
