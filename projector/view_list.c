@@ -5,6 +5,7 @@
  * index is walked from where the page begins. Every row is tested in full, whatever led to it. */
 #include <assert.h>
 
+#include "projector/sql_read.h"
 #include "projector/view_cursor.h"
 #include "projector/view_span.h"
 #include "projector/views_int.h"
@@ -22,7 +23,7 @@ struct lister {
     const struct cairn_view_query *query;
     struct cairn_view_snapshot snapshot;
     struct cairn_view_code code;
-    struct cairn_view_test tests[CAIRN_VIEW_FILTERS_MAX];
+    struct cairn_view_test test;   /* all filters, joined */
     struct cairn_view_place after; /* key empty: from the start */
     int order;                     /* column */
     struct cairn_arena *arena;     /* the caller's: what the page keeps */
@@ -77,7 +78,7 @@ static enum cairn_rc get_indexed_row(struct lister *lister, struct cairn_slice k
     return rc;
 }
 
-/* Does the row pass every filter? ret_document lies in scratch until the next row. */
+/* Does the row pass? ret_document lies in scratch until the next row. */
 static enum cairn_rc test_row(struct lister *lister, struct cairn_slice key,
                               struct cairn_slice packed, struct cairn_value *ret_document,
                               bool *ret_passes)
@@ -85,12 +86,34 @@ static enum cairn_rc test_row(struct lister *lister, struct cairn_slice key,
     lister->examined++;
     cairn_arena_reset(&lister->scratch);
     enum cairn_rc rc = cairn_view_document(packed, &lister->scratch, ret_document, lister->err);
-    bool passes = true;
-    for (size_t i = 0; i < lister->query->filter_count && passes && rc == CAIRN_OK; i++) {
-        passes = cairn_view_test_row(&lister->tests[i], key, ret_document);
-    }
-    *ret_passes = passes;
+    *ret_passes = rc == CAIRN_OK && cairn_view_test_row(&lister->test, key, ret_document);
     return rc;
+}
+
+static bool is_selected(const struct cairn_view_query *query, struct cairn_slice name)
+{
+    for (size_t i = 0; i < query->select_count; i++) {
+        if (cairn_slice_equal(query->select[i], name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Leave only the members that the query names. */
+static enum cairn_rc select_members(struct lister *lister, struct cairn_value *document)
+{
+    struct cairn_value_builder chosen = {.arena = lister->arena};
+    for (uint32_t i = 0; i < document->count; i++) {
+        const struct cairn_member *member = &document->as.members[i];
+        struct cairn_slice name = cairn_value_slice(&member->key);
+        if (is_selected(lister->query, name) &&
+            cairn_value_add_slice(&chosen, name, member->value) != CAIRN_OK) {
+            return out_of_memory(lister);
+        }
+    }
+    *document = cairn_value_map(&chosen);
+    return CAIRN_OK;
 }
 
 /* Keep a row that passed, in the caller's arena. */
@@ -104,6 +127,9 @@ static enum cairn_rc take_row(struct lister *lister, struct cairn_slice key,
         return out_of_memory(lister);
     }
     enum cairn_rc rc = cairn_view_document(packed, lister->arena, &row->document, lister->err);
+    if (rc == CAIRN_OK && lister->query->select != NULL) {
+        rc = select_members(lister, &row->document);
+    }
     lister->count += rc == CAIRN_OK;
     return rc;
 }
@@ -388,33 +414,13 @@ struct plan {
     struct cairn_view_spans spans;
 };
 
-static bool names_points(enum cairn_view_operator op)
-{
-    return op == CAIRN_OP_EQ || op == CAIRN_OP_IN;
-}
-
-/* All filters of one column together. *ret_points: one of them names values. */
+/* Where the filters let rows be, in the order of a column. */
 static enum cairn_rc column_spans(struct lister *lister, int column,
-                                  struct cairn_view_spans *ret_spans, bool *ret_points,
-                                  bool *ret_filtered)
+                                  struct cairn_view_spans *ret_spans)
 {
-    enum cairn_rc rc = cairn_view_spans_all(column, lister->arena, ret_spans);
-    *ret_points = false;
-    *ret_filtered = false;
-    for (size_t i = 0; i < lister->query->filter_count && rc == CAIRN_OK; i++) {
-        const struct cairn_view_test *test = &lister->tests[i];
-        if (test->column != column || test->op == CAIRN_OP_NEQ) {
-            continue;
-        }
-        struct cairn_view_spans more;
-        rc = cairn_view_spans_of(test, lister->arena, &more);
-        if (rc == CAIRN_OK) {
-            rc = cairn_view_spans_meet(ret_spans, &more, lister->arena, ret_spans);
-        }
-        *ret_points = *ret_points || names_points(test->op);
-        *ret_filtered = true;
-    }
-    return rc == CAIRN_OK ? CAIRN_OK : out_of_memory(lister);
+    return cairn_view_spans_of(&lister->test, column, lister->arena, ret_spans) == CAIRN_OK
+               ? CAIRN_OK
+               : out_of_memory(lister);
 }
 
 /* Entries in the spans of an index, counted up to max + 1. */
@@ -449,14 +455,12 @@ static enum cairn_rc find_collected(struct lister *lister, struct plan *plan)
     enum cairn_rc rc = CAIRN_OK;
     for (int i = 0; i < (int)lister->code.column_count && rc == CAIRN_OK; i++) {
         struct cairn_view_spans spans = {.count = 0};
-        bool points = false;
-        bool filtered = false;
         size_t count = 0;
-        rc = i == lister->order ? CAIRN_OK : column_spans(lister, i, &spans, &points, &filtered);
-        if (rc != CAIRN_OK || !filtered) {
+        rc = i == lister->order ? CAIRN_OK : column_spans(lister, i, &spans);
+        if (rc != CAIRN_OK || !spans.filtered) {
             continue;
         }
-        size_t max = points || best < COLLECT_RANGES_MAX ? best : COLLECT_RANGES_MAX;
+        size_t max = spans.points || best < COLLECT_RANGES_MAX ? best : COLLECT_RANGES_MAX;
         rc = count_entries(lister, &spans, max, &count);
         if (rc == CAIRN_OK && count <= max) {
             *plan = (struct plan){.collect = true, .column = i, .spans = spans};
@@ -468,17 +472,14 @@ static enum cairn_rc find_collected(struct lister *lister, struct plan *plan)
 
 static enum cairn_rc make_plan(struct lister *lister, struct plan *plan)
 {
-    bool points = false;
-    bool filtered = false;
     *plan = (struct plan){.collect = true, .column = CAIRN_VIEW_COLUMN_KEY};
-    enum cairn_rc rc =
-        column_spans(lister, CAIRN_VIEW_COLUMN_KEY, &plan->spans, &points, &filtered);
-    if (rc != CAIRN_OK || points) {
+    enum cairn_rc rc = column_spans(lister, CAIRN_VIEW_COLUMN_KEY, &plan->spans);
+    if (rc != CAIRN_OK || plan->spans.points) {
         return rc;
     }
     *plan = (struct plan){.column = lister->order};
-    rc = column_spans(lister, lister->order, &plan->spans, &points, &filtered);
-    return rc == CAIRN_OK && !points ? find_collected(lister, plan) : rc;
+    rc = column_spans(lister, lister->order, &plan->spans);
+    return rc == CAIRN_OK && !plan->spans.points ? find_collected(lister, plan) : rc;
 }
 
 /* Where the walk goes on behind the page before. */
@@ -513,6 +514,28 @@ static enum cairn_rc run_plan(struct lister *lister)
     return rc == CAIRN_OK ? walk(lister, &plan.spans) : rc;
 }
 
+/* The filters, which all must hold, as one test. */
+static enum cairn_rc make_test(struct lister *lister)
+{
+    const struct cairn_view_query *query = lister->query;
+    struct cairn_view_test *parts =
+        cairn_arena_zalloc(lister->arena, query->filter_count + 1, sizeof *parts);
+    if (parts == NULL) {
+        return out_of_memory(lister);
+    }
+    for (size_t i = 0; i < query->filter_count; i++) {
+        enum cairn_rc rc =
+            cairn_view_test_make(&query->filters[i], lister->code.columns,
+                                 lister->code.column_count, lister->arena, &parts[i], lister->err);
+        if (rc != CAIRN_OK) {
+            return rc;
+        }
+    }
+    lister->test = (struct cairn_view_test){
+        .op = CAIRN_OP_AND, .parts = parts, .part_count = query->filter_count};
+    return CAIRN_OK;
+}
+
 /* Check the query against the view's definition, inside the snapshot. */
 static enum cairn_rc prepare(struct lister *lister, struct cairn_views *views)
 {
@@ -531,10 +554,8 @@ static enum cairn_rc prepare(struct lister *lister, struct cairn_views *views)
         rc = cairn_view_column_find(query->order, lister->code.columns, lister->code.column_count,
                                     &lister->order, lister->err);
     }
-    for (size_t i = 0; i < query->filter_count && rc == CAIRN_OK; i++) {
-        rc = cairn_view_test_make(&query->filters[i], lister->code.columns,
-                                  lister->code.column_count, lister->arena, &lister->tests[i],
-                                  lister->err);
+    if (rc == CAIRN_OK) {
+        rc = make_test(lister);
     }
     if (rc == CAIRN_OK && query->cursor.size > 0) {
         rc = cairn_view_cursor_read(query, lister->arena, &lister->after, lister->err);
@@ -568,6 +589,10 @@ enum cairn_rc cairn_view_list(struct cairn_views *views, const struct cairn_view
     assert(query->filter_count <= CAIRN_VIEW_FILTERS_MAX);
     if (query->limit == 0 || query->limit > CAIRN_VIEW_LIMIT_MAX) {
         return CAIRN_FAIL(err, CAIRN_EQUERY, "limit must be 1 to %d", CAIRN_VIEW_LIMIT_MAX);
+    }
+    struct cairn_sql_reader *sql = cairn_views_sql(views, query->view);
+    if (sql != NULL) {
+        return cairn_sql_view_list(sql, query, arena, ret_page, err);
     }
     struct lister *lister = cairn_arena_zalloc(arena, 1, sizeof *lister);
     if (lister == NULL) {

@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "projector/view_pattern.h"
+
 /* A reading gives at most a span for the number, one for the text, one for the word, one for null.
  */
 #define SPANS_PER_READING 4
@@ -162,6 +164,55 @@ static void add_key(struct span_builder *builder, enum cairn_view_operator op,
     }
 }
 
+/* The span of strings that begin with prefix. The form of a prefix without the two bytes at its end
+ * begins the forms of them all, a cut one too. */
+static void add_prefix(struct span_builder *builder, struct cairn_slice prefix)
+{
+    struct cairn_view_form form;
+    struct cairn_value text = cairn_value_string(prefix);
+    char index = (char)builder->column;
+    cairn_view_form_of(&text, &form);
+    assert(form.size >= 3);
+    form.size -= 2;
+    struct cairn_slice at =
+        copy_bytes(builder, cairn_slice_of(&index, 1), cairn_view_form_slice(&form));
+    add_span(builder, at, behind_prefix(builder, at));
+}
+
+static void add_key_prefix(struct span_builder *builder, struct cairn_slice prefix)
+{
+    if (prefix.size == 0) {
+        add_span(builder, CAIRN_SLICE_LIT("\0"), CAIRN_SLICE_LIT("\xFF"));
+    } else if (prefix.size <= CAIRN_VIEW_KEY_BYTES_MAX) {
+        add_span(builder, prefix, behind_prefix(builder, prefix));
+    }
+}
+
+/* A key is neither null nor true nor false. */
+static void add_word(struct span_builder *builder, const struct cairn_view_reading *reading)
+{
+    struct cairn_value null = cairn_value_null();
+    if (builder->column != CAIRN_VIEW_COLUMN_KEY) {
+        add_value(builder, CAIRN_OP_EQ, reading->null ? &null : &reading->word, 0, 0);
+    }
+}
+
+static void add_test(struct span_builder *builder, enum cairn_view_operator op,
+                     const struct cairn_view_reading *reading)
+{
+    bool of_keys = builder->column == CAIRN_VIEW_COLUMN_KEY;
+    if (op == CAIRN_OP_IS) {
+        add_word(builder, reading);
+    } else if (op == CAIRN_OP_LIKE) {
+        struct cairn_slice prefix = cairn_view_pattern_prefix(reading->text);
+        (of_keys ? add_key_prefix : add_prefix)(builder, prefix);
+    } else if (of_keys) {
+        add_key(builder, op, reading->text);
+    } else {
+        add_reading(builder, op, reading);
+    }
+}
+
 static int compare_spans(const void *a, const void *b)
 {
     const struct cairn_view_span *left = a;
@@ -213,36 +264,111 @@ enum cairn_rc cairn_view_spans_all(int column, struct cairn_arena *arena,
     return builder.failed ? CAIRN_ENOMEM : CAIRN_OK;
 }
 
-enum cairn_rc cairn_view_spans_of(const struct cairn_view_test *test, struct cairn_arena *arena,
-                                  struct cairn_view_spans *ret_spans)
+/* Of one test, in the order of its own column. */
+static enum cairn_rc find_spans(const struct cairn_view_test *test, struct cairn_arena *arena,
+                                struct cairn_view_spans *ret_spans)
 {
-    assert(test->count > 0 && test->count <= CAIRN_VIEW_VALUES_MAX);
-    if (test->op == CAIRN_OP_NEQ) {
-        return cairn_view_spans_all(test->column, arena, ret_spans);
-    }
     struct span_builder builder;
+    assert(test->count > 0 && test->count <= CAIRN_VIEW_VALUES_MAX);
     enum cairn_rc rc =
         begin_builder(&builder, test->column, test->count * SPANS_PER_READING, arena);
     for (size_t i = 0; i < test->count && rc == CAIRN_OK; i++) {
-        if (test->column == CAIRN_VIEW_COLUMN_KEY) {
-            add_key(&builder, test->op, test->readings[i].text);
-        } else {
-            add_reading(&builder, test->op, &test->readings[i]);
-        }
+        add_test(&builder, test->op, &test->readings[i]);
         rc = builder.failed ? CAIRN_ENOMEM : CAIRN_OK;
     }
     if (rc == CAIRN_OK) {
         settle(&builder.spans);
         *ret_spans = builder.spans;
+        ret_spans->filtered = true;
+        ret_spans->points =
+            test->op == CAIRN_OP_EQ || test->op == CAIRN_OP_IN || test->op == CAIRN_OP_IS;
     }
     return rc;
+}
+
+static enum cairn_rc find_any(const struct cairn_view_test *test, bool negated, int column,
+                              struct cairn_arena *arena, struct cairn_view_spans *ret_spans);
+
+/* What every part leaves. */
+static enum cairn_rc meet_parts(const struct cairn_view_test *test, bool negated, int column,
+                                struct cairn_arena *arena, struct cairn_view_spans *ret_spans)
+{
+    struct cairn_view_spans met;
+    enum cairn_rc rc = cairn_view_spans_all(column, arena, &met);
+    for (size_t i = 0; i < test->part_count && rc == CAIRN_OK; i++) {
+        struct cairn_view_spans more;
+        rc = find_any(&test->parts[i], negated, column, arena, &more);
+        if (rc == CAIRN_OK && more.filtered) {
+            rc = cairn_view_spans_meet(&met, &more, arena, &met);
+        }
+    }
+    if (rc == CAIRN_OK) {
+        *ret_spans = met;
+    }
+    return rc;
+}
+
+/* What one part or another leaves: all of the column as soon as one of them does not say. */
+static enum cairn_rc join_parts(const struct cairn_view_test *test, bool negated, int column,
+                                struct cairn_arena *arena, struct cairn_view_spans *ret_spans)
+{
+    struct cairn_view_spans *parts = cairn_arena_zalloc(arena, test->part_count, sizeof *parts);
+    struct cairn_view_spans joined = {.filtered = true, .points = true};
+    size_t count = 0;
+    enum cairn_rc rc = parts == NULL ? CAIRN_ENOMEM : CAIRN_OK;
+    for (size_t i = 0; i < test->part_count && rc == CAIRN_OK; i++) {
+        rc = find_any(&test->parts[i], negated, column, arena, &parts[i]);
+        if (rc == CAIRN_OK && !parts[i].filtered) {
+            return cairn_view_spans_all(column, arena, ret_spans);
+        }
+        joined.points = joined.points && parts[i].points;
+        count += parts[i].count;
+    }
+    if (rc == CAIRN_OK) {
+        joined.items = cairn_arena_zalloc(arena, count + 1, sizeof *joined.items);
+        rc = joined.items == NULL ? CAIRN_ENOMEM : CAIRN_OK;
+    }
+    if (rc != CAIRN_OK) {
+        return rc;
+    }
+    for (size_t i = 0; i < test->part_count; i++) {
+        for (size_t j = 0; j < parts[i].count; j++) {
+            joined.items[joined.count++] = parts[i].items[j];
+        }
+    }
+    settle(&joined);
+    *ret_spans = joined;
+    return CAIRN_OK;
+}
+
+/* A negation travels down to the tests of columns, turning and into or on its way, which holds for
+ * tests that know and for tests that do not. */
+static enum cairn_rc find_any(const struct cairn_view_test *test, bool negated, int column,
+                              struct cairn_arena *arena, struct cairn_view_spans *ret_spans)
+{
+    negated = negated != test->negated;
+    if (cairn_view_is_joint(test->op)) {
+        bool every = (test->op == CAIRN_OP_AND) != negated;
+        return (every ? meet_parts : join_parts)(test, negated, column, arena, ret_spans);
+    }
+    if (negated || test->column != column || test->op == CAIRN_OP_NEQ) {
+        return cairn_view_spans_all(column, arena, ret_spans);
+    }
+    return find_spans(test, arena, ret_spans);
+}
+
+enum cairn_rc cairn_view_spans_of(const struct cairn_view_test *test, int column,
+                                  struct cairn_arena *arena, struct cairn_view_spans *ret_spans)
+{
+    return find_any(test, false, column, arena, ret_spans);
 }
 
 enum cairn_rc cairn_view_spans_meet(const struct cairn_view_spans *a,
                                     const struct cairn_view_spans *b, struct cairn_arena *arena,
                                     struct cairn_view_spans *ret_spans)
 {
-    struct cairn_view_spans both = {.count = 0};
+    struct cairn_view_spans both = {.filtered = a->filtered || b->filtered,
+                                    .points = a->points || b->points};
     both.items = cairn_arena_zalloc(arena, a->count + b->count + 1, sizeof *both.items);
     if (both.items == NULL) {
         return CAIRN_ENOMEM;

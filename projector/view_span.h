@@ -16,15 +16,18 @@ struct cairn_view_span {
 
 struct cairn_view_spans {
     struct cairn_view_span *items;
-    size_t count; /* 0: nothing can match */
+    size_t count;  /* 0: nothing can match */
+    bool filtered; /* a test limits them; else they are all of the column */
+    bool points;   /* a test names each value there can be: eq, in, is */
 };
 
 /* All of a column: an index (0..15) of the index table, or the whole table of rows for
  * CAIRN_VIEW_COLUMN_KEY. ENOMEM. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_view_spans_all(int column, struct cairn_arena *arena,
                                                     struct cairn_view_spans *ret_spans);
-/* Where rows that pass test can be, in the order of its own column. ENOMEM. */
-CAIRN_MUST_CHECK enum cairn_rc cairn_view_spans_of(const struct cairn_view_test *test,
+/* Where rows that pass test can be, in the order of a column; all of it when test does not say. A
+ * negated test of a column never says. ENOMEM. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_view_spans_of(const struct cairn_view_test *test, int column,
                                                    struct cairn_arena *arena,
                                                    struct cairn_view_spans *ret_spans);
 /* What both hold. ENOMEM. */
