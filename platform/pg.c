@@ -265,7 +265,8 @@ enum cairn_rc cairn_pg_open(const struct cairn_pg_options *options, struct cairn
         return CAIRN_FAIL(err, CAIRN_ENOMEM, "a PostgreSQL connection");
     }
     pg->values.max = CAIRN_PG_VALUES_BYTES_MAX;
-    pg->answer_ms = answer_ms_of(options);
+    pg->usual_ms = answer_ms_of(options);
+    pg->answer_ms = pg->usual_ms;
     pg->pipeline_ms =
         options->answer_timeout_ms > 0 ? options->answer_timeout_ms : CAIRN_PG_ANSWER_MS;
     pg->read_only = options->read_only;
@@ -288,6 +289,12 @@ void cairn_pg_close(struct cairn_pg *pg)
     cairn_buf_fini(&pg->values);
     cairn_mem_free(pg->pipeline.touched);
     cairn_mem_free(pg);
+}
+
+void cairn_pg_set_patience(struct cairn_pg *pg, int answer_timeout_ms)
+{
+    assert(answer_timeout_ms > 0);
+    pg->answer_ms = answer_timeout_ms;
 }
 
 bool cairn_pg_is_broken(const struct cairn_pg *pg)

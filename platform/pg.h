@@ -12,7 +12,7 @@
 #include "platform/bytes.h"
 #include "platform/err.h"
 
-#define CAIRN_PG_PARAMS_MAX       64          /* of one statement */
+#define CAIRN_PG_PARAMS_MAX       72          /* of one statement: 64 of a text, 8 of a place */
 #define CAIRN_PG_VALUES_BYTES_MAX (256 << 20) /* of one statement */
 #define CAIRN_PG_PIPELINE_MAX     (1 << 20)   /* statements */
 #define CAIRN_PG_POOL_MAX         64          /* connections */
@@ -47,6 +47,9 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_pg_open(const struct cairn_pg_options *opti
                                              struct cairn_pg **ret_pg, struct cairn_err *err);
 /* Accepts NULL. */
 void cairn_pg_close(struct cairn_pg *pg);
+/* From now on the server may be silent for so long, in place of options.answer_timeout_ms; for a
+ * connection of a pool: until it is given back. answer_timeout_ms: > 0. */
+void cairn_pg_set_patience(struct cairn_pg *pg, int answer_timeout_ms);
 /* Is the connection gone, or in a state that only closing mends? */
 bool cairn_pg_is_broken(const struct cairn_pg *pg);
 /* SQLSTATE of the last failure, NUL-ended; "" when it came from libpq and not from the server. */

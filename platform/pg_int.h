@@ -31,6 +31,7 @@ struct cairn_pg {
     struct cairn_pg_pipeline pipeline;
     int64_t heard_ns; /* monotonic: when the server said something last, or was asked */
     int answer_ms;    /* silence that ends the wait for an answer */
+    int usual_ms;     /* what answer_ms is where nobody sets another */
     int pipeline_ms;  /* the same inside a pipeline */
     bool broken;
     bool read_only;

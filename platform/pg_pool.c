@@ -262,6 +262,7 @@ void cairn_pg_pool_release(struct cairn_pg_pool *pool, struct cairn_pg *pg)
     struct cairn_pg *stale = cut_stale(pool);
     pool->lent--;
     if (kept) {
+        pg->answer_ms = pg->usual_ms;
         pg->released_ns = now_ns();
         pg->older = pool->idle;
         pool->idle = pg;

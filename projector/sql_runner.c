@@ -41,6 +41,8 @@ struct cairn_sql_runner {
     atomic_bool stopping;
     struct line *lines;
     size_t count;
+    pthread_t tidier; /* drops what the domain no longer defines, and ends */
+    bool tidies;
 };
 
 /* ---- what is to be done ---- */
@@ -244,10 +246,9 @@ static void show(struct line *line)
 }
 
 /* Sleep, but not past the begin of stopping. */
-static void nap(const struct line *line, int timeout_ms)
+static void nap(const struct cairn_sql_runner *runner, int timeout_ms)
 {
-    for (int left = timeout_ms; left > 0 && !atomic_load(&line->runner->stopping);
-         left -= IDLE_MS) {
+    for (int left = timeout_ms; left > 0 && !atomic_load(&runner->stopping); left -= IDLE_MS) {
         struct timespec pause = {.tv_nsec = (long)(left < IDLE_MS ? left : IDLE_MS) * 1000000};
         (void)nanosleep(&pause, NULL);
     }
@@ -300,7 +301,7 @@ static enum cairn_rc idle(struct line *line, struct cairn_err *err)
         return rc;
     }
     if (follower == NULL || follower->failed) {
-        nap(line, IDLE_MS);
+        nap(line->runner, IDLE_MS);
         return CAIRN_OK;
     }
     return cairn_store_wait(line->runner->options.store, &follower->head.position, IDLE_MS, &more,
@@ -333,6 +334,11 @@ static enum cairn_rc turn(struct line *line, struct cairn_err *err)
     return CAIRN_OK;
 }
 
+static int next_pause(int pause_ms)
+{
+    return pause_ms * 2 > PAUSE_MAX_MS ? PAUSE_MAX_MS : pause_ms * 2;
+}
+
 static void *run(void *argument)
 {
     struct line *line = argument;
@@ -351,10 +357,49 @@ static void *run(void *argument)
         (void)cairn_err_wrap(&err, rc, "view %.*s", CAIRN_SLICE_ARG(line->definition->name));
         cairn_log_error(line->runner->options.log, CAIRN_LOG_ERROR, "projector", "batch failed",
                         &err);
-        nap(line, pause_ms);
-        pause_ms = pause_ms * 2 > PAUSE_MAX_MS ? PAUSE_MAX_MS : pause_ms * 2;
+        nap(line->runner, pause_ms);
+        pause_ms = next_pause(pause_ms);
     }
     close_followers(line);
+    return NULL;
+}
+
+/* ---- views that are gone ---- */
+
+/* Drop what the database holds of views that the domain no longer has in SQL. */
+static enum cairn_rc drop_gone(const struct cairn_sql_runner *runner,
+                               const struct cairn_slice *names, struct cairn_err *err)
+{
+    const struct cairn_pg_options options = {.uri = runner->options.postgres,
+                                             .application = "cairn projector",
+                                             .lock_timeout_ms = PAUSE_MAX_MS};
+    struct cairn_pg *pg = NULL;
+    enum cairn_rc rc = cairn_pg_open(&options, &pg, err);
+    rc = rc == CAIRN_OK ? cairn_sql_store_keep(pg, cairn_domain_name(runner->options.domain), names,
+                                               runner->count, err)
+                        : rc;
+    cairn_pg_close(pg);
+    return rc == CAIRN_OK ? CAIRN_OK : cairn_err_wrap(err, rc, "drop views that are gone");
+}
+
+/* A thread of its own, which ends when it is done: a table that somebody holds is waited for, and
+ * no view with it. */
+static void *tidy(void *argument)
+{
+    const struct cairn_sql_runner *runner = argument;
+    struct cairn_err err;
+    int pause_ms = PAUSE_FIRST_MS;
+    struct cairn_slice *names = cairn_mem_zalloc(runner->count + 1, sizeof(*names));
+    for (size_t i = 0; names != NULL && i < runner->count; i++) {
+        names[i] = runner->lines[i].definition->name;
+    }
+    while (names != NULL && !atomic_load(&runner->stopping) &&
+           drop_gone(runner, names, &err) != CAIRN_OK) {
+        cairn_log_error(runner->options.log, CAIRN_LOG_WARN, "projector", "tidying failed", &err);
+        nap(runner, pause_ms);
+        pause_ms = next_pause(pause_ms);
+    }
+    cairn_mem_free(names);
     return NULL;
 }
 
@@ -407,6 +452,11 @@ static enum cairn_rc start_threads(struct cairn_sql_runner *runner, struct cairn
         }
         line->runs = true;
     }
+    if (cairn_fault_hit(CAIRN_FAULT_THREAD) ||
+        pthread_create(&runner->tidier, NULL, tidy, runner) != 0) {
+        return CAIRN_FAIL(err, CAIRN_ENOMEM, "start the thread that drops views");
+    }
+    runner->tidies = true;
     return CAIRN_OK;
 }
 
@@ -442,6 +492,9 @@ void cairn_sql_runner_stop(struct cairn_sql_runner *runner)
         if (runner->lines[i].runs) {
             (void)pthread_join(runner->lines[i].thread, NULL);
         }
+    }
+    if (runner->tidies) {
+        (void)pthread_join(runner->tidier, NULL);
     }
     cairn_mem_free(runner->lines);
     cairn_mem_free(runner);

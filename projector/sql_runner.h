@@ -3,7 +3,8 @@
  *
  * A thread follows with the live generation; where the definition is another one than the row's, it
  * builds the new generation beside it, in turn, and switches when that is as far. Whatever goes
- * wrong with the server is tried again for as long as it takes. thread: owner, but for what is
+ * wrong with the server is tried again for as long as it takes. At the start, what the database
+ * holds of views that the domain no longer defines is dropped. thread: owner, but for what is
  * said. */
 #ifndef CAIRN_PROJECTOR_SQL_RUNNER_H
 #define CAIRN_PROJECTOR_SQL_RUNNER_H

@@ -204,6 +204,27 @@ enum cairn_rc cairn_sql_head_read(struct cairn_pg *pg, struct cairn_slice domain
     return rc;
 }
 
+/* ---- trying ---- */
+
+enum cairn_rc cairn_sql_scratch_begin(struct cairn_pg *pg, struct cairn_slice schema,
+                                      struct cairn_err *err)
+{
+    enum cairn_rc rc = cairn_pg_run(pg, "BEGIN", err);
+    rc = rc == CAIRN_OK ? run_named(pg, "CREATE SCHEMA %s", &schema, 1, err) : rc;
+    rc = rc == CAIRN_OK ? run_named(pg, "SET LOCAL search_path = %s, pg_catalog", &schema, 1, err)
+                        : rc;
+    rc = rc == CAIRN_OK ? run_named(pg, table_sql, &schema, 1, err) : rc;
+    return rc == CAIRN_OK ? CAIRN_OK : cairn_err_wrap(err, rc, "make a scratch schema");
+}
+
+void cairn_sql_scratch_end(struct cairn_pg *pg)
+{
+    struct cairn_err ignored;
+    if (!cairn_pg_is_broken(pg)) {
+        (void)cairn_pg_run(pg, "ROLLBACK", &ignored); /* a lost connection has undone it, too */
+    }
+}
+
 /* ---- building ---- */
 
 static enum cairn_rc drop_schema(struct cairn_pg *pg, const char *schema, struct cairn_err *err)
@@ -399,10 +420,13 @@ enum cairn_rc cairn_sql_store_keep(struct cairn_pg *pg, struct cairn_slice domai
                                    struct cairn_err *err)
 {
     struct cairn_pg_result *result = NULL;
+    bool there = false;
     enum cairn_rc rc = begin_alone(pg, domain, err);
-    rc = rc == CAIRN_OK ? query_in(pg, domain, "SELECT DISTINCT view FROM %s._cairn_view", NULL, 0,
-                                   &result, err)
-                        : rc;
+    rc = rc == CAIRN_OK ? schema_exists(pg, domain, &there, err) : rc;
+    if (rc != CAIRN_OK || !there) {
+        return end(pg, rc, err);
+    }
+    rc = query_in(pg, domain, "SELECT DISTINCT view FROM %s._cairn_view", NULL, 0, &result, err);
     for (size_t i = 0; rc == CAIRN_OK && i < cairn_pg_result_rows(result); i++) {
         struct cairn_slice view = cairn_pg_result_value(result, i, 0);
         if (!is_among(view, views, count)) {

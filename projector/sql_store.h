@@ -55,6 +55,14 @@ struct cairn_sql_definition {
     uint64_t all; /* events in the log now */
 };
 
+/* For trying definitions: open a transaction with an empty schema of this name in it, which is
+ * first in the search_path, and the control table; nobody else ever sees it. The caller ends it
+ * with cairn_sql_scratch_end. EINVAL: there is a schema of that name. */
+CAIRN_MUST_CHECK enum cairn_rc
+cairn_sql_scratch_begin(struct cairn_pg *pg, struct cairn_slice schema, struct cairn_err *err);
+/* Undo all of it. */
+void cairn_sql_scratch_end(struct cairn_pg *pg);
+
 /* Throw away a half-built generation, if there is one, and begin another: an empty schema, the
  * tables, a row at the beginning of the log. One transaction. EINVAL: a statement of the DDL is
  * refused; the text says which and why. */

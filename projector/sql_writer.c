@@ -80,12 +80,13 @@ static enum cairn_rc find_sources(struct cairn_sql_writer *writer, struct prepar
     return rc;
 }
 
-/* The line of the view's file that the server's complaint points at. */
+/* The line of the view's file that the server's complaint points at. Only what it says of the text
+ * as written points into it. */
 static enum cairn_rc blame(const struct cairn_sql_writer *writer, const struct prepared *prepared,
-                           enum cairn_rc rc, struct cairn_err *err)
+                           bool as_written, enum cairn_rc rc, struct cairn_err *err)
 {
-    return cairn_err_wrap(err, rc, "view %.*s, line %u",
-                          CAIRN_SLICE_ARG(writer->options.view->name), prepared->statement->line);
+    unsigned at = as_written ? cairn_pg_error_at(writer->options.pg) : 0;
+    return cairn_err_wrap(err, rc, "line %u", cairn_sql_byte_line(prepared->statement, at));
 }
 
 /* Learn the statement's types, its shape and, where there is one, its array form. */
@@ -123,9 +124,12 @@ static enum cairn_rc prepare_one(struct cairn_sql_writer *writer, size_t index,
     (void)snprintf(prepared->name, sizeof(prepared->name), "s%zu", index);
     enum cairn_rc rc = cairn_pg_prepare(writer->options.pg, prepared->name,
                                         prepared->statement->text, NULL, 0, err);
-    rc = rc == CAIRN_OK ? find_sources(writer, prepared, err) : rc;
+    if (rc != CAIRN_OK) {
+        return blame(writer, prepared, true, rc, err);
+    }
+    rc = find_sources(writer, prepared, err);
     rc = rc == CAIRN_OK ? learn_shape(writer, index, tables, table_count, err) : rc;
-    return rc == CAIRN_OK ? CAIRN_OK : blame(writer, prepared, rc, err);
+    return rc == CAIRN_OK ? CAIRN_OK : blame(writer, prepared, false, rc, err);
 }
 
 static size_t count_statements(const struct cairn_sql_view *view)

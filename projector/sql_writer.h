@@ -20,7 +20,8 @@ struct cairn_sql_writer_options {
     const char *schema;                /* where the generation's tables are */
 };
 
-/* Prepare everything. errors: EINVAL (a statement is refused: the text names its line), ENOMEM,
+/* Prepare everything. errors: EINVAL (a statement is refused: the text begins with
+ * "line N: ", of the view's file), ENOMEM,
  * those of platform/pg.h. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_sql_writer_open(const struct cairn_sql_writer_options *options,
                                                      struct cairn_sql_writer **ret_writer,

@@ -1,22 +1,22 @@
 /* A page's cursor: the place of its last row in the order of the query, as base64url text.
  *
- * A cursor is a check and a payload; that of a view in LMDB is a place:
+ * A cursor is a payload sealed (platform/seal.h) for view, order and direction; that of a view in
+ * LMDB is a place:
  *
  *   offset  size   what
- *   0       8      check: XXH3 of view, order, direction and all that follows, little-endian
- *   8       1      size of the form, 0 when the order is the key
- *   9       0..107 the form of the ordering value (projector/view_key.h)
+ *   0       1      size of the form, 0 when the order is the key
+ *   1       0..107 the form of the ordering value (projector/view_key.h)
  *   ..      1..400 the row's key
  *
- * The check ties a cursor to its query and catches damage; a forged one shows nothing that the
- * query itself would not. thread: any. */
+ * A forged one shows nothing that the query itself would not. thread: any. */
 #ifndef CAIRN_PROJECTOR_VIEW_CURSOR_H
 #define CAIRN_PROJECTOR_VIEW_CURSOR_H
 
+#include "platform/seal.h"
 #include "projector/view_key.h"
 #include "projector/view_read.h"
 
-#define CAIRN_VIEW_PAYLOAD_MAX     4096 /* bytes behind the check */
+#define CAIRN_VIEW_PAYLOAD_MAX     CAIRN_SEAL_PAYLOAD_MAX
 #define CAIRN_VIEW_PLACE_BYTES_MAX (1 + CAIRN_VIEW_FORM_MAX + CAIRN_VIEW_KEY_BYTES_MAX)
 
 /* Any payload, 1 to CAIRN_VIEW_PAYLOAD_MAX bytes, as a cursor of the query; text in arena. ENOMEM.

@@ -584,3 +584,13 @@ unsigned cairn_sql_param_line(const struct cairn_sql_statement *statement, struc
     } while (token.kind != CAIRN_SQL_END);
     return statement->line;
 }
+
+unsigned cairn_sql_byte_line(const struct cairn_sql_statement *statement, size_t byte)
+{
+    unsigned line = statement->line;
+    assert(statement->text != NULL && line >= 1);
+    for (size_t i = 0; i + 1 < byte && statement->text[i] != '\0'; i++) {
+        line += statement->text[i] == '\n';
+    }
+    return line;
+}

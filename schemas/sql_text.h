@@ -83,5 +83,8 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_sql_statements(struct cairn_slice source, u
                                                     size_t *ret_count, struct cairn_err *err);
 /* The line where a statement first uses a parameter; its own first line when it never does. */
 unsigned cairn_sql_param_line(const struct cairn_sql_statement *statement, struct cairn_slice name);
+/* The line that a byte of the statement's text lies in, as a server counts bytes: from 1; 0, none
+ * in particular, is its first line. */
+unsigned cairn_sql_byte_line(const struct cairn_sql_statement *statement, size_t byte);
 
 #endif

@@ -12,6 +12,9 @@
 #define POOL_MAX 16
 /* Of one answer. */
 #define STATEMENT_TIMEOUT_MS 5000
+/* A server that stands still is noticed a little later than one that is slow. */
+#define ANSWER_TIMEOUT_MS  (STATEMENT_TIMEOUT_MS + 500)
+#define CONNECT_TIMEOUT_MS 2000
 
 /* The content of a file without its last newline. */
 static enum cairn_rc read_secret(const char *path, struct cairn_buf *text, struct cairn_err *err)
@@ -72,7 +75,9 @@ enum cairn_rc cairn_database_open_reader(struct cairn_database *database,
     const struct cairn_pg_options options = {.uri = cairn_database_uri(database),
                                              .application = "cairn query",
                                              .schema = database->schema,
+                                             .connect_timeout_ms = CONNECT_TIMEOUT_MS,
                                              .statement_timeout_ms = STATEMENT_TIMEOUT_MS,
+                                             .answer_timeout_ms = ANSWER_TIMEOUT_MS,
                                              .read_only = true};
     enum cairn_rc rc = cairn_pg_pool_new(&options, POOL_MAX, &database->pool, err);
     return rc == CAIRN_OK ? cairn_sql_reader_new(database->pool, domain, &database->reader, err)

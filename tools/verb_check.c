@@ -1,5 +1,7 @@
 #include <stdio.h>
 
+#include "tools/check_sql.h"
+#include "tools/database.h"
 #include "tools/node.h"
 #include "tools/spec_run.h"
 #include "tools/verbs.h"
@@ -59,6 +61,18 @@ static enum cairn_rc check_specs(const struct cairn_domain *domain,
     return rc;
 }
 
+static enum cairn_rc prepare_sql(const struct cairn_domain *domain,
+                                 const struct cairn_config *config, size_t *ret_faults,
+                                 struct cairn_err *err)
+{
+    struct cairn_database database;
+    enum cairn_rc rc = cairn_database_init(&database, config, err);
+    rc = rc == CAIRN_OK ? cairn_check_sql(domain, cairn_database_uri(&database), ret_faults, err)
+                        : rc;
+    cairn_database_fini(&database);
+    return rc;
+}
+
 int cairn_verb_check(const struct cairn_config *config, struct cairn_err *err)
 {
     const char *folder = cairn_config_operand(config, 0);
@@ -67,11 +81,14 @@ int cairn_verb_check(const struct cairn_config *config, struct cairn_err *err)
     struct cairn_domain *domain = NULL;
     struct cairn_slice *faults = NULL;
     size_t count = 0;
+    size_t refused = 0;
     enum cairn_rc rc = cairn_domain_lint(folder, &arena, &faults, &count, err);
     count = rc == CAIRN_OK ? print_faults(faults, count) : 0;
     if (rc == CAIRN_OK && count == 0) {
         rc = cairn_domain_load(folder, &domain, err);
+        rc = rc == CAIRN_OK ? prepare_sql(domain, config, &refused, err) : rc;
         rc = rc == CAIRN_OK ? check_specs(domain, &limits, &arena, &count, err) : rc;
+        count += refused;
     }
     cairn_domain_free(domain);
     cairn_arena_fini(&arena);
