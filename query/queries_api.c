@@ -16,6 +16,8 @@
 /* The server's own timeout comes first. */
 #define GRACE_MS      1000
 #define SQL_BYTES_MAX ((size_t)2 * CAIRN_SQL_BYTES_MAX)
+/* A SQLSTATE. */
+#define UNDEFINED_TABLE "42P01"
 
 /* One request for one query. */
 struct asking {
@@ -27,9 +29,10 @@ struct asking {
     struct cairn_wait wait;
     struct cairn_position position; /* what all live SQL views hold */
     bool stopped;                   /* one of them stopped */
-    size_t live_count;              /* of them */
-    struct cairn_slice *behind;     /* those that do not hold what the request waits for */
+    struct cairn_slice *behind;     /* of the live ones, what does not hold the asked position */
     size_t behind_count;
+    struct cairn_slice *building; /* SQL views that are not live yet */
+    size_t building_count;
 };
 
 static const struct cairn_sql_query *find_query(const struct cairn_domain *domain,
@@ -44,15 +47,6 @@ static const struct cairn_sql_query *find_query(const struct cairn_domain *domai
     return NULL;
 }
 
-static size_t count_views(const struct cairn_domain *domain)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < cairn_domain_view_count(domain); i++) {
-        count += cairn_domain_view_at(domain, i)->kind == CAIRN_VIEW_POSTGRES;
-    }
-    return count;
-}
-
 /* ---- what the views hold ---- */
 
 /* In each partition the least of both. */
@@ -65,53 +59,84 @@ static void lower(struct cairn_position *into, const struct cairn_position *othe
     }
 }
 
-static enum cairn_rc take_view(struct asking *asking, const struct cairn_domain_view *view,
-                               const struct cairn_pg_result *rows, size_t row,
+static enum cairn_rc take_live(struct asking *asking, struct cairn_slice view,
+                               const struct cairn_pg_result *rows, size_t row, bool first,
                                struct cairn_err *err)
 {
     struct cairn_position held;
     if (cairn_position_parse(cairn_pg_result_value(rows, row, 1), &held) != CAIRN_OK) {
         return CAIRN_FAIL(err, CAIRN_ECORRUPT, "the row of _cairn_view does not read");
     }
-    if (asking->live_count++ == 0) {
+    if (first) {
         asking->position = held;
     }
     lower(&asking->position, &held);
     asking->stopped |= cairn_slice_is(cairn_pg_result_value(rows, row, 2), "stopped");
     if (asking->wait.asked && !cairn_position_reached(&held, &asking->wait.position)) {
-        asking->behind[asking->behind_count++] = view->name;
+        asking->behind[asking->behind_count++] = view;
     }
     return CAIRN_OK;
+}
+
+/* The row of a view; SIZE_MAX: it has none. rows NULL: there is no table of them. */
+static size_t find_row(const struct cairn_pg_result *rows, struct cairn_slice view)
+{
+    size_t count = rows == NULL ? 0 : cairn_pg_result_rows(rows);
+    for (size_t row = 0; row < count; row++) {
+        if (cairn_slice_equal(cairn_pg_result_value(rows, row, 0), view)) {
+            return row;
+        }
+    }
+    return SIZE_MAX;
+}
+
+/* Sort the domain's SQL views by the rows of the live ones. */
+static enum cairn_rc take_views(struct asking *asking, const struct cairn_pg_result *rows,
+                                struct cairn_err *err)
+{
+    const struct cairn_domain *domain = asking->api->options.domain;
+    enum cairn_rc rc = CAIRN_OK;
+    bool first = true;
+    for (size_t i = 0; rc == CAIRN_OK && i < cairn_domain_view_count(domain); i++) {
+        const struct cairn_domain_view *view = cairn_domain_view_at(domain, i);
+        size_t row = find_row(rows, view->name);
+        if (view->kind != CAIRN_VIEW_POSTGRES) {
+            continue;
+        }
+        if (row == SIZE_MAX) {
+            asking->building[asking->building_count++] = view->name;
+            continue;
+        }
+        rc = take_live(asking, view->name, rows, row, first, err);
+        first = false;
+    }
+    return rc;
 }
 
 static enum cairn_rc read_positions(struct asking *asking, struct cairn_pg *pg,
                                     struct cairn_err *err)
 {
-    const struct cairn_domain *domain = asking->api->options.domain;
+    struct cairn_arena *arena = asking->request->arena;
+    size_t count = cairn_domain_view_count(asking->api->options.domain) + 1;
     struct cairn_pg_result *rows = NULL;
+    asking->behind = cairn_arena_zalloc(arena, count, sizeof(*asking->behind));
+    asking->building = cairn_arena_zalloc(arena, count, sizeof(*asking->building));
+    asking->behind_count = 0;
+    asking->building_count = 0;
+    asking->stopped = false;
+    if (asking->behind == NULL || asking->building == NULL) {
+        return CAIRN_FAIL(err, CAIRN_ENOMEM, "what the views hold");
+    }
     enum cairn_rc rc =
         cairn_pg_query(pg, "SELECT view, position, state FROM _cairn_view WHERE side = 'live'",
                        NULL, 0, &rows, err);
-    if (rc != CAIRN_OK && strcmp(cairn_pg_sqlstate(pg), "42P01") == 0) {
-        return CAIRN_FAIL(err, CAIRN_EBEHIND, "no projector has made the SQL views yet");
+    if (rc != CAIRN_OK && strcmp(cairn_pg_sqlstate(pg), UNDEFINED_TABLE) == 0) {
+        rc = take_views(asking, NULL, err);
+        return rc == CAIRN_OK
+                   ? CAIRN_FAIL(err, CAIRN_EBEHIND, "no projector has made the SQL views yet")
+                   : rc;
     }
-    asking->live_count = 0;
-    asking->behind_count = 0;
-    asking->stopped = false;
-    asking->behind = rc == CAIRN_OK ? cairn_arena_zalloc(asking->request->arena,
-                                                         cairn_domain_view_count(domain) + 1,
-                                                         sizeof(*asking->behind))
-                                    : NULL;
-    if (rc == CAIRN_OK && asking->behind == NULL) {
-        rc = CAIRN_FAIL(err, CAIRN_ENOMEM, "what the views hold");
-    }
-    for (size_t i = 0; rc == CAIRN_OK && i < cairn_pg_result_rows(rows); i++) {
-        const struct cairn_domain_view *view =
-            cairn_domain_view(domain, cairn_pg_result_value(rows, i, 0));
-        if (view != NULL && view->kind == CAIRN_VIEW_POSTGRES) {
-            rc = take_view(asking, view, rows, i, err);
-        }
-    }
+    rc = rc == CAIRN_OK ? take_views(asking, rows, err) : rc;
     cairn_pg_result_free(rows);
     return rc;
 }
@@ -131,8 +156,7 @@ static enum cairn_rc judge(const struct asking *asking, const struct cairn_pg *p
     }
     if (rc == CAIRN_EINVAL && strncmp(state, "22", 2) == 0) {
         rc = CAIRN_EQUERY;
-    } else if (strcmp(state, "42P01") == 0 &&
-               asking->live_count < count_views(asking->api->options.domain)) {
+    } else if (strcmp(state, UNDEFINED_TABLE) == 0 && asking->building_count > 0) {
         rc = CAIRN_EBEHIND;
     } else if (rc == CAIRN_EINVAL || rc == CAIRN_EFORBIDDEN) {
         rc = CAIRN_EINTERNAL;
@@ -213,31 +237,37 @@ static enum cairn_rc ask(struct asking *asking, struct cairn_err *err)
     return rc;
 }
 
-/* Wait for each view that is behind, all within the time of one. */
-static enum cairn_rc wait_for_views(struct asking *asking, struct cairn_err *err)
+/* Wait for each of the views, all within the time of one. */
+static enum cairn_rc wait_for_views(struct asking *asking, const struct cairn_slice *names,
+                                    size_t count, struct cairn_err *err)
 {
     const struct cairn_clock *clock = asking->api->options.clock;
     int64_t until_ns = cairn_clock_monotonic_ns(clock) + (int64_t)asking->wait.timeout_ms * 1000000;
     struct cairn_views *views = NULL;
     enum cairn_rc rc = cairn_query_views(asking->api, &views, err);
-    for (size_t i = 0; rc == CAIRN_OK && i < asking->behind_count; i++) {
+    for (size_t i = 0; rc == CAIRN_OK && i < count; i++) {
         struct cairn_wait wait = asking->wait;
         struct cairn_position held = {{0}};
         int64_t left_ns = until_ns - cairn_clock_monotonic_ns(clock);
         wait.timeout_ms = left_ns > 0 ? (int)(left_ns / 1000000) : 0;
-        rc = cairn_wait_view(asking->api, views, asking->behind[i], &wait, &held, err);
+        rc = cairn_wait_view(asking->api, views, names[i], &wait, &held, err);
     }
     return rc;
 }
 
+/* A request with a position waits for the views that are behind it; only where its query reads one
+ * that is being built, for those, too. */
 static enum cairn_rc ask_fresh(struct asking *asking, struct cairn_err *err)
 {
     enum cairn_rc rc = ask(asking, err);
-    if (rc != CAIRN_OK || asking->behind_count == 0) {
-        return rc;
+    if (rc == CAIRN_OK && asking->behind_count > 0) {
+        rc = wait_for_views(asking, asking->behind, asking->behind_count, err);
+        rc = rc == CAIRN_OK ? ask(asking, err) : rc;
     }
-    rc = wait_for_views(asking, err);
-    rc = rc == CAIRN_OK ? ask(asking, err) : rc;
+    if (rc == CAIRN_EBEHIND && asking->wait.asked && asking->behind_count == 0) {
+        rc = wait_for_views(asking, asking->building, asking->building_count, err);
+        rc = rc == CAIRN_OK ? ask(asking, err) : rc;
+    }
     if (rc == CAIRN_OK && asking->behind_count > 0) {
         return CAIRN_FAIL(err, CAIRN_EBEHIND, "the view \"%.*s\" was switched while waiting",
                           CAIRN_SLICE_ARG(asking->behind[0]));

@@ -41,15 +41,19 @@ def copy_shop(folder):
     return shutil.copytree(SHOP, folder / "shop")
 
 
+def database_uri(server, name):
+    return server.uri.rpartition("/")[0] + f"/{name}"
+
+
 def make_database(server, name):
     """An empty database; returns its URI."""
     server.psql(f"CREATE DATABASE {name}")
-    return server.uri.rpartition("/")[0] + f"/{name}"
+    return database_uri(server, name)
 
 
 def psql(server, name, sql):
     """Runs SQL in a database of the server."""
-    return server.psql(sql, "-d", name)
+    return server.psql(sql, "-d", database_uri(server, name))
 
 
 def send(node, commands):

@@ -50,16 +50,21 @@ class SqlViews(unittest.TestCase):
         sql_shop.check_totals(self, self.node, self.totals)
 
     def test_a_command_is_seen_by_who_sends_its_position(self):
+        (self.folder / "own").mkdir()
+        with serve(self.folder / "own", sql_shop.make_database(self.server, "own")) as node:
+            self.write_and_read(node)
+
+    def write_and_read(self, node):
         for number in range(20):
             customer = f"own-{number}"
-            told = self.node.command("invoice", f"own-{number}", "AddLine", {
+            told = node.command("invoice", f"own-{number}", "AddLine", {
                 "stock_code": "X", "description": "", "quantity": 2, "price_mills": 5, "customer": customer,
                 "country": "Norge", "invoiced_at": "2020-01-01T00:00:00Z"})
             self.assertLess(told.status, 300, told.body)
             position = told.headers["cairn-position"]
-            row = self.node.get(f"/views/customer_totals/{customer}", Cairn_Position=position, Prefer="wait=60")
+            row = node.get(f"/views/customer_totals/{customer}", Cairn_Position=position, Prefer="wait=60")
             self.assertEqual((row.status, row.json.get("amount_mills")), (200, 10), row.body)
-            found = self.node.get("/queries/top_customers?country=Norge&least=10", Cairn_Position=position,
+            found = node.get("/queries/top_customers?country=Norge&least=10", Cairn_Position=position,
                                   Prefer="wait=60")
             self.assertEqual(found.status, 200, found.body)
             self.assertIn(customer, [one["customer"] for one in found.json["items"]])
@@ -78,8 +83,7 @@ class SqlViews(unittest.TestCase):
     # ---- named queries
 
     def test_a_query_answers_with_its_rows_in_order(self):
-        found = [row for row in walk(self.node, "/queries/top_customers", self.position)
-                 if not row["customer"].startswith("own-")]
+        found = walk(self.node, "/queries/top_customers", self.position)
         self.assertEqual([(row["customer"], row["amount_mills"]) for row in found], top_customers(self.totals))
 
     def test_pages_of_a_query_leave_nothing_out(self):
@@ -383,6 +387,7 @@ class SqlChange(unittest.TestCase):
         one = {"stock_code": "X", "description": "", "quantity": 1, "price_mills": 5, "customer": "c",
                "country": "Norge", "invoiced_at": "2020-01-01T00:00:00Z"}
         with serve(self.home, self.uri, self.domain) as node:
+            wait_until(lambda: view_state(node, "customer_totals")["state"] == "live", "the view is live")
             for number in range(5):
                 node.command("invoice", f"i{number}", "AddLine", {**one, "customer": f"c{number}"})
             bad = node.command("invoice", "bad", "AddLine", {**one, "quantity": 77})
@@ -403,9 +408,9 @@ class SqlChange(unittest.TestCase):
             self.assertEqual(behind.status, 503, behind.body)
         self.sql("ALTER TABLE shop.customer_totals DROP CONSTRAINT customer_totals_quantity_check")
         with serve(self.home, self.uri, self.domain) as node:
+            wait_until(lambda: view_state(node, "customer_totals")["state"] == "live", "the view goes on")
             found = node.get("/views/customer_totals", Cairn_Position=after, Prefer="wait=60")
             self.assertEqual((found.status, len(found.json["items"])), (200, 7), found.body)
-            self.assertEqual(view_state(node, "customer_totals")["state"], "live")
 
     def test_a_view_that_leaves_is_dropped(self):
         with serve(self.home, self.uri, self.domain) as node:
