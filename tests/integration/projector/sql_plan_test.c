@@ -329,6 +329,16 @@ static void begin_trial(struct stage *stage, const struct trial *trial)
     stage->folded = stage->failed = stage->refused = 0;
 }
 
+/* A name that occurs again has the same value: they come from one event. */
+static size_t first_use(const struct cairn_sql_statement *statement, size_t param)
+{
+    size_t first = 0;
+    while (!cairn_slice_equal(statement->params[first], statement->params[param])) {
+        first++;
+    }
+    return first;
+}
+
 static void make_rows(struct stage *stage, struct cairn_sql_row *rows, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -338,8 +348,10 @@ static void make_rows(struct stage *stage, struct cairn_sql_row *rows, size_t co
             cairn_arena_zalloc(&stage->batch, statement->param_count + 1, sizeof(*values));
         assert_non_null(values);
         for (size_t p = 0; p < statement->param_count; p++) {
-            values[p] =
-                cairn_slice_str(make_value(&stage->batch, statement->params[p], &stage->random));
+            size_t first = first_use(statement, p);
+            values[p] = first < p ? values[first]
+                                  : cairn_slice_str(make_value(&stage->batch, statement->params[p],
+                                                               &stage->random));
         }
         rows[i].values = values;
     }
