@@ -165,7 +165,7 @@ static void what_is_not_there_is_404_and_what_needs_postgres_501(void **state)
     world_expect(world, "/views/balances/9", "", 404, "has no row \\\"9\\\"");
     world_expect(world, "/views/balances/9", "", 404, "\"position\":\"0:7\"");
     world_expect(world, "/views/daily", "", 501, "start the service with --postgres");
-    world_expect(world, "/queries/top", "", 501, "which this version does not serve");
+    world_expect(world, "/queries/top", "", 501, "start the service with --postgres");
     world_expect(world, "/queries/bottom", "", 404, "there is no query");
     world_expect(world, "/queries/..%2f..%2fdomain", "", 404, "there is no query");
     world_expect(world, "/streams/account-9", "", 404, "there is no stream");
