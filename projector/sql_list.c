@@ -171,7 +171,7 @@ static const char *comparison(enum cairn_view_operator op)
     case CAIRN_OP_EQ:
         return " = ";
     case CAIRN_OP_NEQ:
-        return " <> ";
+        return " IS DISTINCT FROM "; /* true of a missing value, as in LMDB */
     case CAIRN_OP_GT:
         return " > ";
     case CAIRN_OP_GTE:

@@ -31,9 +31,9 @@ static const struct cairn_config_row rows[] = {
      "Apache Kafka."},
     {"postgres", CAIRN_CONFIG_TEXT, "URI", NULL, 0, 0, NULL,
      SERVING | CAIRN_VERB_BIT(check) | CONFIG,
-     "The PostgreSQL of views and queries in SQL, as a URI or `key=value` words; what it leaves out "
-     "comes from PGHOST, PGPASSWORD and the like, .pgpass and service files. `file:PATH` reads it "
-     "from PATH. Without it such views and queries are not served."},
+     "The PostgreSQL of views and queries in SQL, as a URI or `key=value` words; what it leaves "
+     "out comes from PGHOST, PGPASSWORD and the like, .pgpass and service files. `file:PATH` reads "
+     "it from PATH. Without it such views and queries are not served."},
     {"kafka-property", CAIRN_CONFIG_LIST, "NAME=VALUE", NULL, 0, 0, NULL,
      ON_THE_LOG | TOPICS | MIGRATE | CONFIG,
      "A property of librdkafka, for TLS, SASL and the like; may be repeated, and the environment "
