@@ -205,7 +205,7 @@ void sql_stage_catch_up(struct cairn_sql_follower *follower, size_t max_events)
 {
     struct cairn_err err;
     size_t events = 1;
-    while (events > 0) {
+    while (events > 0 && !follower->failed) {
         assert_ok(cairn_sql_follower_step(follower, max_events, &events, &err), &err);
     }
 }
