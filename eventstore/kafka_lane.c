@@ -88,6 +88,15 @@ enum cairn_rc cairn_kafka_lane_read_to_end(struct cairn_kafka_lane *lane, int ti
 
 /* ---- held or not ---- */
 
+/* The cluster takes no beats of this node, so it will take no group either. self: the lane. */
+static bool is_lost(void *self)
+{
+    const struct cairn_kafka_lane *lane = self;
+    char trouble[CAIRN_KAFKA_TROUBLE_MAX];
+    return cairn_kafka_control_silence_ms(lane->kafka->control, trouble) >
+           CAIRN_KAFKA_SILENCE_MS_MAX;
+}
+
 /* Fence the lane's producers and read it to its end: a new term. From then on its events come from
  * the writer, and the tail reads them no more. The lane must not be held; after a failure it is
  * not. */
@@ -102,6 +111,8 @@ static enum cairn_rc hold(struct cairn_kafka_lane *lane, unsigned fence_ids, str
         .fence_ids = fence_ids > kafka->ids ? fence_ids : kafka->ids,
         .open_timeout_ms = CAIRN_KAFKA_OPEN_TIMEOUT_MS,
         .commit_timeout_ms = CAIRN_KAFKA_COMMIT_TIMEOUT_MS,
+        .lost = is_lost,
+        .self = lane,
     };
     assert(!lane->held && lane->writer == NULL);
     enum cairn_rc rc = cairn_kafka_writer_open(&options, &lane->writer, err);
@@ -170,12 +181,9 @@ void cairn_kafka_lane_stop(void *self, uint16_t number)
 /* Does the control topic still name this node, and has nobody told it to stop? */
 static enum cairn_rc confirm(struct cairn_kafka_lane *lane, bool *ret_mine, struct cairn_err *err)
 {
-    struct cairn_kafka_control *control = lane->kafka->control;
-    char trouble[CAIRN_KAFKA_TROUBLE_MAX];
-    bool silent = cairn_kafka_control_silence_ms(control, trouble) > CAIRN_KAFKA_SILENCE_MS_MAX;
-    enum cairn_rc rc = cairn_kafka_control_confirm(
-        control, lane->number,
-        silent ? CAIRN_KAFKA_SILENT_TIMEOUT_MS : CAIRN_KAFKA_TRUTH_TIMEOUT_MS, ret_mine, err);
+    int timeout_ms = is_lost(lane) ? CAIRN_KAFKA_SILENT_TIMEOUT_MS : CAIRN_KAFKA_TRUTH_TIMEOUT_MS;
+    enum cairn_rc rc =
+        cairn_kafka_control_confirm(lane->kafka->control, lane->number, timeout_ms, ret_mine, err);
     *ret_mine = rc == CAIRN_OK && *ret_mine && cairn_kafka_lane_serves(lane);
     return rc;
 }

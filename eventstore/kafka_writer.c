@@ -9,6 +9,7 @@
 
 enum {
     QUEUE_POLL_MS = 10, /* while librdkafka's queue is full */
+    COMMIT_SLICE_MS = 1000,
     OFFSETS_MIN = 256
 };
 
@@ -177,14 +178,19 @@ enum cairn_rc cairn_kafka_writer_add(struct cairn_kafka_writer *writer, uint16_t
     return CAIRN_OK;
 }
 
-/* A commit that timed out goes on where it stood when it is called again. */
-static rd_kafka_error_t *commit_until(rd_kafka_t *handle, int64_t until_ms)
+/* A commit that timed out goes on where it stood when it is called again: so it is asked for in
+ * slices, and between them whether there is still somebody to wait for. */
+static rd_kafka_error_t *commit_until(const struct cairn_kafka_writer *writer, int64_t until_ms)
 {
+    const struct cairn_kafka_writer_options *options = &writer->options;
+    rd_kafka_t *handle = writer->producers[writer->turn].handle;
     for (;;) {
         int left = cairn_kafka_left_ms(until_ms);
-        rd_kafka_error_t *error = rd_kafka_commit_transaction(handle, left > 0 ? left : 1);
+        int slice = left < COMMIT_SLICE_MS ? left : COMMIT_SLICE_MS;
+        rd_kafka_error_t *error = rd_kafka_commit_transaction(handle, slice > 0 ? slice : 1);
         bool again = error != NULL && rd_kafka_error_is_retriable(error) &&
-                     rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR__TIMED_OUT && left > 0;
+                     rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR__TIMED_OUT && left > 0 &&
+                     (options->lost == NULL || !options->lost(options->self));
         if (!again) {
             return error;
         }
@@ -199,8 +205,7 @@ enum cairn_rc cairn_kafka_writer_commit(struct cairn_kafka_writer *writer,
     assert(!writer->broken);
     assert(writer->begun && writer->count > 0);
     rd_kafka_error_t *error =
-        commit_until(writer->producers[writer->turn].handle,
-                     cairn_kafka_now_ms() + writer->options.commit_timeout_ms);
+        commit_until(writer, cairn_kafka_now_ms() + writer->options.commit_timeout_ms);
     if (error != NULL) {
         return break_off_error(writer, error, err);
     }

@@ -27,6 +27,10 @@ struct cairn_kafka_writer_options {
     unsigned fence_ids; /* of the former owner's rotation: as many are fenced, at least ids */
     int open_timeout_ms;
     int commit_timeout_ms; /* a commit that is still under way then is given up */
+    /* Asked about each second while a commit is under way: true gives it up at once, because the
+     * cluster is known to be out of reach. NULL: only the time ends it. */
+    bool (*lost)(void *self);
+    void *self;
 };
 
 /* Fence: init all transactional ids in parallel. Where a predecessor left a transaction open the

@@ -157,7 +157,11 @@ static enum cairn_rc commit_batch(struct cairn_sql_follower *follower, const str
         return CAIRN_FAIL(err, CAIRN_ENOMEM, "commit a batch");
     }
     const struct cairn_sql_step_to to = {
-        .from = &follower->head, .place = cairn_slice_str(place), .events = batch->events};
+        .from = &follower->head,
+        .place = cairn_slice_str(place),
+        .events = batch->events,
+        .careful = follower->careful,
+    };
     enum cairn_rc rc = cairn_sql_writer_commit(follower->writer, &to, ret_tag, err);
     rc = rc == CAIRN_OK ? keep_place(follower, to.place, err) : rc;
     if (rc == CAIRN_OK) {

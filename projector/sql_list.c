@@ -287,7 +287,7 @@ static bool split_payload(struct listing *listing, struct cairn_slice payload,
 
 static void add_cursor(struct listing *listing)
 {
-    struct cairn_slice payload;
+    struct cairn_slice payload = CAIRN_SLICE_NONE;
     struct cairn_slice value;
     struct cairn_slice key;
     struct cairn_slice keys[CAIRN_SQL_VIEW_KEYS_MAX];

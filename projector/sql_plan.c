@@ -420,6 +420,15 @@ static enum cairn_rc begin(struct planner *planner, const struct batch *batch,
     return CAIRN_OK;
 }
 
+static enum cairn_rc check_count(size_t row_count, struct cairn_err *err)
+{
+    if (row_count > CAIRN_SQL_PLAN_ROWS_MAX) {
+        return CAIRN_FAIL(err, CAIRN_ETOOBIG, "a batch of more than %u rows",
+                          CAIRN_SQL_PLAN_ROWS_MAX);
+    }
+    return CAIRN_OK;
+}
+
 enum cairn_rc cairn_sql_plan_make(const struct cairn_sql_shape *shapes, size_t shape_count,
                                   const struct cairn_sql_row *rows, size_t row_count,
                                   struct cairn_arena *arena, struct cairn_sql_plan *ret_plan,
@@ -429,15 +438,36 @@ enum cairn_rc cairn_sql_plan_make(const struct cairn_sql_shape *shapes, size_t s
     struct planner planner;
     assert(arena != NULL && ret_plan != NULL);
     assert(row_count == 0 || (rows != NULL && shape_count > 0));
-    if (row_count > CAIRN_SQL_PLAN_ROWS_MAX) {
-        return CAIRN_FAIL(err, CAIRN_ETOOBIG, "a batch of more than %u rows",
-                          CAIRN_SQL_PLAN_ROWS_MAX);
-    }
-    enum cairn_rc rc = begin(&planner, &batch, arena, err);
+    enum cairn_rc rc = check_count(row_count, err);
+    rc = rc == CAIRN_OK ? begin(&planner, &batch, arena, err) : rc;
     if (rc != CAIRN_OK) {
         return rc;
     }
     place_rows(&planner);
     rc = order_rows(&planner, arena, err);
     return rc == CAIRN_OK ? cut_steps(&planner, arena, ret_plan, err) : rc;
+}
+
+enum cairn_rc cairn_sql_plan_careful(const struct cairn_sql_row *rows, size_t row_count,
+                                     struct cairn_arena *arena, struct cairn_sql_plan *ret_plan,
+                                     struct cairn_err *err)
+{
+    assert(arena != NULL && ret_plan != NULL);
+    assert(row_count == 0 || rows != NULL);
+    enum cairn_rc rc = check_count(row_count, err);
+    if (rc != CAIRN_OK) {
+        return rc;
+    }
+    uint32_t *order = cairn_arena_zalloc(arena, row_count + 1, sizeof(*order));
+    struct cairn_sql_step *steps = cairn_arena_zalloc(arena, row_count + 1, sizeof(*steps));
+    if (order == NULL || steps == NULL) {
+        return CAIRN_FAIL(err, CAIRN_ENOMEM, "the steps of a batch");
+    }
+    for (size_t i = 0; i < row_count; i++) {
+        order[i] = (uint32_t)i;
+        steps[i] = (struct cairn_sql_step){
+            .statement = rows[i].statement, .rows = &order[i], .row_count = 1};
+    }
+    *ret_plan = (struct cairn_sql_plan){.steps = steps, .step_count = row_count};
+    return CAIRN_OK;
 }

@@ -39,5 +39,12 @@ CAIRN_MUST_CHECK enum cairn_rc
 cairn_sql_plan_make(const struct cairn_sql_shape *shapes, size_t shape_count,
                     const struct cairn_sql_row *rows, size_t row_count, struct cairn_arena *arena,
                     struct cairn_sql_plan *ret_plan, struct cairn_err *err);
+/* The same rows in their own order, and none as arrays: for a batch that failed, to find which row
+ * does. An array form may refuse what its statement takes, near a type's limit, so nothing is to be
+ * blamed for what it says. errors: ETOOBIG, ENOMEM. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_sql_plan_careful(const struct cairn_sql_row *rows,
+                                                      size_t row_count, struct cairn_arena *arena,
+                                                      struct cairn_sql_plan *ret_plan,
+                                                      struct cairn_err *err);
 
 #endif

@@ -2,27 +2,36 @@
 
 #include <assert.h>
 
-/* One row a column, of ordinary and of partitioned tables. What makes touching a row do more than
- * that is looked for broadly: a view's table rarely has any of it.
+/* One row a column. What makes touching a row do more than that is looked for broadly: a view's
+ * table rarely has any of it.
  *
- * A key is the table's only unique index, and is plain. A default is constant where it is one
- * literal, under casts at most. A function, type or operator of the schema itself is found before
- * pg_catalog's, and may read whatever it likes: then no table is local. */
+ * shadowed: a function, type or operator of the schema itself would be found before pg_catalog's.
+ * Built-in functions have no entry in pg_depend, so what is found there behind a check, a default,
+ * an index or a domain may read whatever it likes. A default is constant where it is one literal,
+ * under casts at most. A key is the table's only unique index, and a plain one. */
 static const char TABLES[] =
-    "WITH shadows AS (SELECT EXISTS (SELECT FROM pg_proc o JOIN pg_proc c ON c.proname = o.proname "
+    "WITH home AS (SELECT n.oid AS schema, "
+    "EXISTS (SELECT FROM pg_proc o JOIN pg_proc c ON c.proname = o.proname "
     "AND c.pronamespace = 'pg_catalog'::regnamespace WHERE o.pronamespace = n.oid) "
     "OR EXISTS (SELECT FROM pg_type o JOIN pg_type c ON c.typname = o.typname "
     "AND c.typnamespace = 'pg_catalog'::regnamespace WHERE o.typnamespace = n.oid) "
-    "OR EXISTS (SELECT FROM pg_operator o WHERE o.oprnamespace = n.oid) AS shadowed, n.oid AS "
-    "schema "
+    "OR EXISTS (SELECT FROM pg_operator o WHERE o.oprnamespace = n.oid) AS shadowed "
     "FROM pg_namespace n WHERE n.nspname = $1), "
+    /* Constraints, defaults and indexes of a table, as pg_depend names them. */
+    "parts AS (SELECT conrelid AS rel, 'pg_constraint'::regclass AS class, oid AS part "
+    "FROM pg_constraint UNION ALL SELECT adrelid, 'pg_attrdef'::regclass, oid FROM pg_attrdef "
+    "UNION ALL SELECT indrelid, 'pg_class'::regclass, indexrelid FROM pg_index), "
     "tables AS (SELECT t.oid, t.relname, "
-    "NOT s.shadowed AND t.relkind = 'r' AND NOT t.relispartition AND NOT t.relrowsecurity "
+    "NOT h.shadowed AND t.relkind = 'r' AND NOT t.relispartition AND NOT t.relrowsecurity "
     "AND NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = t.oid) "
     "AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.contype = 'f' "
     "AND t.oid IN (k.conrelid, k.confrelid)) "
     "AND NOT EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = t.oid) "
-    "AND NOT EXISTS (SELECT FROM pg_inherits h WHERE t.oid IN (h.inhrelid, h.inhparent)) AS local, "
+    "AND NOT EXISTS (SELECT FROM pg_inherits i WHERE t.oid IN (i.inhrelid, i.inhparent)) "
+    "AND NOT EXISTS (SELECT FROM parts p JOIN pg_depend d ON d.classid = p.class "
+    "AND d.objid = p.part AND d.refclassid = 'pg_proc'::regclass WHERE p.rel = t.oid) "
+    "AND NOT EXISTS (SELECT FROM pg_attribute a JOIN pg_type y ON y.oid = a.atttypid "
+    "AND y.typtype = 'd' WHERE a.attrelid = t.oid AND NOT a.attisdropped) AS local, "
     "EXISTS (SELECT FROM pg_constraint k WHERE k.contype = 'c' AND k.conrelid = t.oid) "
     "OR EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indexrelid "
     "WHERE i.indrelid = t.oid AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL "
@@ -41,7 +50,7 @@ static const char TABLES[] =
     "THEN min((SELECT string_agg(i.indkey[p]::text, ' ' ORDER BY p) "
     "FROM generate_series(0, i.indnkeyatts - 1) p)) END "
     "FROM pg_index i WHERE i.indrelid = t.oid AND i.indisunique) AS key "
-    "FROM pg_class t JOIN shadows s ON s.schema = t.relnamespace WHERE t.relkind IN ('r', 'p')) "
+    "FROM pg_class t JOIN home h ON h.schema = t.relnamespace WHERE t.relkind IN ('r', 'p')) "
     "SELECT t.relname, t.local, t.checked, t.ordered, coalesce(t.key, ''), a.attnum, a.attname, "
     "CASE WHEN l.collisdeterministic IS FALSE THEN '?' "
     "ELSE format_type(a.atttypid, a.atttypmod) END, a.attnotnull, "

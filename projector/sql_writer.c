@@ -342,12 +342,15 @@ struct parcel {
     size_t count; /* room in both */
 };
 
-static enum cairn_rc make_parcel(struct cairn_sql_writer *writer, struct parcel *parcel,
-                                 struct cairn_err *err)
+static enum cairn_rc make_parcel(struct cairn_sql_writer *writer, bool careful,
+                                 struct parcel *parcel, struct cairn_err *err)
 {
     enum cairn_rc rc = CAIRN_OK;
     *parcel = (struct parcel){.count = writer->row_count + 1};
-    if (writer->row_count > 0) {
+    if (careful) {
+        rc = cairn_sql_plan_careful(writer->rows, writer->row_count, writer->batch, &parcel->plan,
+                                    err);
+    } else if (writer->row_count > 0) {
         rc = cairn_sql_plan_make(writer->shapes, writer->prepared_count, writer->rows,
                                  writer->row_count, writer->batch, &parcel->plan, err);
     }
@@ -429,7 +432,7 @@ enum cairn_rc cairn_sql_writer_commit(struct cairn_sql_writer *writer,
     struct parcel parcel;
     size_t failed = SIZE_MAX;
     assert(writer->batch != NULL && to->events > 0);
-    enum cairn_rc rc = make_parcel(writer, &parcel, err);
+    enum cairn_rc rc = make_parcel(writer, to->careful, &parcel, err);
     rc = rc == CAIRN_OK ? cairn_pg_pipeline_begin(writer->options.pg, err) : rc;
     if (rc != CAIRN_OK) {
         return rc;

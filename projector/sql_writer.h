@@ -44,6 +44,7 @@ struct cairn_sql_step_to {
     const struct cairn_sql_head *from;
     struct cairn_slice place; /* text of the position behind the batch */
     uint64_t events;          /* of the batch */
+    bool careful; /* row by row, no arrays: behind a failure, which an array may make up */
 };
 
 /* Send the batch and commit it. errors: EFENCED (the generation stands elsewhere by now: another

@@ -264,12 +264,13 @@ enum cairn_rc cairn_view_spans_all(int column, struct cairn_arena *arena,
     return builder.failed ? CAIRN_ENOMEM : CAIRN_OK;
 }
 
-/* Of one test, in the order of its own column. */
-static enum cairn_rc find_spans(const struct cairn_view_test *test, struct cairn_arena *arena,
-                                struct cairn_view_spans *ret_spans)
+enum cairn_rc cairn_view_spans_of_leaf(const struct cairn_view_test *test,
+                                       struct cairn_arena *arena,
+                                       struct cairn_view_spans *ret_spans)
 {
     struct span_builder builder;
     assert(test->count > 0 && test->count <= CAIRN_VIEW_VALUES_MAX);
+    assert(test->op != CAIRN_OP_NEQ && !cairn_view_is_joint(test->op));
     enum cairn_rc rc =
         begin_builder(&builder, test->column, test->count * SPANS_PER_READING, arena);
     for (size_t i = 0; i < test->count && rc == CAIRN_OK; i++) {
@@ -284,83 +285,6 @@ static enum cairn_rc find_spans(const struct cairn_view_test *test, struct cairn
             test->op == CAIRN_OP_EQ || test->op == CAIRN_OP_IN || test->op == CAIRN_OP_IS;
     }
     return rc;
-}
-
-static enum cairn_rc find_any(const struct cairn_view_test *test, bool negated, int column,
-                              struct cairn_arena *arena, struct cairn_view_spans *ret_spans);
-
-/* What every part leaves. */
-static enum cairn_rc meet_parts(const struct cairn_view_test *test, bool negated, int column,
-                                struct cairn_arena *arena, struct cairn_view_spans *ret_spans)
-{
-    struct cairn_view_spans met;
-    enum cairn_rc rc = cairn_view_spans_all(column, arena, &met);
-    for (size_t i = 0; i < test->part_count && rc == CAIRN_OK; i++) {
-        struct cairn_view_spans more;
-        rc = find_any(&test->parts[i], negated, column, arena, &more);
-        if (rc == CAIRN_OK && more.filtered) {
-            rc = cairn_view_spans_meet(&met, &more, arena, &met);
-        }
-    }
-    if (rc == CAIRN_OK) {
-        *ret_spans = met;
-    }
-    return rc;
-}
-
-/* What one part or another leaves: all of the column as soon as one of them does not say. */
-static enum cairn_rc join_parts(const struct cairn_view_test *test, bool negated, int column,
-                                struct cairn_arena *arena, struct cairn_view_spans *ret_spans)
-{
-    struct cairn_view_spans *parts = cairn_arena_zalloc(arena, test->part_count, sizeof *parts);
-    struct cairn_view_spans joined = {.filtered = true, .points = true};
-    size_t count = 0;
-    enum cairn_rc rc = parts == NULL ? CAIRN_ENOMEM : CAIRN_OK;
-    for (size_t i = 0; i < test->part_count && rc == CAIRN_OK; i++) {
-        rc = find_any(&test->parts[i], negated, column, arena, &parts[i]);
-        if (rc == CAIRN_OK && !parts[i].filtered) {
-            return cairn_view_spans_all(column, arena, ret_spans);
-        }
-        joined.points = joined.points && parts[i].points;
-        count += parts[i].count;
-    }
-    if (rc == CAIRN_OK) {
-        joined.items = cairn_arena_zalloc(arena, count + 1, sizeof *joined.items);
-        rc = joined.items == NULL ? CAIRN_ENOMEM : CAIRN_OK;
-    }
-    if (rc != CAIRN_OK) {
-        return rc;
-    }
-    for (size_t i = 0; i < test->part_count; i++) {
-        for (size_t j = 0; j < parts[i].count; j++) {
-            joined.items[joined.count++] = parts[i].items[j];
-        }
-    }
-    settle(&joined);
-    *ret_spans = joined;
-    return CAIRN_OK;
-}
-
-/* A negation travels down to the tests of columns, turning and into or on its way, which holds for
- * tests that know and for tests that do not. */
-static enum cairn_rc find_any(const struct cairn_view_test *test, bool negated, int column,
-                              struct cairn_arena *arena, struct cairn_view_spans *ret_spans)
-{
-    negated = negated != test->negated;
-    if (cairn_view_is_joint(test->op)) {
-        bool every = (test->op == CAIRN_OP_AND) != negated;
-        return (every ? meet_parts : join_parts)(test, negated, column, arena, ret_spans);
-    }
-    if (negated || test->column != column || test->op == CAIRN_OP_NEQ) {
-        return cairn_view_spans_all(column, arena, ret_spans);
-    }
-    return find_spans(test, arena, ret_spans);
-}
-
-enum cairn_rc cairn_view_spans_of(const struct cairn_view_test *test, int column,
-                                  struct cairn_arena *arena, struct cairn_view_spans *ret_spans)
-{
-    return find_any(test, false, column, arena, ret_spans);
 }
 
 enum cairn_rc cairn_view_spans_meet(const struct cairn_view_spans *a,
@@ -391,6 +315,30 @@ enum cairn_rc cairn_view_spans_meet(const struct cairn_view_spans *a,
         }
     }
     *ret_spans = both;
+    return CAIRN_OK;
+}
+
+enum cairn_rc cairn_view_spans_join(const struct cairn_view_spans *parts, size_t count,
+                                    struct cairn_arena *arena, struct cairn_view_spans *ret_spans)
+{
+    struct cairn_view_spans joined = {.filtered = true, .points = true};
+    size_t room = 1;
+    for (size_t i = 0; i < count; i++) {
+        joined.filtered = joined.filtered && parts[i].filtered;
+        joined.points = joined.points && parts[i].points;
+        room += parts[i].count;
+    }
+    joined.items = cairn_arena_zalloc(arena, room, sizeof *joined.items);
+    if (joined.items == NULL) {
+        return CAIRN_ENOMEM;
+    }
+    for (size_t i = 0; i < count; i++) {
+        for (size_t j = 0; j < parts[i].count; j++) {
+            joined.items[joined.count++] = parts[i].items[j];
+        }
+    }
+    settle(&joined);
+    *ret_spans = joined;
     return CAIRN_OK;
 }
 

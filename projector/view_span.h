@@ -25,6 +25,11 @@ struct cairn_view_spans {
  * CAIRN_VIEW_COLUMN_KEY. ENOMEM. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_view_spans_all(int column, struct cairn_arena *arena,
                                                     struct cairn_view_spans *ret_spans);
+/* Where rows for which a test of one column is true can be, in the order of that column; whether it
+ * is negated is not looked at. test: not NEQ, AND, OR. ENOMEM. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_view_spans_of_leaf(const struct cairn_view_test *test,
+                                                        struct cairn_arena *arena,
+                                                        struct cairn_view_spans *ret_spans);
 /* Where rows that pass test can be, in the order of a column; all of it when test does not say. A
  * negated test of a column never says. ENOMEM. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_view_spans_of(const struct cairn_view_test *test, int column,
@@ -34,6 +39,10 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_view_spans_of(const struct cairn_view_test 
 CAIRN_MUST_CHECK enum cairn_rc cairn_view_spans_meet(const struct cairn_view_spans *a,
                                                      const struct cairn_view_spans *b,
                                                      struct cairn_arena *arena,
+                                                     struct cairn_view_spans *ret_spans);
+/* What one or more of them hold. ENOMEM. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_view_spans_join(const struct cairn_view_spans *parts,
+                                                     size_t count, struct cairn_arena *arena,
                                                      struct cairn_view_spans *ret_spans);
 /* Cut away what a page before has shown: keys up to and with at (descending: from at on). ENOMEM.
  */

@@ -19,8 +19,13 @@ bool cairn_filter_eat(struct cairn_filter_reader *reader, const char *text);
 CAIRN_MUST_CHECK void *cairn_filter_grow(struct cairn_arena *arena, void *items, size_t count,
                                          size_t *cap, size_t size);
 
-/* An element of a list: plain up to ',' or ')' or the end, or between quotes, where a backslash
- * takes the next byte as it is. errors: EQUERY, ENOMEM. */
+/* What stands between quotes, where a backslash takes the next byte as it is: from behind the
+ * opening quote to behind the closing one. errors: EQUERY, ENOMEM. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_filter_quoted_read(struct cairn_filter_reader *reader,
+                                                        struct cairn_slice *ret_value,
+                                                        struct cairn_err *err);
+/* An element of a list: plain up to ',' or ')' or the end, or between quotes. errors: EQUERY,
+ * ENOMEM. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_filter_element_read(struct cairn_filter_reader *reader,
                                                          struct cairn_slice *ret_value,
                                                          struct cairn_err *err);

@@ -49,9 +49,8 @@ static void read_plain(struct cairn_filter_reader *reader, struct cairn_slice *r
     *ret_value = cairn_slice_of(begin.data, begin.size - reader->rest.size);
 }
 
-/* Starts behind the opening quote. */
-static enum cairn_rc read_quoted(struct cairn_filter_reader *reader, struct cairn_slice *ret_value,
-                                 struct cairn_err *err)
+enum cairn_rc cairn_filter_quoted_read(struct cairn_filter_reader *reader,
+                                       struct cairn_slice *ret_value, struct cairn_err *err)
 {
     struct cairn_slice text = reader->rest;
     size_t end = 0;
@@ -84,7 +83,7 @@ enum cairn_rc cairn_filter_element_read(struct cairn_filter_reader *reader,
         return CAIRN_OK;
     }
     struct cairn_slice value;
-    enum cairn_rc rc = read_quoted(reader, &value, err);
+    enum cairn_rc rc = cairn_filter_quoted_read(reader, &value, err);
     if (rc != CAIRN_OK) {
         return rc;
     }

@@ -155,14 +155,14 @@ static enum cairn_rc read_value(struct cairn_filter_reader *reader,
 static enum cairn_rc read_column(struct cairn_filter_reader *reader,
                                  struct cairn_view_filter *filter, struct cairn_err *err)
 {
-    struct cairn_slice name;
-    bool quoted = cairn_filter_eat(reader, "\"");
+    struct cairn_slice name = CAIRN_SLICE_NONE;
     bool found = false;
-    if (quoted) {
-        size_t size = cairn_slice_find(reader->rest, '"');
-        name = cairn_slice_of(reader->rest.data, size);
-        reader->rest = cairn_slice_of(name.data + size, reader->rest.size - size);
-        found = cairn_filter_eat(reader, "\".");
+    if (cairn_filter_eat(reader, "\"")) {
+        enum cairn_rc rc = cairn_filter_quoted_read(reader, &name, err);
+        if (rc != CAIRN_OK) {
+            return rc;
+        }
+        found = cairn_filter_eat(reader, ".");
     } else {
         found = eat_name(reader, &name);
     }

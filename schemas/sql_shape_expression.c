@@ -234,7 +234,7 @@ size_t cairn_sql_param_number(const struct cairn_sql_statement *statement,
 {
     assert(token->kind == CAIRN_SQL_PARAMETER);
     size_t i = 0;
-    while (i < statement->param_count && !cairn_slice_equal(statement->params[i], token->text)) {
+    while (i < statement->param_count && statement->places[i] != token->at) {
         i++;
     }
     assert(i < statement->param_count); /* it was numbered from the same text */

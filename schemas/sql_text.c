@@ -415,31 +415,17 @@ struct split {
     size_t room;
 };
 
-/* The names of one statement's parameters, in the order of their first use. */
-struct names {
-    struct cairn_slice items[CAIRN_SQL_PARAMS_MAX];
+/* The parameters of one statement, in the order in which they stand. */
+struct found {
+    struct cairn_slice names[CAIRN_SQL_PARAMS_MAX];
+    size_t places[CAIRN_SQL_PARAMS_MAX];
     size_t count;
 };
-
-/* The number of a name, from 1, counted in when it is new; 0: there are too many. */
-static size_t number_of(struct names *names, struct cairn_slice name)
-{
-    for (size_t i = 0; i < names->count; i++) {
-        if (cairn_slice_equal(names->items[i], name)) {
-            return i + 1;
-        }
-    }
-    if (names->count == CAIRN_SQL_PARAMS_MAX) {
-        return 0;
-    }
-    names->items[names->count++] = name;
-    return names->count;
-}
 
 /* text of statement with $n for each :name; out has room for twice the source and a NUL: what
  * replaces the two bytes of the shortest parameter has at most four. */
 static enum cairn_rc number_params(const struct cairn_sql_statement *statement, char *out,
-                                   struct names *names, struct cairn_err *err)
+                                   struct found *found, struct cairn_err *err)
 {
     struct cairn_sql_scan scan = cairn_sql_scan_begin(statement->source);
     struct cairn_sql_token token;
@@ -456,15 +442,16 @@ static enum cairn_rc number_params(const struct cairn_sql_statement *statement, 
         size += token.at - copied;
         copied = token.at;
         if (token.kind == CAIRN_SQL_PARAMETER) {
-            size_t number = number_of(names, token.text);
-            if (number == 0) {
+            if (found->count == CAIRN_SQL_PARAMS_MAX) {
                 return CAIRN_FAIL(err, CAIRN_ETOOBIG,
                                   "line %u: a statement with more than %d parameters",
                                   statement->line + token.line - 1, CAIRN_SQL_PARAMS_MAX);
             }
             /* a:b must not become the word a$1. */
             bool glued = size > 0 && is_word_byte(out[size - 1]);
-            size += (size_t)snprintf(out + size, 5, "%s$%zu", glued ? " " : "", number);
+            found->names[found->count] = token.text;
+            found->places[found->count++] = token.at;
+            size += (size_t)snprintf(out + size, 5, "%s$%zu", glued ? " " : "", found->count);
             copied = scan.at;
         }
     } while (token.kind != CAIRN_SQL_END);
@@ -476,23 +463,25 @@ static enum cairn_rc number_params(const struct cairn_sql_statement *statement, 
 static enum cairn_rc finish(struct cairn_sql_statement *statement, struct cairn_arena *arena,
                             struct cairn_err *err)
 {
-    struct names names = {.count = 0};
+    struct found found = {.count = 0};
     assert(statement->source.size > 0 && statement->source.size <= CAIRN_SQL_BYTES_MAX);
     char *text = cairn_arena_alloc(arena, 2 * statement->source.size + 1);
     if (text == NULL) {
         return CAIRN_FAIL(err, CAIRN_ENOMEM, "a statement");
     }
-    enum cairn_rc rc = number_params(statement, text, &names, err);
+    enum cairn_rc rc = number_params(statement, text, &found, err);
     if (rc != CAIRN_OK) {
         return rc;
     }
     statement->text = text;
-    statement->param_count = names.count;
-    statement->params = cairn_arena_zalloc(arena, names.count + 1, sizeof(names.items[0]));
-    if (statement->params == NULL) {
+    statement->param_count = found.count;
+    statement->params = cairn_arena_zalloc(arena, found.count + 1, sizeof(found.names[0]));
+    statement->places = cairn_arena_zalloc(arena, found.count + 1, sizeof(found.places[0]));
+    if (statement->params == NULL || statement->places == NULL) {
         return CAIRN_FAIL(err, CAIRN_ENOMEM, "the parameters of a statement");
     }
-    memcpy(statement->params, names.items, names.count * sizeof(names.items[0]));
+    memcpy(statement->params, found.names, found.count * sizeof(found.names[0]));
+    memcpy(statement->places, found.places, found.count * sizeof(found.places[0]));
     return CAIRN_OK;
 }
 

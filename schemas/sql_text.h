@@ -67,10 +67,13 @@ bool cairn_sql_token_is(const struct cairn_sql_token *token, const char *word);
 
 /* One statement with its parameters as $1.. */
 struct cairn_sql_statement {
-    struct cairn_slice source;  /* as written, without the semicolon */
-    unsigned line;              /* of its first token */
-    const char *text;           /* NUL-ended, every :name as $n */
-    struct cairn_slice *params; /* names, [0] is $1; each once */
+    struct cairn_slice source; /* as written, without the semicolon */
+    unsigned line;             /* of its first token */
+    const char *text;          /* NUL-ended, every :name as $n */
+    /* As they stand, [0] is $1. A name that occurs twice is two parameters, because the server may
+     * infer two types for it: of (:time::date, :time) one is a date and the other is not. */
+    struct cairn_slice *params; /* names */
+    size_t *places;             /* of their tokens in source */
     size_t param_count;
 };
 

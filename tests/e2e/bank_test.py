@@ -3,6 +3,7 @@
 import json
 import threading
 import unittest
+import urllib.parse
 
 import harness
 from harness import ROOT
@@ -126,6 +127,32 @@ class Bank(unittest.TestCase):
         self.assertEqual(answer.status, 503)
         self.assertEqual(answer.json["type"], "/problems/view-behind")
         self.assertIn("retry-after", answer.headers)
+
+    def test_filters_are_joined_negated_and_rows_cut_to_members(self):
+        for id, owner, amount in (("tree-1", "Joan Marsh", 100), ("tree-2", "John, (Jr)", 200), ("tree-3", "Jane Marsh", 300)):
+            self.node.command("account", id, "Open", {"owner": owner})
+            position = self.node.command("account", id, "Deposit", {"amount": amount}).json["position"]
+
+        def page(**filters):
+            query = urllib.parse.urlencode({"key": "like.tree-*", **filters})
+            answer = self.node.get(f"/views/balances?{query}", Cairn_Position=position)
+            self.assertEqual(answer.status, 200, answer.body)
+            return answer.json["items"]
+
+        for filters, keys in (
+            ({"or": '(owner.eq."John, (Jr)",and(balance.gt.50,not.balance.gt.150))'}, "12"),
+            ({"not.or": "(owner.like.*Marsh,balance.eq.1)"}, "2"),
+            ({"not.and": "(owner.like.J*,balance.in.(100,300))"}, "2"),
+            ({"owner": "like.*o*", "order": "balance.desc"}, "21"),
+            ({"owner": "not.like.Jo*"}, "3"),
+            ({"status": "is.null"}, ""),
+            ({"status": "not.is.null", "balance": "not.in.(100,200)"}, "3"),
+        ):
+            self.assertEqual([row["key"] for row in page(select="key", **filters)], [f"tree-{n}" for n in keys], filters)
+        self.assertEqual(page(select="owner,none", balance="lt.150"), [{"key": "tree-1", "owner": "Joan Marsh"}])
+        refused = self.node.get("/views/balances?or=(owner.eq.a,colour.eq.red)")
+        self.assertEqual((refused.status, refused.json["type"]), (400, "/problems/bad-query"))
+        self.assertIn('"colour"', refused.json["detail"])
 
     def test_streams_state_and_events(self):
         self.opened("stream-1")

@@ -1,8 +1,8 @@
 /* A query string's filters, as a stranger may write them.
  *
  * The input is lines of name=value. Whatever comes in, reading ends in a query within its limits or
- * in CAIRN_EQUERY with a sentence. A list that was read is quoted anew and read again: it must give
- * the same values. */
+ * in CAIRN_EQUERY with a sentence. Filters that were joined are printed anew and read again: they
+ * must give the same tree. */
 #include "query/filter.h"
 
 #include <assert.h>
@@ -68,36 +68,77 @@ static void check_limits(const struct cairn_view_query *query)
     assert(parts <= CAIRN_VIEW_PARTS_MAX);
 }
 
-/* in.("a","b") with every byte that could end an element behind a backslash. */
-static void quote(const struct cairn_view_filter *filter, struct cairn_buf *out)
+static void print(struct cairn_buf *out, const char *text)
 {
-    enum cairn_rc rc = cairn_buf_append_str(out, "in.(");
-    for (size_t v = 0; v < filter->value_count; v++) {
-        rc = rc != CAIRN_OK ? rc : cairn_buf_append_str(out, v == 0 ? "\"" : ",\"");
-        for (size_t i = 0; rc == CAIRN_OK && i < filter->values[v].size; i++) {
-            char c = filter->values[v].data[i];
-            rc = c == '"' || c == '\\' ? cairn_buf_append_byte(out, '\\') : CAIRN_OK;
-            rc = rc != CAIRN_OK ? rc : cairn_buf_append_byte(out, c);
-        }
-        rc = rc != CAIRN_OK ? rc : cairn_buf_append_byte(out, '"');
-    }
-    rc = rc != CAIRN_OK ? rc : cairn_buf_append_byte(out, ')');
+    enum cairn_rc rc = cairn_buf_append_str(out, text);
     assert(rc == CAIRN_OK);
 }
 
+/* Between quotes, with every byte that could end an element behind a backslash. */
+static void print_quoted(struct cairn_buf *out, struct cairn_slice text)
+{
+    enum cairn_rc rc = cairn_buf_append_byte(out, '"');
+    for (size_t i = 0; rc == CAIRN_OK && i < text.size; i++) {
+        char c = text.data[i];
+        rc = c == '"' || c == '\\' ? cairn_buf_append_byte(out, '\\') : CAIRN_OK;
+        rc = rc != CAIRN_OK ? rc : cairn_buf_append_byte(out, c);
+    }
+    rc = rc != CAIRN_OK ? rc : cairn_buf_append_byte(out, '"');
+    assert(rc == CAIRN_OK);
+}
+
+/* A part of an and, everything in it quoted. */
+static void print_filter(struct cairn_buf *out, const struct cairn_view_filter *filter)
+{
+    static const char *const names[] = {".eq.", ".neq.",  ".gt.", ".gte.", ".lt.", ".lte.",
+                                        ".in.", ".like.", ".is.", "and",   "or"};
+    bool joined = filter->part_count > 0;
+    bool listed = joined || filter->op == CAIRN_OP_IN;
+    print(out, filter->negated ? "not." : "");
+    if (!joined) {
+        print_quoted(out, filter->column);
+    }
+    print(out, names[filter->op]);
+    print(out, listed ? "(" : "");
+    for (size_t i = 0; i < filter->value_count; i++) {
+        print(out, i == 0 ? "" : ",");
+        print_quoted(out, filter->values[i]);
+    }
+    for (size_t i = 0; i < filter->part_count; i++) {
+        print(out, i == 0 ? "" : ",");
+        print_filter(out, &filter->parts[i]);
+    }
+    print(out, listed ? ")" : "");
+}
+
+static void check_equal(const struct cairn_view_filter *a, const struct cairn_view_filter *b)
+{
+    assert(a->op == b->op && a->negated == b->negated);
+    assert(cairn_slice_equal(a->column, b->column));
+    assert(a->value_count == b->value_count && a->part_count == b->part_count);
+    for (size_t i = 0; i < a->value_count; i++) {
+        assert(cairn_slice_equal(a->values[i], b->values[i]));
+    }
+    for (size_t i = 0; i < a->part_count; i++) {
+        check_equal(&a->parts[i], &b->parts[i]);
+    }
+}
+
+/* The filter printed as the parameter that it is, and read again. */
 static void check_round_trip(const struct cairn_view_filter *filter, struct cairn_arena *arena)
 {
+    static const char *const names[2][2] = {{"and", "not.and"}, {"or", "not.or"}};
     struct cairn_buf text = {.max = 1 << 20};
     struct cairn_view_query again;
     struct cairn_err err;
-    quote(filter, &text);
-    const struct cairn_http_param param = {CAIRN_SLICE_LIT("column"), cairn_buf_slice(&text)};
+    struct cairn_slice name = cairn_slice_str(names[filter->op == CAIRN_OP_OR][filter->negated]);
+    print_filter(&text, filter);
+    struct cairn_slice value = cairn_buf_slice(&text);
+    struct cairn_http_param param = {
+        name, cairn_slice_of(value.data + name.size, value.size - name.size)};
     enum cairn_rc rc = cairn_filter_read(&param, 1, arena, &again, &err);
     assert(rc == CAIRN_OK && again.filter_count == 1);
-    assert(again.filters[0].value_count == filter->value_count);
-    for (size_t v = 0; v < filter->value_count; v++) {
-        assert(cairn_slice_equal(again.filters[0].values[v], filter->values[v]));
-    }
+    check_equal(filter, &again.filters[0]);
     cairn_buf_fini(&text);
 }
 
@@ -117,7 +158,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     } else {
         check_limits(&query);
         for (size_t i = 0; i < query.filter_count; i++) {
-            if (query.filters[i].op == CAIRN_OP_IN) {
+            if (query.filters[i].part_count > 0) {
                 check_round_trip(&query.filters[i], &arena);
             }
         }

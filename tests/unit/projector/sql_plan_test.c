@@ -285,6 +285,26 @@ static void rows_that_may_meet_are_in_order(void **state)
     free(stage);
 }
 
+static void a_careful_plan_is_the_batch_as_it_came(void **state)
+{
+    struct stage *stage = calloc(1, sizeof(*stage));
+    struct cairn_err err = {0};
+    (void)state;
+    assert_non_null(stage);
+    stage->arena.max = ARENA_MAX;
+    read_rows(stage, "A1 A1 T1 A1 A1 X A1 A1");
+    assert_ok(cairn_sql_plan_careful(stage->rows, stage->count, &stage->arena, &stage->plan, &err),
+              &err);
+    assert_int_equal(stage->plan.step_count, stage->count);
+    for (size_t i = 0; i < stage->count; i++) {
+        const struct cairn_sql_step *step = &stage->plan.steps[i];
+        assert_int_equal(step->statement, stage->rows[i].statement);
+        assert_true(step->row_count == 1 && step->rows[0] == i && !step->arrays);
+    }
+    cairn_arena_fini(&stage->arena);
+    free(stage);
+}
+
 static void too_many_rows_are_refused(void **state)
 {
     struct cairn_arena arena = {.max = ARENA_MAX};
@@ -337,6 +357,7 @@ int main(void)
         cmocka_unit_test(sums_change_places_in_long_batches_alone),
         cmocka_unit_test(an_empty_batch_has_no_steps),
         cmocka_unit_test(rows_that_may_meet_are_in_order),
+        cmocka_unit_test(a_careful_plan_is_the_batch_as_it_came),
         cmocka_unit_test(too_many_rows_are_refused),
         cmocka_unit_test(no_memory_is_an_error_and_no_plan),
     };

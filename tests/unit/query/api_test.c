@@ -84,6 +84,12 @@ static void rows_are_filtered_ordered_and_paged(void **state)
                                        "\"Cid\"}]}"},
         {"?owner=eq.Nobody", "{\"items\":[]}"},
         {"?key=eq.2", "{\"items\":[{\"key\":\"2\",\"cents\":100,\"owner\":\"Bob\"}]}"},
+        {"?or=(owner.eq.Bob,and(cents.gt.200,not.owner.is.null))&select=owner",
+         "{\"items\":[{\"key\":\"1\",\"owner\":\"Ann\"},{\"key\":\"2\",\"owner\":\"Bob\"}]}"},
+        {"?owner=like.*,*%22&select=key,cents,colour", "{\"items\":[{\"key\":\"4\",\"cents\":0}]}"},
+        {"?owner=not.in.(Ann,Bob,Cid)&select=key", "{\"items\":[{\"key\":\"4\"}]}"},
+        {"?not.or=(cents.eq.0,owner.like.A*)&cents=not.lt.200&select=cents",
+         "{\"items\":[{\"key\":\"3\",\"cents\":200}]}"},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         char path[200];
@@ -124,7 +130,10 @@ static void bad_queries_are_named_with_what_is_allowed(void **state)
         {"/views/balances?foo=1", "unknown column or parameter \\\"foo\\\""},
         {"/views/balances?order=foo.desc", "unknown column or parameter \\\"foo\\\""},
         {"/views/balances?cents=ilike.1", "operator \\\"ilike\\\" is not supported"},
-        {"/views/balances?or=(cents.eq.1", "bad-query"},
+        {"/views/balances?or=(cents.eq.1", "\\\"or\\\": a list of filters has no closing"},
+        {"/views/balances?or=(cents.eq.1,foo.eq.2)", "no index \\\"foo\\\""},
+        {"/views/balances?select=a::text", "\\\"select\\\": wants names of columns"},
+        {"/views/balances?foo=eq.1&or=(cents.eq.1)", "unknown column or parameter \\\"foo\\\""},
         {"/views/balances?limit=0", "1 to 1000"},
         {"/views/balances?cursor=%25", "bad-query"},
         {"/views/balances/1?limit=3", "unknown parameter \\\"limit\\\"; allowed: none"},
@@ -155,7 +164,7 @@ static void what_is_not_there_is_404_and_what_needs_postgres_501(void **state)
     world_expect(world, "/views/nothing/1", "", 404, "there is no view");
     world_expect(world, "/views/balances/9", "", 404, "has no row \\\"9\\\"");
     world_expect(world, "/views/balances/9", "", 404, "\"position\":\"0:7\"");
-    world_expect(world, "/views/daily", "", 501, "which this version does not serve");
+    world_expect(world, "/views/daily", "", 501, "start the service with --postgres");
     world_expect(world, "/queries/top", "", 501, "which this version does not serve");
     world_expect(world, "/queries/bottom", "", 404, "there is no query");
     world_expect(world, "/queries/..%2f..%2fdomain", "", 404, "there is no query");

@@ -6,52 +6,55 @@
 
 #define ARENA_MAX ((size_t)16 * 1024 * 1024)
 
+/* CAIRN_SLICE_LIT for a static table. */
+#define TEXT(literal)                                                                              \
+    {                                                                                              \
+        (literal), sizeof(literal) - 1                                                             \
+    }
+
 static const struct cairn_sql_column COLUMNS[] = {
-    {CAIRN_SLICE_LIT("k"), CAIRN_SLICE_LIT("text"), true},
-    {CAIRN_SLICE_LIT("n"), CAIRN_SLICE_LIT("bigint"), false},
-    {CAIRN_SLICE_LIT("i"), CAIRN_SLICE_LIT("integer"), true},
-    {CAIRN_SLICE_LIT("d"), CAIRN_SLICE_LIT("numeric(10,2)"), false},
-    {CAIRN_SLICE_LIT("at"), CAIRN_SLICE_LIT("timestamp with time zone"), false},
-    {CAIRN_SLICE_LIT("r"), CAIRN_SLICE_LIT("double precision"), false},
-    {CAIRN_SLICE_LIT("short"), CAIRN_SLICE_LIT("character varying(3)"), false},
-    {CAIRN_SLICE_LIT("x"), CAIRN_SLICE_LIT("numeric"), false},
-    {CAIRN_SLICE_LIT("Odd \"name"), CAIRN_SLICE_LIT("text"), false},
+    {TEXT("k"), TEXT("text"), true},
+    {TEXT("n"), TEXT("bigint"), false},
+    {TEXT("i"), TEXT("integer"), true},
+    {TEXT("d"), TEXT("numeric(10,2)"), false},
+    {TEXT("at"), TEXT("timestamp with time zone"), false},
+    {TEXT("r"), TEXT("double precision"), false},
+    {TEXT("short"), TEXT("character varying(3)"), false},
+    {TEXT("x"), TEXT("numeric"), false},
+    {TEXT("Odd \"name"), TEXT("text"), false},
 };
 
 enum { COLUMN_COUNT = sizeof(COLUMNS) / sizeof(COLUMNS[0]) };
 
 /* An ordinary table with k as its key; then what each fact changes. */
 static const struct cairn_sql_table TABLES[] = {
-    {.name = CAIRN_SLICE_LIT("t"),
+    {.name = TEXT("t"),
      .columns = COLUMNS,
      .column_count = COLUMN_COUNT,
      .key = {0},
      .key_count = 1,
      .local = true},
-    {.name = CAIRN_SLICE_LIT("checked"),
+    {.name = TEXT("checked"),
      .columns = COLUMNS,
      .column_count = COLUMN_COUNT,
      .key = {0},
      .key_count = 1,
      .local = true,
      .checked = true},
-    {.name = CAIRN_SLICE_LIT("ordered"),
+    {.name = TEXT("ordered"),
      .columns = COLUMNS,
      .column_count = COLUMN_COUNT,
      .key = {0},
      .key_count = 1,
      .local = true,
      .ordered = true},
-    {.name = CAIRN_SLICE_LIT("foreign"),
+    {.name = TEXT("foreign"),
      .columns = COLUMNS,
      .column_count = COLUMN_COUNT,
      .key = {0},
      .key_count = 1},
-    {.name = CAIRN_SLICE_LIT("heap"),
-     .columns = COLUMNS,
-     .column_count = COLUMN_COUNT,
-     .local = true},
-    {.name = CAIRN_SLICE_LIT("Two"),
+    {.name = TEXT("heap"), .columns = COLUMNS, .column_count = COLUMN_COUNT, .local = true},
+    {.name = TEXT("Two"),
      .columns = COLUMNS,
      .column_count = COLUMN_COUNT,
      .key = {2, 0},

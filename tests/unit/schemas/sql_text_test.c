@@ -171,16 +171,18 @@ static void statements_split_at_semicolons_outside_of_text(void **state)
     cairn_arena_fini(&lot.arena);
 }
 
-static void parameters_are_numbered_in_each_statement_by_first_use(void **state)
+static void each_use_of_a_parameter_has_its_number(void **state)
 {
     (void)state;
     struct lot lot;
     assert_ok(split(&lot, "f(:b, :a.c::int, ':no', :b); g(:a)"), &lot.err);
     assert_int_equal(lot.count, 2);
-    assert_string_equal(lot.statements[0].text, "f($1, $2::int, ':no', $1)");
-    assert_int_equal(lot.statements[0].param_count, 2);
+    assert_string_equal(lot.statements[0].text, "f($1, $2::int, ':no', $3)");
+    assert_int_equal(lot.statements[0].param_count, 3);
     assert_true(cairn_slice_is(lot.statements[0].params[0], "b"));
+    assert_int_equal(lot.statements[0].places[0], 2);
     assert_true(cairn_slice_is(lot.statements[0].params[1], "a.c"));
+    assert_true(cairn_slice_is(lot.statements[0].params[2], "b"));
     assert_string_equal(lot.statements[1].text, "g($1)");
     assert_true(cairn_slice_is(lot.statements[1].params[0], "a"));
     cairn_arena_fini(&lot.arena);
@@ -192,7 +194,7 @@ static void a_parameter_never_melts_into_the_word_before_it(void **state)
     (void)state;
     struct lot lot;
     assert_ok(split(&lot, "LIMIT:n 1:n 'x':n :a:b"), &lot.err);
-    assert_string_equal(lot.statements[0].text, "LIMIT $1 1 $1 'x'$1 $2 $3");
+    assert_string_equal(lot.statements[0].text, "LIMIT $1 1 $2 'x'$3 $4 $5");
     cairn_arena_fini(&lot.arena);
 }
 
@@ -318,7 +320,7 @@ int main(void)
         cmocka_unit_test(a_keyword_is_one_in_any_case_and_unquoted),
         cmocka_unit_test(comments_are_found_where_they_begin_a_line),
         cmocka_unit_test(statements_split_at_semicolons_outside_of_text),
-        cmocka_unit_test(parameters_are_numbered_in_each_statement_by_first_use),
+        cmocka_unit_test(each_use_of_a_parameter_has_its_number),
         cmocka_unit_test(a_parameter_never_melts_into_the_word_before_it),
         cmocka_unit_test(a_fault_names_its_line),
         cmocka_unit_test(a_zero_byte_is_a_fault_wherever_it_stands),
