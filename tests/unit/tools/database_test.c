@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "tests/support/folder.h"
+#include "tests/unit/projector/world.h"
 #include "tools/options.h"
 
 static struct cairn_config *config_of(const char *uri)
@@ -103,24 +103,21 @@ static void a_file_that_is_missing_or_too_long_is_told_by_the_flag(void **state)
 
 static void a_reader_needs_no_server_to_be_made(void **state)
 {
-    char folder[TEST_FOLDER_SIZE];
-    struct cairn_domain *domain = NULL;
+    struct world world;
     struct cairn_database database;
     struct cairn_err err;
     (void)state;
-    test_folder_make(folder, sizeof(folder), "database");
-    test_folder_write(folder, "domain.json", "{\"name\":\"shop\",\"aggregates\":{}}");
-    assert_ok(cairn_domain_load(folder, &domain, &err), &err);
+    world_make(&world);
+    world_load_domain(&world);
     assert_ok(init("postgresql://127.0.0.1:1/none", &database, &err), &err);
-    assert_ok(cairn_database_open_reader(&database, domain, &err), &err);
+    assert_ok(cairn_database_open_reader(&database, world.domain, &err), &err);
     assert_non_null(database.reader);
-    assert_string_equal(database.schema, "shop");
+    assert_string_equal(database.schema, "test");
     cairn_database_fini(&database);
     assert_ok(init("postgresql://[", &database, &err), &err);
-    assert_int_equal(cairn_database_open_reader(&database, domain, &err), CAIRN_EINVAL);
+    assert_int_equal(cairn_database_open_reader(&database, world.domain, &err), CAIRN_EINVAL);
     cairn_database_fini(&database);
-    cairn_domain_free(domain);
-    test_folder_remove(folder);
+    world_end(&world);
 }
 
 int main(void)
