@@ -42,10 +42,12 @@ static const char *finish(struct sql *sql, struct cairn_arena *arena)
 
 /* ---- columns ---- */
 
-/* One row a column: generation, name, place in the primary key or -1. */
+/* One row a column: generation, name, place in the primary key's index or -1, how many of that are
+ * the key (behind them stands what it includes). */
 static const char columns_sql[] =
     "SELECT (SELECT generation FROM _cairn_view WHERE view = $2 AND side = 'live'), a.attname, "
-    "coalesce(array_position(i.indkey::int2[], a.attnum), -1) FROM pg_attribute a "
+    "coalesce(array_position(i.indkey::int2[], a.attnum), -1), coalesce(i.indnkeyatts, 0) "
+    "FROM pg_attribute a "
     "JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace "
     "LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary "
     "WHERE n.nspname = $1 AND c.relname = $2 AND a.attnum > 0 AND NOT a.attisdropped "
@@ -69,10 +71,13 @@ static enum cairn_rc take_columns(const struct cairn_pg_result *rows, struct cai
                                                                   &face->generation);
     for (size_t i = 0; rc == CAIRN_OK && i < count; i++) {
         uint64_t place = 0;
+        uint64_t keys = 0;
         rc = cairn_arena_copy(&face->arena, cairn_pg_result_value(rows, i, 1),
                               &face->columns[i].name);
-        if (cairn_slice_to_u64(cairn_pg_result_value(rows, i, 2), &place) == CAIRN_OK &&
-            place < CAIRN_SQL_VIEW_KEYS_MAX) {
+        if (cairn_slice_to_u64(cairn_pg_result_value(rows, i, 3), &keys) == CAIRN_OK &&
+            keys <= CAIRN_SQL_VIEW_KEYS_MAX &&
+            cairn_slice_to_u64(cairn_pg_result_value(rows, i, 2), &place) == CAIRN_OK &&
+            place < keys) {
             face->keys[place] = i;
             face->key_count++;
         }
@@ -110,9 +115,9 @@ static enum cairn_rc choose_keys(struct cairn_sql_face *face, const struct cairn
                ? CAIRN_OK
                : CAIRN_FAIL(
                      err, CAIRN_EUNSUPPORTED,
-                     "the table of view \"%.*s\" has no primary key, and the view names none "
-                     "(-- key:), so its rows cannot be served",
-                     CAIRN_SLICE_ARG(face->view));
+                     "the table of view \"%.*s\" has no primary key of up to %d columns, and the "
+                     "view names none (-- key:), so its rows cannot be served",
+                     CAIRN_SLICE_ARG(face->view), CAIRN_SQL_VIEW_KEYS_MAX);
 }
 
 /* ---- statements ---- */

@@ -171,7 +171,7 @@ static const char *comparison(enum cairn_view_operator op)
     case CAIRN_OP_EQ:
         return " = ";
     case CAIRN_OP_NEQ:
-        return " <> ";
+        return " IS DISTINCT FROM "; /* true of a missing value, as in LMDB */
     case CAIRN_OP_GT:
         return " > ";
     case CAIRN_OP_GTE:
@@ -397,11 +397,13 @@ static void add_statement(struct listing *listing)
     }
 }
 
-/* A value that its column cannot hold, or an operator that it does not have: the query's fault. */
-static bool is_query_fault(const char *state)
+/* A value that its column cannot hold (with a NUL it is refused before it comes to the server), or
+ * an operator that it does not have: the query's fault. */
+static bool is_query_fault(const char *state, enum cairn_rc rc)
 {
-    return strncmp(state, "22", 2) == 0 || strcmp(state, "42883") == 0 ||
-           strcmp(state, "42804") == 0 || strcmp(state, "42846") == 0;
+    return (rc == CAIRN_EINVAL && state[0] == '\0') || strncmp(state, "22", 2) == 0 ||
+           strcmp(state, "42883") == 0 || strcmp(state, "42804") == 0 ||
+           strcmp(state, "42846") == 0;
 }
 
 enum cairn_rc cairn_sql_list_ask(struct cairn_pg *pg, const struct cairn_sql_face *face,
@@ -416,7 +418,7 @@ enum cairn_rc cairn_sql_list_ask(struct cairn_pg *pg, const struct cairn_sql_fac
     if (rc == CAIRN_OK) {
         rc = cairn_pg_query(pg, cairn_buf_slice(&listing.sql).data, listing.values,
                             listing.value_count, ret_rows, err);
-        if (rc != CAIRN_OK && is_query_fault(cairn_pg_sqlstate(pg))) {
+        if (rc != CAIRN_OK && is_query_fault(cairn_pg_sqlstate(pg), rc)) {
             err->rc = CAIRN_EQUERY;
             rc = CAIRN_EQUERY;
         }

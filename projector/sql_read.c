@@ -233,10 +233,12 @@ static enum cairn_rc switched_too_often(struct cairn_slice view, struct cairn_er
 
 /* ---- a row ---- */
 
-/* A key that is no value of its column's type cannot be there. */
-static bool is_no_value(const struct cairn_pg *pg)
+/* A key that is no value of its column's type cannot be there; one with a NUL is refused before it
+ * comes to the server. */
+static bool is_no_value(const struct cairn_pg *pg, enum cairn_rc rc)
 {
-    return strncmp(cairn_pg_sqlstate(pg), "22", 2) == 0;
+    const char *state = cairn_pg_sqlstate(pg);
+    return strncmp(state, "22", 2) == 0 || (rc == CAIRN_EINVAL && state[0] == '\0');
 }
 
 static enum cairn_rc get_once(struct asking *asking, struct cairn_slice view,
@@ -272,7 +274,7 @@ static enum cairn_rc try_get(struct asking *asking, struct cairn_slice view, str
             *ret_done = false;
             return CAIRN_OK;
         }
-        return is_no_value(asking->pg) ? cairn_err_wrap(err, CAIRN_ENOENT, "no such row") : rc;
+        return is_no_value(asking->pg, rc) ? cairn_err_wrap(err, CAIRN_ENOENT, "no such row") : rc;
     }
     rc = check_answer(asking, rows, position, ret_done, err);
     if (rc == CAIRN_OK && *ret_done) {

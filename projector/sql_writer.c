@@ -344,13 +344,14 @@ struct parcel {
     size_t *tags;
     unsigned *lines;
     size_t count; /* room in both */
+    size_t sent;  /* the checkpoint's statement among them */
 };
 
 static enum cairn_rc make_parcel(struct cairn_sql_writer *writer, bool careful,
                                  struct parcel *parcel, struct cairn_err *err)
 {
     enum cairn_rc rc = CAIRN_OK;
-    *parcel = (struct parcel){.count = writer->row_count + 1};
+    *parcel = (struct parcel){.count = writer->row_count + 1, .sent = 1};
     if (careful) {
         rc = cairn_sql_plan_careful(writer->rows, writer->row_count, writer->batch, &parcel->plan,
                                     err);
@@ -376,18 +377,19 @@ static enum cairn_rc make_parcel(struct cairn_sql_writer *writer, bool careful,
     return rc;
 }
 
+/* Its place is noted first: a value that cannot be sent at all fails there, too. */
 static enum cairn_rc send_one(struct cairn_sql_writer *writer, struct parcel *parcel,
                               const char *name, const struct prepared *prepared,
                               const struct cairn_slice *values, size_t tag, struct cairn_err *err)
 {
+    size_t place = parcel->sent++;
     size_t index = 0;
+    assert(place > 0 && place < parcel->count);
+    parcel->tags[place] = tag;
+    parcel->lines[place] = prepared->statement->line;
     enum cairn_rc rc = cairn_pg_pipeline_send(writer->options.pg, name, values,
                                               prepared->statement->param_count, &index, err);
-    if (rc == CAIRN_OK) {
-        assert(index > 0 && index < parcel->count);
-        parcel->tags[index] = tag;
-        parcel->lines[index] = prepared->statement->line;
-    }
+    assert(rc != CAIRN_OK || index == place);
     return rc;
 }
 

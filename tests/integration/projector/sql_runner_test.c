@@ -1,0 +1,202 @@
+/* The threads that feed SQL views, on a real log and a real server. */
+#include "projector/sql_runner.h"
+
+#include "tests/integration/projector/sql_stage.h"
+
+enum { COMMANDS = 120, STOP_MS_MAX = 5000 };
+
+/* A projector without views of its own lends its bell to the runners. */
+struct running {
+    struct sql_stage *stage;
+    struct cairn_projector *projector;
+};
+
+static void begin(struct running *running, struct sql_stage *stage)
+{
+    sql_stage_view(stage, "sums", sql_stage_sums);
+    world_begin(&stage->world, 2);
+    *running = (struct running){.stage = stage, .projector = world_projector(&stage->world)};
+}
+
+static struct cairn_sql_runner *run_at(struct running *running, const char *uri)
+{
+    struct cairn_projector_options options = world_options(&running->stage->world);
+    struct cairn_sql_runner *runner = NULL;
+    options.postgres = uri;
+    assert_ok(cairn_sql_runner_start(&options, cairn_projector_views(running->projector), &runner,
+                                     &running->stage->err),
+              &running->stage->err);
+    return runner;
+}
+
+static void end(struct running *running)
+{
+    cairn_projector_stop(running->projector);
+}
+
+static int64_t add(struct running *running, int count)
+{
+    int64_t sum = 0;
+    for (int i = 0; i < count; i++) {
+        char id[16];
+        (void)snprintf(id, sizeof(id), "%d", i % 5);
+        world_add(&running->stage->world, id, i, i % 3 == 0 ? "a" : "b", 2);
+        sum += (int64_t)i * 2;
+    }
+    return sum;
+}
+
+static void await_generation(struct running *running, int generation)
+{
+    struct cairn_arena arena = {.max = 1u << 16};
+    struct cairn_position end = world_log_end(&running->stage->world);
+    const char *place = cairn_position_text(&end, &arena);
+    assert_non_null(place);
+    sql_stage_await(running->stage, "SELECT to_regclass('test._cairn_view') IS NOT NULL");
+    sql_stage_await(running->stage,
+                    "SELECT count(*) = 1 FROM _cairn_view WHERE side = 'live' AND state = 'live' "
+                    "AND generation = %d AND position = '%s'",
+                    generation, place);
+    cairn_arena_fini(&arena);
+}
+
+static void sums_are(struct running *running, int64_t sum)
+{
+    struct sql_stage *stage = running->stage;
+    assert_int_equal(sql_stage_number(stage, "SELECT sum(sum) FROM test.sums"), sum);
+    assert_int_equal(sql_stage_number(stage, "SELECT sum(count) FROM test.sums"),
+                     stage->world.appended);
+    assert_int_equal(sql_stage_number(stage, "SELECT events FROM _cairn_view WHERE side = 'live'"),
+                     stage->world.appended);
+}
+
+static void a_runner_builds_switches_and_follows(void **state)
+{
+    struct running running;
+    begin(&running, *state);
+    int64_t sum = add(&running, COMMANDS);
+    struct cairn_sql_runner *runner = run_at(&running, running.stage->uri);
+    await_generation(&running, 1);
+    sums_are(&running, sum);
+    sum += add(&running, COMMANDS);
+    await_generation(&running, 1);
+    sums_are(&running, sum);
+    cairn_sql_runner_stop(runner);
+    end(&running);
+}
+
+static void two_runners_on_one_log_double_nothing(void **state)
+{
+    struct running running;
+    begin(&running, *state);
+    int64_t sum = add(&running, COMMANDS);
+    struct cairn_sql_runner *first = run_at(&running, running.stage->uri);
+    struct cairn_sql_runner *second = run_at(&running, running.stage->uri);
+    for (int i = 0; i < 4; i++) {
+        sum += add(&running, COMMANDS / 4);
+    }
+    sql_stage_await(running.stage, "SELECT to_regclass('test.sums') IS NOT NULL");
+    sum += add(&running, COMMANDS / 4);
+    sql_stage_await(running.stage, "SELECT coalesce(sum(count), 0) = %llu FROM test.sums",
+                    (unsigned long long)running.stage->world.appended);
+    sums_are(&running, sum);
+    cairn_sql_runner_stop(first);
+    sum += add(&running, COMMANDS / 4);
+    sql_stage_await(running.stage, "SELECT sum(count) = %llu FROM test.sums",
+                    (unsigned long long)running.stage->world.appended);
+    sums_are(&running, sum);
+    cairn_sql_runner_stop(second);
+    end(&running);
+}
+
+static void a_changed_definition_is_built_and_switched(void **state)
+{
+    struct running running;
+    struct cairn_domain *before = NULL;
+    begin(&running, *state);
+    int64_t sum = add(&running, COMMANDS);
+    struct cairn_sql_runner *runner = run_at(&running, running.stage->uri);
+    await_generation(&running, 1);
+    cairn_sql_runner_stop(runner);
+    sql_stage_view(running.stage, "sums",
+                   "-- view: sums\n"
+                   "-- version: 2\n"
+                   "-- table:\n"
+                   "CREATE TABLE sums (who text PRIMARY KEY, sum bigint, count bigint, top "
+                   "bigint);\n"
+                   "-- on: Added\n"
+                   "INSERT INTO sums VALUES (:to, :n, 1, :n) ON CONFLICT (who) DO UPDATE SET "
+                   "sum = sums.sum + excluded.sum, count = sums.count + 1, "
+                   "top = greatest(sums.top, excluded.top);\n");
+    cairn_projector_stop(running.projector);
+    before = running.stage->world.domain;
+    running.stage->world.domain = NULL;
+    world_load_domain(&running.stage->world);
+    cairn_domain_free(before);
+    running.projector = world_projector(&running.stage->world);
+    runner = run_at(&running, running.stage->uri);
+    sum += add(&running, COMMANDS / 4);
+    await_generation(&running, 2);
+    sums_are(&running, sum);
+    assert_int_equal(sql_stage_number(running.stage, "SELECT max(top) FROM test.sums"),
+                     COMMANDS - 1);
+    cairn_sql_runner_stop(runner);
+    end(&running);
+}
+
+static void a_database_that_is_not_there_yet_is_waited_for(void **state)
+{
+    struct running running;
+    char database[32];
+    char uri[SQL_STAGE_URI_MAX];
+    begin(&running, *state);
+    int64_t sum = add(&running, COMMANDS / 4);
+    (void)snprintf(database, sizeof(database), "late_%d", (int)getpid());
+    sql_stage_uri_of(database, uri);
+    struct cairn_sql_runner *runner = run_at(&running, uri);
+    sql_stage_run(running.stage, "CREATE DATABASE %s", database);
+    struct cairn_pg *own = running.stage->pg;
+    const struct cairn_pg_options options = {.uri = uri, .schema = "test"};
+    assert_ok(cairn_pg_open(&options, &running.stage->pg, &running.stage->err),
+              &running.stage->err);
+    await_generation(&running, 1);
+    sums_are(&running, sum);
+    cairn_sql_runner_stop(runner);
+    cairn_pg_close(running.stage->pg);
+    running.stage->pg = own;
+    sql_stage_run(running.stage, "DROP DATABASE %s WITH (FORCE)", database);
+    end(&running);
+}
+
+static void a_runner_stops_soon_with_and_without_a_server(void **state)
+{
+    struct running running;
+    const struct cairn_clock *clock = cairn_clock_system();
+    begin(&running, *state);
+    const char *const uris[] = {running.stage->uri, "postgresql://127.0.0.1:1/none"};
+    (void)add(&running, COMMANDS);
+    for (size_t i = 0; i < 2; i++) {
+        struct cairn_sql_runner *runner = run_at(&running, uris[i]);
+        if (i == 0) {
+            await_generation(&running, 1);
+        }
+        int64_t begun_ns = cairn_clock_monotonic_ns(clock);
+        cairn_sql_runner_stop(runner);
+        assert_true(cairn_clock_monotonic_ns(clock) - begun_ns < STOP_MS_MAX * INT64_C(1000000));
+    }
+    end(&running);
+}
+
+#define staged(test) cmocka_unit_test_setup_teardown(test, sql_stage_setup, sql_stage_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        staged(a_runner_builds_switches_and_follows),
+        staged(two_runners_on_one_log_double_nothing),
+        staged(a_changed_definition_is_built_and_switched),
+        staged(a_database_that_is_not_there_yet_is_waited_for),
+        staged(a_runner_stops_soon_with_and_without_a_server),
+    };
+    return cmocka_run_group_tests(tests, sql_stage_group_setup, sql_stage_group_teardown);
+}

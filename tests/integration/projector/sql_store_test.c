@@ -1,0 +1,285 @@
+#include "projector/sql_store.h"
+
+#include <pthread.h>
+
+#include "tests/integration/projector/sql_stage.h"
+
+enum { THREADS = 6 };
+
+#define DOMAIN CAIRN_SLICE_LIT("test")
+#define SUMS   CAIRN_SLICE_LIT("sums")
+
+static void begin(struct sql_stage *stage)
+{
+    sql_stage_view(stage, "sums", sql_stage_sums);
+    world_load_domain(&stage->world);
+}
+
+static enum cairn_rc switch_to(struct sql_stage *stage, uint64_t generation)
+{
+    return cairn_sql_switch(stage->pg, DOMAIN, SUMS, generation, &stage->err);
+}
+
+static bool is_there(struct sql_stage *stage, const char *relation)
+{
+    return strcmp(sql_stage_value(stage, "SELECT to_regclass('%s') IS NOT NULL", relation), "t") ==
+           0;
+}
+
+static void a_second_preparation_changes_nothing(void **state)
+{
+    struct sql_stage *stage = *state;
+    struct cairn_arena arena = {.max = 1u << 20};
+    struct cairn_sql_head head;
+    begin(stage);
+    sql_stage_build(stage, "sums", &arena, &head);
+    assert_ok(cairn_sql_store_prepare(stage->pg, DOMAIN, &stage->err), &stage->err);
+    assert_int_equal(sql_stage_number(stage, "SELECT count(*) FROM _cairn_view"), 1);
+    cairn_arena_fini(&arena);
+}
+
+static void *prepare_alone(void *argument)
+{
+    struct sql_stage *stage = argument;
+    const struct cairn_pg_options options = {.uri = stage->uri};
+    struct cairn_pg *pg = NULL;
+    struct cairn_err err;
+    enum cairn_rc rc = cairn_pg_open(&options, &pg, &err);
+    rc = rc == CAIRN_OK ? cairn_sql_store_prepare(pg, DOMAIN, &err) : rc;
+    cairn_pg_close(pg);
+    return rc == CAIRN_OK ? NULL : argument;
+}
+
+static void several_prepare_at_the_same_time(void **state)
+{
+    struct sql_stage *stage = *state;
+    pthread_t threads[THREADS];
+    for (size_t i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, prepare_alone, stage), 0);
+    }
+    for (size_t i = 0; i < THREADS; i++) {
+        void *failed = NULL;
+        assert_int_equal(pthread_join(threads[i], &failed), 0);
+        assert_null(failed);
+    }
+    assert_true(is_there(stage, "test._cairn_view"));
+}
+
+static void without_a_store_or_a_row_there_is_no_head(void **state)
+{
+    struct sql_stage *stage = *state;
+    struct cairn_arena arena = {.max = 1u << 20};
+    struct cairn_sql_head head;
+    assert_int_equal(
+        cairn_sql_head_read(stage->pg, DOMAIN, SUMS, CAIRN_SIDE_LIVE, &arena, &head, &stage->err),
+        CAIRN_ENOENT);
+    assert_ok(cairn_sql_store_prepare(stage->pg, DOMAIN, &stage->err), &stage->err);
+    assert_int_equal(
+        cairn_sql_head_read(stage->pg, DOMAIN, SUMS, CAIRN_SIDE_LIVE, &arena, &head, &stage->err),
+        CAIRN_ENOENT);
+    cairn_arena_fini(&arena);
+}
+
+static void a_build_begins_at_the_begin_of_the_log(void **state)
+{
+    struct sql_stage *stage = *state;
+    struct cairn_arena arena = {.max = 1u << 20};
+    struct cairn_sql_head head;
+    begin(stage);
+    stage->world.appended = 17;
+    sql_stage_build(stage, "sums", &arena, &head);
+    assert_int_equal(head.state, CAIRN_VIEW_BUILDING);
+    assert_int_equal(head.generation, 1);
+    assert_int_equal(head.version, 1);
+    assert_int_equal(head.events, 0);
+    assert_int_equal(head.all, 17);
+    assert_true(cairn_slice_is(head.place, "0:0"));
+    assert_true(cairn_slice_is(head.hash, "0123"));
+    assert_true(cairn_slice_is(head.definition, sql_stage_sums));
+    assert_int_equal(head.error.size, 0);
+    assert_true(is_there(stage, "test_build_sums.sums"));
+    assert_false(is_there(stage, "test.sums"));
+    cairn_arena_fini(&arena);
+}
+
+static void a_new_build_throws_a_half_built_one_away(void **state)
+{
+    struct sql_stage *stage = *state;
+    struct cairn_arena arena = {.max = 1u << 20};
+    struct cairn_sql_head head;
+    begin(stage);
+    sql_stage_build(stage, "sums", &arena, &head);
+    sql_stage_run(stage, "INSERT INTO test_build_sums.sums VALUES ('a', 1, 1); "
+                         "CREATE TABLE test_build_sums.left_over (a int); "
+                         "UPDATE _cairn_view SET position = '0:9', events = 9");
+    sql_stage_build(stage, "sums", &arena, &head);
+    assert_int_equal(head.events, 0);
+    assert_int_equal(sql_stage_number(stage, "SELECT count(*) FROM test_build_sums.sums"), 0);
+    assert_false(is_there(stage, "test_build_sums.left_over"));
+    assert_int_equal(sql_stage_number(stage, "SELECT count(*) FROM _cairn_view"), 1);
+    cairn_arena_fini(&arena);
+}
+
+static void ddl_that_is_refused_leaves_what_was(void **state)
+{
+    struct sql_stage *stage = *state;
+    struct cairn_arena arena = {.max = 1u << 20};
+    struct cairn_sql_head head;
+    const char *const tables[] = {"CREATE TABLE sums (a int)", "CREATE TABLE sums (b int)"};
+    const struct cairn_sql_definition definition = {
+        .domain = DOMAIN, .view = SUMS, .version = 2, .tables = tables, .table_count = 2};
+    begin(stage);
+    sql_stage_build(stage, "sums", &arena, &head);
+    assert_int_equal(cairn_sql_build_begin(stage->pg, &definition, &stage->err), CAIRN_EINVAL);
+    assert_non_null(strstr(stage->err.text, "sums"));
+    assert_int_equal(sql_stage_number(stage, "SELECT version FROM _cairn_view"), 1);
+    assert_true(is_there(stage, "test_build_sums.sums_by_sum"));
+    cairn_arena_fini(&arena);
+}
+
+static void a_switch_moves_tables_with_their_indexes(void **state)
+{
+    struct sql_stage *stage = *state;
+    struct cairn_arena arena = {.max = 1u << 20};
+    struct cairn_sql_head head;
+    begin(stage);
+    sql_stage_make_live(stage, "sums");
+    sql_stage_run(stage, "INSERT INTO test.sums VALUES ('old', 1, 1)");
+    sql_stage_build(stage, "sums", &arena, &head);
+    assert_int_equal(head.generation, 2);
+    sql_stage_run(stage, "INSERT INTO test_build_sums.sums VALUES ('new', 2, 1)");
+    assert_ok(switch_to(stage, 2), &stage->err);
+    assert_string_equal(sql_stage_value(stage, "SELECT who FROM test.sums"), "new");
+    assert_true(is_there(stage, "test.sums_by_sum"));
+    assert_true(is_there(stage, "test.sums_pkey"));
+    assert_string_equal(sql_stage_value(stage, "SELECT to_regnamespace('test_build_sums') IS NULL"),
+                        "t");
+    assert_ok(
+        cairn_sql_head_read(stage->pg, DOMAIN, SUMS, CAIRN_SIDE_LIVE, &arena, &head, &stage->err),
+        &stage->err);
+    assert_int_equal(head.generation, 2);
+    assert_int_equal(head.state, CAIRN_VIEW_LIVE);
+    assert_int_equal(sql_stage_number(stage, "SELECT count(*) FROM _cairn_view"), 1);
+    cairn_arena_fini(&arena);
+}
+
+static void a_build_that_another_switched_is_stopped(void **state)
+{
+    struct sql_stage *stage = *state;
+    begin(stage);
+    sql_stage_make_live(stage, "sums");
+    sql_stage_run(stage, "INSERT INTO test.sums VALUES ('kept', 1, 1)");
+    assert_int_equal(switch_to(stage, 1), CAIRN_ESTOPPED);
+    assert_int_equal(switch_to(stage, 2), CAIRN_ESTOPPED);
+    assert_string_equal(sql_stage_value(stage, "SELECT who FROM test.sums"), "kept");
+}
+
+static void what_stands_on_a_table_keeps_it_and_is_named(void **state)
+{
+    struct sql_stage *stage = *state;
+    struct cairn_arena arena = {.max = 1u << 20};
+    struct cairn_sql_head head;
+    begin(stage);
+    sql_stage_make_live(stage, "sums");
+    sql_stage_run(stage, "INSERT INTO test.sums VALUES ('old', 1, 1); "
+                         "CREATE VIEW test.report AS SELECT who FROM test.sums");
+    sql_stage_build(stage, "sums", &arena, &head);
+    assert_int_equal(switch_to(stage, 2), CAIRN_EINVAL);
+    assert_non_null(strstr(stage->err.text, "sums"));
+    assert_non_null(strstr(stage->err.text, "2BP01"));
+    assert_string_equal(sql_stage_value(stage, "SELECT who FROM test.report"), "old");
+    sql_stage_run(stage, "DROP VIEW test.report");
+    assert_ok(switch_to(stage, 2), &stage->err);
+    assert_int_equal(sql_stage_number(stage, "SELECT count(*) FROM test.sums"), 0);
+    cairn_arena_fini(&arena);
+}
+
+static void a_stop_is_written_only_where_the_row_still_stands(void **state)
+{
+    struct sql_stage *stage = *state;
+    struct cairn_arena arena = {.max = 1u << 20};
+    struct cairn_sql_head head;
+    begin(stage);
+    sql_stage_make_live(stage, "sums");
+    assert_ok(
+        cairn_sql_head_read(stage->pg, DOMAIN, SUMS, CAIRN_SIDE_LIVE, &arena, &head, &stage->err),
+        &stage->err);
+    struct cairn_sql_head elsewhere = head;
+    elsewhere.place = CAIRN_SLICE_LIT("0:1");
+    assert_ok(cairn_sql_stop_write(stage->pg, DOMAIN, SUMS, CAIRN_SIDE_LIVE, &elsewhere, "no",
+                                   CAIRN_SLICE_LIT("e"), &stage->err),
+              &stage->err);
+    assert_string_equal(sql_stage_value(stage, "SELECT state || error FROM _cairn_view"), "live");
+    assert_ok(cairn_sql_stop_write(stage->pg, DOMAIN, SUMS, CAIRN_SIDE_LIVE, &head, "it's \"so\"",
+                                   CAIRN_SLICE_LIT("e"), &stage->err),
+              &stage->err);
+    assert_ok(
+        cairn_sql_head_read(stage->pg, DOMAIN, SUMS, CAIRN_SIDE_LIVE, &arena, &head, &stage->err),
+        &stage->err);
+    assert_int_equal(head.state, CAIRN_VIEW_STOPPED);
+    assert_true(cairn_slice_is(head.error, "it's \"so\""));
+    assert_true(cairn_slice_is(head.error_event, "e"));
+    assert_ok(cairn_sql_stop_write(stage->pg, DOMAIN, SUMS, CAIRN_SIDE_LIVE, &head, NULL,
+                                   CAIRN_SLICE_LIT("e"), &stage->err),
+              &stage->err);
+    assert_string_equal(
+        sql_stage_value(stage, "SELECT state || error || error_event FROM _cairn_view"), "live");
+    cairn_arena_fini(&arena);
+}
+
+static void a_build_that_failed_is_still_a_build(void **state)
+{
+    struct sql_stage *stage = *state;
+    struct cairn_arena arena = {.max = 1u << 20};
+    struct cairn_sql_head head;
+    begin(stage);
+    sql_stage_build(stage, "sums", &arena, &head);
+    assert_ok(cairn_sql_stop_write(stage->pg, DOMAIN, SUMS, CAIRN_SIDE_NEXT, &head, "why",
+                                   CAIRN_SLICE_LIT("e"), &stage->err),
+              &stage->err);
+    assert_string_equal(sql_stage_value(stage, "SELECT state || error FROM _cairn_view"),
+                        "buildingwhy");
+    cairn_arena_fini(&arena);
+}
+
+static void only_views_of_the_domain_are_kept(void **state)
+{
+    struct sql_stage *stage = *state;
+    struct cairn_arena arena = {.max = 1u << 20};
+    struct cairn_sql_head head;
+    const struct cairn_slice kept[] = {CAIRN_SLICE_LIT("other"), SUMS};
+    begin(stage);
+    sql_stage_make_live(stage, "sums");
+    sql_stage_build(stage, "sums", &arena, &head);
+    sql_stage_run(stage, "CREATE TABLE test.mine (a int)");
+    assert_ok(cairn_sql_store_keep(stage->pg, DOMAIN, kept, 2, &stage->err), &stage->err);
+    assert_true(is_there(stage, "test.sums"));
+    assert_true(is_there(stage, "test_build_sums.sums"));
+    assert_ok(cairn_sql_store_keep(stage->pg, DOMAIN, kept, 1, &stage->err), &stage->err);
+    assert_false(is_there(stage, "test.sums"));
+    assert_false(is_there(stage, "test_build_sums.sums"));
+    assert_true(is_there(stage, "test.mine"));
+    assert_int_equal(sql_stage_number(stage, "SELECT count(*) FROM _cairn_view"), 0);
+    cairn_arena_fini(&arena);
+}
+
+#define staged(test) cmocka_unit_test_setup_teardown(test, sql_stage_setup, sql_stage_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        staged(a_second_preparation_changes_nothing),
+        staged(several_prepare_at_the_same_time),
+        staged(without_a_store_or_a_row_there_is_no_head),
+        staged(a_build_begins_at_the_begin_of_the_log),
+        staged(a_new_build_throws_a_half_built_one_away),
+        staged(ddl_that_is_refused_leaves_what_was),
+        staged(a_switch_moves_tables_with_their_indexes),
+        staged(a_build_that_another_switched_is_stopped),
+        staged(what_stands_on_a_table_keeps_it_and_is_named),
+        staged(a_stop_is_written_only_where_the_row_still_stands),
+        staged(a_build_that_failed_is_still_a_build),
+        staged(only_views_of_the_domain_are_kept),
+    };
+    return cmocka_run_group_tests(tests, sql_stage_group_setup, sql_stage_group_teardown);
+}
