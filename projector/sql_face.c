@@ -46,8 +46,8 @@ static const char *finish(struct sql *sql, struct cairn_arena *arena)
  * the key (behind them stands what it includes). */
 static const char columns_sql[] =
     "SELECT (SELECT generation FROM _cairn_view WHERE view = $2 AND side = 'live'), a.attname, "
-    "coalesce(array_position(i.indkey::int2[], a.attnum), -1), coalesce(i.indnkeyatts, 0) "
-    "FROM pg_attribute a "
+    "coalesce(array_position(i.indkey::int2[], a.attnum), -1), coalesce(i.indnkeyatts, 0), "
+    "a.attnotnull FROM pg_attribute a "
     "JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace "
     "LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary "
     "WHERE n.nspname = $1 AND c.relname = $2 AND a.attnum > 0 AND NOT a.attisdropped "
@@ -74,6 +74,7 @@ static enum cairn_rc take_columns(const struct cairn_pg_result *rows, struct cai
         uint64_t keys = 0;
         rc = cairn_arena_copy(&face->arena, cairn_pg_result_value(rows, i, 1),
                               &face->columns[i].name);
+        face->not_null[i] = cairn_slice_is(cairn_pg_result_value(rows, i, 4), "t");
         if (cairn_slice_to_u64(cairn_pg_result_value(rows, i, 3), &keys) == CAIRN_OK &&
             keys <= CAIRN_SQL_VIEW_KEYS_MAX &&
             cairn_slice_to_u64(cairn_pg_result_value(rows, i, 2), &place) == CAIRN_OK &&
@@ -107,6 +108,12 @@ static enum cairn_rc choose_keys(struct cairn_sql_face *face, const struct cairn
             if (face->keys[i] == SIZE_MAX) {
                 return CAIRN_FAIL(err, CAIRN_EUNSUPPORTED,
                                   "the key of view \"%.*s\" names a column that is not there: %.*s",
+                                  CAIRN_SLICE_ARG(face->view), CAIRN_SLICE_ARG(view->keys[i]));
+            }
+            if (!face->not_null[face->keys[i]]) {
+                return CAIRN_FAIL(err, CAIRN_EUNSUPPORTED,
+                                  "the key of view \"%.*s\" names a column that is not NOT NULL: "
+                                  "%.*s",
                                   CAIRN_SLICE_ARG(face->view), CAIRN_SLICE_ARG(view->keys[i]));
             }
         }

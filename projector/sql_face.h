@@ -15,6 +15,7 @@ struct cairn_sql_face {
     uint64_t generation;
     struct cairn_view_column *columns; /* all of the table's */
     size_t column_count;
+    bool not_null[CAIRN_SQL_FACE_COLUMNS_MAX];
     size_t keys[CAIRN_SQL_VIEW_KEYS_MAX]; /* numbers of the columns that make a row's key */
     size_t key_count;
     const char *table;    /* quoted */

@@ -182,6 +182,7 @@ static enum cairn_rc take_event(struct cairn_sql_follower *follower,
         rc = cairn_upcaster_data(follower->upcaster, event, &follower->batch, &data, err);
         rc = rc == CAIRN_ESCRIPT ? cairn_err_wrap(err, CAIRN_EINVAL, "upcast") : rc;
         rc = rc == CAIRN_OK ? cairn_sql_writer_add(follower->writer, event, &data, tag, err) : rc;
+        rc = rc == CAIRN_ETOOBIG ? cairn_err_wrap(err, CAIRN_EINVAL, "an event") : rc;
     }
     batch->position.offsets[event->partition] = event->offset;
     batch->events++;

@@ -32,6 +32,7 @@ struct line {
     struct cairn_sql_follower *build; /* NULL: nothing to build */
     bool open;
     int64_t looked_ns; /* when the rows were last read */
+    int64_t denied_ns; /* when a switch last came to nothing; 0: never */
     struct cairn_follower_metrics metrics;
 };
 
@@ -198,11 +199,17 @@ static enum cairn_rc step(struct line *line, struct cairn_sql_follower *follower
     return rc;
 }
 
-/* Is the build as far as what it is to replace, or, without that, as the log? */
+/* Is the build as far as what it is to replace, or, without that, as the log? Not right after a
+ * switch that came to nothing. */
 static enum cairn_rc is_ready(const struct line *line, bool *ret_ready, struct cairn_err *err)
 {
     struct cairn_position end;
     enum cairn_rc rc = CAIRN_OK;
+    int64_t now_ns = cairn_clock_monotonic_ns(line->runner->options.clock);
+    *ret_ready = false;
+    if (line->denied_ns != 0 && now_ns - line->denied_ns < (int64_t)LOOK_MS * 1000000) {
+        return CAIRN_OK;
+    }
     if (line->live != NULL) {
         end = line->live->head.position;
     } else {
@@ -214,16 +221,31 @@ static enum cairn_rc is_ready(const struct line *line, bool *ret_ready, struct c
     return rc;
 }
 
+/* Somebody's query holds the old tables, or something of theirs stands on them: the row says so,
+ * the live generation goes on, and the switch is tried again. */
+static enum cairn_rc postpone(struct line *line, enum cairn_rc rc, struct cairn_err *err)
+{
+    struct cairn_sql_follower *build = line->build;
+    if (cairn_pg_is_broken(build->pg) || rc == CAIRN_ESTOPPED) {
+        return rc;
+    }
+    cairn_log_error(line->runner->options.log, CAIRN_LOG_WARN, "projector", "switch put off", err);
+    line->denied_ns = cairn_clock_monotonic_ns(line->runner->options.clock);
+    const struct cairn_err why = *err;
+    return cairn_sql_stop_write(build->pg, build->domain, build->view, CAIRN_SIDE_NEXT,
+                                &build->head, why.text, CAIRN_SLICE_LIT(""), err);
+}
+
 static enum cairn_rc switch_over(struct line *line, struct cairn_err *err)
 {
     struct cairn_sql_follower *build = line->build;
     uint64_t generation = build->head.generation;
     uint64_t events = build->head.events;
-    enum cairn_rc rc = cairn_sql_switch(build->pg, cairn_domain_name(line->runner->options.domain),
-                                        line->definition->name, generation, err);
+    enum cairn_rc rc = cairn_sql_switch(build->pg, build->domain, build->view, generation, err);
     if (rc != CAIRN_OK) {
-        return rc;
+        return postpone(line, rc, err);
     }
+    line->denied_ns = 0;
     cairn_log_event(line->runner->options.log, CAIRN_LOG_INFO, "projector", "view switched",
                     CAIRN_F_SLICE("view", line->definition->name),
                     CAIRN_F_UINT("generation", generation), CAIRN_F_UINT("events", events));

@@ -4,7 +4,8 @@
 
 #include "platform/json.h"
 
-#define JSON_BYTES_MAX ((size_t)4 * 1024 * 1024)
+/* Event data of a megabyte can be six as JSON. */
+#define JSON_BYTES_MAX ((size_t)8 * 1024 * 1024)
 
 typedef enum cairn_rc (*member_fn)(const struct cairn_event *event, const struct cairn_value *data,
                                    struct cairn_arena *arena, struct cairn_slice *ret_text);
