@@ -185,16 +185,11 @@ static const char *make_value(struct cairn_arena *arena, struct cairn_slice name
     case 'n':
         return draw(random, 8) == 0 ? NULL
                                     : cairn_arena_printf(arena, "%d", (int)draw(random, 40) - 15);
-    case 'r': /* rarely null, rarely nonsense */
-        switch (draw(random, 400)) {
-        case 0:
-            return NULL;
-        case 1:
-            return "12x";
-        default:
-            break;
-        }
-        /* fall through */
+    case 'r': { /* rarely null, rarely nonsense */
+        unsigned rare = (unsigned)draw(random, 400);
+        return rare < 2 ? (rare == 0 ? NULL : "12x")
+                        : cairn_arena_printf(arena, "%d", (int)draw(random, 40) - 10);
+    }
     case 's':
         return cairn_arena_printf(arena, "%d", (int)draw(random, 40) - 10);
     case 't':
