@@ -8,7 +8,7 @@ import kafka
 import retail_test
 import sql_shop
 from postgres import Postgres
-from sql_shop import SHOP, psql, wait_until
+from sql_shop import SHOP, psql, wait_until, walk
 
 LINES, SEED = 1500, 11
 TABLES = {
@@ -45,6 +45,11 @@ class KafkaSql(unittest.TestCase):
             answer = node.get(f"/views/{view}?limit=1", Cairn_Position=position, Prefer="wait=60")
             self.assertEqual(answer.status, 200, answer.body)
 
+    def wait_for_all(self, node):
+        """Waits until a node knows of every event, also of those that the other wrote."""
+        wait_until(lambda: sum(row["lines"] for row in walk(node, "/views/countries?limit=1000")) == self.totals["accepted"],
+                   "all events are in the views in Lua")
+
     def test_both_logs_give_the_same_rows(self):
         sql_shop.make_database(self.server, "files")
         sql_shop.make_database(self.server, "topics")
@@ -55,8 +60,9 @@ class KafkaSql(unittest.TestCase):
         log = ("--log", f"kafka:{self.broker.bootstrap}")
         with self.node("one", "topics", log) as one, self.node("two", "topics", log) as two:
             sql_shop.send(one, self.commands)
-            sql_shop.check_totals(self, one, self.totals)
-            sql_shop.check_totals(self, two, self.totals)
+            for node in (one, two):
+                self.wait_for_all(node)
+                sql_shop.check_totals(self, node, self.totals)
             self.wait_for_end(two)
             one.kill()
             told = wait_until(lambda: self.add_line(two), "the other node takes over")
