@@ -1,0 +1,181 @@
+/* How SQL views fare: for GET /views, and for who waits. */
+#include <assert.h>
+
+#include "projector/sql_asking.h"
+#include "projector/sql_store.h"
+
+/* More rows than these are estimated: counting them would take longer than who asks will wait. */
+#define COUNT_ROWS_MAX "100000"
+
+static enum cairn_rc count_rows(struct cairn_sql_asking *asking, uint64_t *ret_rows,
+                                struct cairn_err *err)
+{
+    const struct cairn_sql_face *face = asking->face;
+    struct cairn_buf sql = {.max = 1024};
+    struct cairn_pg_result *rows = NULL;
+    enum cairn_rc rc = cairn_buf_printf(
+        &sql,
+        "SELECT CASE WHEN n > " COUNT_ROWS_MAX " THEN greatest(n, "
+        "(SELECT reltuples::bigint FROM pg_class WHERE oid = '%s'::regclass)) "
+        "ELSE n END FROM (SELECT count(*) AS n FROM (SELECT 1 FROM %s LIMIT " COUNT_ROWS_MAX
+        " + 1) s) c",
+        face->table, face->table);
+    rc = rc == CAIRN_OK ? cairn_buf_append(&sql, cairn_slice_of("", 1)) : rc; /* NUL-ended */
+    rc = rc == CAIRN_OK
+             ? cairn_pg_query(asking->pg, cairn_buf_slice(&sql).data, NULL, 0, &rows, err)
+             : CAIRN_FAIL(err, rc, "count rows");
+    if (rc == CAIRN_OK) {
+        rc = cairn_slice_to_u64(cairn_pg_result_value(rows, 0, 0), ret_rows);
+        rc = rc == CAIRN_OK ? rc : CAIRN_FAIL(err, CAIRN_ECORRUPT, "count rows");
+    }
+    cairn_pg_result_free(rows);
+    cairn_buf_fini(&sql);
+    return rc;
+}
+
+static void fill_head(const struct cairn_sql_head *head, struct cairn_view_status *status)
+{
+    status->state = head->state;
+    status->generation = head->generation;
+    status->position = head->position;
+    status->code_hash = head->hash;
+    status->error = head->error;
+    status->error_event = head->error_event;
+}
+
+/* What is being built, beside a live generation or for the first time. */
+static enum cairn_rc fill_next(struct cairn_sql_reader *reader, struct cairn_pg *pg, bool live,
+                               struct cairn_arena *arena, struct cairn_view_status *status,
+                               struct cairn_err *err)
+{
+    struct cairn_sql_head next;
+    enum cairn_rc rc = cairn_sql_head_read(pg, cairn_domain_name(cairn_sql_reader_domain(reader)),
+                                           status->name, CAIRN_SIDE_NEXT, arena, &next, err);
+    if (rc != CAIRN_OK) {
+        return rc == CAIRN_ENOENT ? CAIRN_OK : rc;
+    }
+    if (!live) {
+        fill_head(&next, status);
+        status->state = CAIRN_VIEW_BUILDING;
+    }
+    status->rebuilding = live;
+    status->rebuild_done = next.events;
+    status->rebuild_all = next.all;
+    if (next.error.size > 0) {
+        status->error = next.error;
+        status->error_event = next.error_event;
+    }
+    return CAIRN_OK;
+}
+
+static enum cairn_rc read_heads(struct cairn_sql_reader *reader, struct cairn_pg *pg,
+                                struct cairn_arena *arena, struct cairn_view_status *status,
+                                struct cairn_err *err)
+{
+    struct cairn_sql_head live;
+    enum cairn_rc rc = cairn_sql_head_read(pg, cairn_domain_name(cairn_sql_reader_domain(reader)),
+                                           status->name, CAIRN_SIDE_LIVE, arena, &live, err);
+    bool there = rc == CAIRN_OK;
+    if (there) {
+        fill_head(&live, status);
+    }
+    rc = rc == CAIRN_ENOENT ? CAIRN_OK : rc;
+    return rc == CAIRN_OK ? fill_next(reader, pg, there, arena, status, err) : rc;
+}
+
+static enum cairn_rc copy_columns(const struct cairn_sql_face *face, struct cairn_arena *arena,
+                                  struct cairn_view_status *status, struct cairn_err *err)
+{
+    struct cairn_view_column *columns =
+        cairn_arena_zalloc(arena, face->column_count + 1, sizeof(*columns));
+    enum cairn_rc rc = columns == NULL ? CAIRN_ENOMEM : CAIRN_OK;
+    for (size_t i = 0; rc == CAIRN_OK && i < face->column_count; i++) {
+        rc = cairn_arena_copy(arena, face->columns[i].name, &columns[i].name);
+    }
+    status->columns = columns;
+    status->column_count = face->column_count;
+    return rc == CAIRN_OK ? CAIRN_OK : CAIRN_FAIL(err, rc, "read the columns of a view");
+}
+
+enum cairn_rc cairn_sql_view_status(struct cairn_sql_reader *reader, struct cairn_slice view,
+                                    struct cairn_arena *arena, struct cairn_view_status *ret_status,
+                                    struct cairn_err *err)
+{
+    struct cairn_sql_asking asking;
+    struct cairn_pg *pg = NULL;
+    struct cairn_view_status status = {.state = CAIRN_VIEW_BUILDING};
+    if (cairn_arena_copy(arena, view, &status.name) != CAIRN_OK) {
+        return CAIRN_FAIL(err, CAIRN_ENOMEM, "read the state of a view");
+    }
+    enum cairn_rc rc =
+        cairn_pg_pool_acquire(cairn_sql_reader_pool(reader), CAIRN_SQL_ACQUIRE_MS, &pg, err);
+    if (rc != CAIRN_OK) {
+        return rc;
+    }
+    rc = read_heads(reader, pg, arena, &status, err);
+    cairn_pg_pool_release(cairn_sql_reader_pool(reader), pg);
+    if (rc == CAIRN_OK && status.state != CAIRN_VIEW_BUILDING) {
+        rc = cairn_sql_asking_begin(reader, view, &asking, err);
+        if (rc == CAIRN_OK) {
+            rc = count_rows(&asking, &status.rows, err);
+            rc = rc == CAIRN_OK ? copy_columns(asking.face, arena, &status, err) : rc;
+            cairn_sql_asking_end(&asking);
+        }
+    }
+    if (rc == CAIRN_OK) {
+        *ret_status = status;
+    }
+    return rc;
+}
+
+static struct cairn_slice nth_view(const struct cairn_sql_reader *reader, size_t n)
+{
+    size_t view = 0;
+    while (cairn_domain_view_at(cairn_sql_reader_domain(reader), view)->kind !=
+               CAIRN_VIEW_POSTGRES ||
+           n-- > 0) {
+        view++;
+    }
+    return cairn_domain_view_at(cairn_sql_reader_domain(reader), view)->name;
+}
+
+enum cairn_rc cairn_sql_reader_state(struct cairn_sql_reader *reader, size_t n,
+                                     struct cairn_arena *arena,
+                                     struct cairn_view_status *ret_status, struct cairn_err *err)
+{
+    struct cairn_err why;
+    assert(n < cairn_sql_reader_count(reader));
+    struct cairn_slice view = nth_view(reader, n);
+    enum cairn_rc rc = cairn_sql_view_status(reader, view, arena, ret_status, &why);
+    if (rc == CAIRN_OK || rc == CAIRN_ENOMEM) {
+        *err = why;
+        return rc;
+    }
+    *ret_status = (struct cairn_view_status){.name = view, .state = CAIRN_VIEW_UNAVAILABLE};
+    rc = cairn_arena_copy(arena, cairn_slice_str(why.text), &ret_status->error);
+    return rc == CAIRN_OK ? CAIRN_OK : CAIRN_FAIL(err, rc, "the state of a view");
+}
+
+enum cairn_rc cairn_sql_view_held(struct cairn_sql_reader *reader, struct cairn_slice view,
+                                  struct cairn_position *ret_held, bool *ret_building,
+                                  bool *ret_stopped, struct cairn_err *err)
+{
+    struct cairn_arena arena = {.max = (size_t)4 * 1024 * 1024};
+    struct cairn_sql_head head;
+    struct cairn_pg *pg = NULL;
+    enum cairn_rc rc =
+        cairn_pg_pool_acquire(cairn_sql_reader_pool(reader), CAIRN_SQL_ACQUIRE_MS, &pg, err);
+    if (rc != CAIRN_OK) {
+        return rc;
+    }
+    rc = cairn_sql_head_read(pg, cairn_domain_name(cairn_sql_reader_domain(reader)), view,
+                             CAIRN_SIDE_LIVE, &arena, &head, err);
+    cairn_pg_pool_release(cairn_sql_reader_pool(reader), pg);
+    *ret_building = rc == CAIRN_ENOENT;
+    if (rc == CAIRN_OK) {
+        *ret_held = head.position;
+        *ret_stopped = head.state == CAIRN_VIEW_STOPPED;
+    }
+    cairn_arena_fini(&arena);
+    return rc == CAIRN_ENOENT ? CAIRN_OK : rc;
+}
