@@ -237,6 +237,13 @@ static enum cairn_rc try_change(struct attempt *attempt, struct cairn_kafka_layo
     return rc;
 }
 
+/* Another maker fenced this one; or the broker had trouble of its own with the transaction, which
+ * many makers at once can give it. */
+static bool may_pass(enum cairn_rc rc)
+{
+    return rc == CAIRN_EFENCED || rc == CAIRN_EIO;
+}
+
 /* Two makers that fence each other at the same pace would do so for ever. */
 static void pause_randomly(unsigned attempt)
 {
@@ -265,7 +272,7 @@ enum cairn_rc cairn_kafka_description_change(const struct cairn_kafka_options *o
                               .change = change,
                               .self = self};
     enum cairn_rc rc = try_change(&attempt, layout, err);
-    for (unsigned i = 1; rc == CAIRN_EFENCED && !attempt.refused && i < CHANGE_TRIES_MAX; i++) {
+    for (unsigned i = 1; may_pass(rc) && !attempt.refused && i < CHANGE_TRIES_MAX; i++) {
         pause_randomly(i);
         rc = try_change(&attempt, layout, err);
     }
