@@ -249,10 +249,9 @@ static void break_off(struct cairn_pg *pg)
 /* A statement that never left would be missing from what the sync commits: the rest goes too. */
 static void send_end(struct cairn_pg *pg)
 {
-    if (pg->pipeline.refused &&
-        PQsendQueryParams(pg->raw, "ROLLBACK", 0, NULL, NULL, NULL, NULL, 0) == 0) {
-        break_off(pg);
-    } else if (PQpipelineSync(pg->raw) == 0) {
+    bool sent = !pg->pipeline.refused ||
+                PQsendQueryParams(pg->raw, "ROLLBACK", 0, NULL, NULL, NULL, NULL, 0) != 0;
+    if (!sent || PQpipelineSync(pg->raw) == 0) {
         break_off(pg);
     }
 }

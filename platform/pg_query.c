@@ -35,7 +35,7 @@ enum cairn_rc cairn_pg_bind(struct cairn_pg *pg, const struct cairn_slice *value
     char *at = pg->values.data;
     for (size_t i = 0; i < count; i++) {
         ret_texts[i] = values[i].data == NULL ? NULL : at;
-        if (values[i].size > 0) {
+        if (values[i].data != NULL && values[i].size > 0) {
             memcpy(at, values[i].data, values[i].size);
         }
         at += values[i].size;

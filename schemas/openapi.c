@@ -393,7 +393,7 @@ static struct cairn_value make_command(struct draft *draft,
 static const struct {
     const char *type;
     const char *format;
-} PARAM_SCHEMAS[] = {
+} param_schemas[] = {
     [CAIRN_SQL_INTEGER] = {"integer", "int64"}, [CAIRN_SQL_NUMBER_TYPE] = {"number", NULL},
     [CAIRN_SQL_TEXT] = {"string", NULL},        [CAIRN_SQL_BOOLEAN] = {"boolean", NULL},
     [CAIRN_SQL_DATE] = {"string", "date"},      [CAIRN_SQL_TIMESTAMP] = {"string", "date-time"},
@@ -404,8 +404,8 @@ static struct cairn_value make_param_schema(struct draft *draft,
                                             const struct cairn_sql_param *param)
 {
     struct cairn_value_builder schema = {.arena = draft->arena};
-    const char *type = PARAM_SCHEMAS[param->type].type;
-    const char *format = PARAM_SCHEMAS[param->type].format;
+    const char *type = param_schemas[param->type].type;
+    const char *format = param_schemas[param->type].format;
     add_text(draft, &schema, "type", cairn_slice_str(type));
     if (format != NULL) {
         add_text(draft, &schema, "format", cairn_slice_str(format));

@@ -121,7 +121,7 @@ static const struct {
     const char *word;
     const char *name; /* PostgreSQL's */
     bool (*holds)(struct cairn_slice text);
-} TYPES[] = {
+} type_rows[] = {
     [CAIRN_SQL_INTEGER] = {"integer", "bigint", holds_integer},
     [CAIRN_SQL_NUMBER_TYPE] = {"number", "numeric", holds_number},
     [CAIRN_SQL_TEXT] = {"text", "text", holds_text},
@@ -132,24 +132,24 @@ static const struct {
     [CAIRN_SQL_JSON] = {"json", "jsonb", holds_json},
 };
 
-#define TYPE_COUNT (sizeof(TYPES) / sizeof(TYPES[0]))
+#define TYPE_COUNT (sizeof(type_rows) / sizeof(type_rows[0]))
 
 const char *cairn_sql_type_name(enum cairn_sql_type type)
 {
     assert((size_t)type < TYPE_COUNT);
-    return TYPES[type].name;
+    return type_rows[type].name;
 }
 
 const char *cairn_sql_type_label(enum cairn_sql_type type)
 {
     assert((size_t)type < TYPE_COUNT);
-    return TYPES[type].word;
+    return type_rows[type].word;
 }
 
 bool cairn_sql_type_holds(enum cairn_sql_type type, struct cairn_slice text)
 {
     assert((size_t)type < TYPE_COUNT);
-    return TYPES[type].holds(text);
+    return type_rows[type].holds(text);
 }
 
 /* ---- the annotations ---- */
@@ -246,7 +246,7 @@ static enum cairn_rc take_default(struct reading *reading, struct cairn_sql_para
     if (rc == CAIRN_OK && param->fallback.data != NULL &&
         !cairn_sql_type_holds(param->type, param->fallback)) {
         rc = CAIRN_FAIL(err, CAIRN_EINVAL, "line %u: param: the default \"%.*s\" is no %s", line,
-                        CAIRN_SLICE_ARG(text), TYPES[param->type].word);
+                        CAIRN_SLICE_ARG(text), type_rows[param->type].word);
     }
     return rc;
 }
@@ -277,7 +277,7 @@ static enum cairn_rc take_type(struct cairn_slice word, unsigned line,
                                enum cairn_sql_type *ret_type, struct cairn_err *err)
 {
     size_t type = 0;
-    while (type < TYPE_COUNT && !cairn_slice_is(word, TYPES[type].word)) {
+    while (type < TYPE_COUNT && !cairn_slice_is(word, type_rows[type].word)) {
         type++;
     }
     if (type == TYPE_COUNT) {

@@ -435,7 +435,7 @@ static bool read_change(struct cairn_sql_reading *reading, const struct cairn_sq
 
 /* ---- all ---- */
 
-static const struct cairn_sql_shape ANYTHING = {.kind = CAIRN_SQL_ANYTHING, .table = SIZE_MAX};
+static const struct cairn_sql_shape unknown_shape = {.kind = CAIRN_SQL_ANYTHING, .table = SIZE_MAX};
 
 static struct cairn_sql_shape read_shape(struct cairn_sql_reading *reading,
                                          const struct cairn_sql_table *tables, size_t table_count)
@@ -445,7 +445,7 @@ static struct cairn_sql_shape read_shape(struct cairn_sql_reading *reading,
                           ? read_insert(reading, tables, table_count, &shape)
                           : read_change(reading, tables, table_count, &shape);
     if (!understood) {
-        return ANYTHING;
+        return unknown_shape;
     }
     assert(shape.kind != CAIRN_SQL_ANYTHING);
     shape.table = (size_t)(reading->table - tables);

@@ -150,15 +150,15 @@ static void put_rows(struct text *text)
 
 /* How a fold is written: # is the item's number. f.v# is the value, f.w# says that no row's was
  * null, f.a# and f.b# are the sums of what is above and below zero. */
-static const char *const FOLDS[] = {
+static const char *const fold_calls[] = {
     [CAIRN_SQL_FOLD_FIRST] =
         "(array_agg(q.c# ORDER BY q.n))[1] AS v#, count(q.c#) = count(*) AS w#",
     [CAIRN_SQL_FOLD_KEY] = "q.c# AS v#",
     [CAIRN_SQL_FOLD_LAST] =
         "(array_agg(q.c# ORDER BY q.n DESC))[1] AS v#, count(q.c#) = count(*) AS w#",
-    [CAIRN_SQL_FOLD_SUM] = "sum(q.c#) AS v#, count(q.c#) = count(*) AS w#, "
-                           "coalesce(sum(q.c#) FILTER (WHERE q.c# > 0), 0) AS a#, "
-                           "coalesce(sum(q.c#) FILTER (WHERE q.c# < 0), 0) AS b#",
+    [CAIRN_SQL_FOLD_SUM] = ("sum(q.c#) AS v#, count(q.c#) = count(*) AS w#, "
+                            "coalesce(sum(q.c#) FILTER (WHERE q.c# > 0), 0) AS a#, "
+                            "coalesce(sum(q.c#) FILTER (WHERE q.c# < 0), 0) AS b#"),
     [CAIRN_SQL_FOLD_LARGEST] = "max(q.c#) AS v#, count(q.c#) = count(*) AS w#",
     [CAIRN_SQL_FOLD_SMALLEST] = "min(q.c#) AS v#, count(q.c#) = count(*) AS w#",
 };
@@ -187,7 +187,7 @@ static void put_groups(struct text *text)
     put_str(text, "(SELECT ");
     for (size_t i = 0; i < reading->item_count; i++) {
         put_str(text, i == 0 ? "" : ", ");
-        put_pattern(text, FOLDS[reading->items[i].fold], i);
+        put_pattern(text, fold_calls[reading->items[i].fold], i);
     }
     put_str(text, " FROM ");
     put_rows(text);
@@ -206,7 +206,7 @@ static const struct {
     const char *type;
     const char *value;      /* that goes to the table */
     const char *assignment; /* on conflict */
-} COMMUTING[] = {
+} commuting[] = {
 #define VALUE(step)                                                                                \
     "CASE WHEN f.a# > " step " OR f.b# < -" step " THEN CAST(1 / (f.a# - f.a#) AS %) "             \
     "WHEN f.w# THEN CAST(f.v# AS %) END"
@@ -226,9 +226,9 @@ static_assert(CAIRN_SQL_COMMUTE_MAX == 64, "steps and limits are of 64 statement
 static size_t commuting_of(const struct text *text, size_t item)
 {
     size_t i = 0;
-    while (!cairn_slice_is(column_of(text, item)->type, COMMUTING[i].type)) {
+    while (!cairn_slice_is(column_of(text, item)->type, commuting[i].type)) {
         i++;
-        assert(i < sizeof(COMMUTING) / sizeof(COMMUTING[0]));
+        assert(i < sizeof(commuting) / sizeof(commuting[0]));
     }
     return i;
 }
@@ -263,7 +263,7 @@ static void put_value(struct text *text, size_t item)
     bool strict = column_of(text, item)->not_null;
     enum cairn_sql_fold fold = text->reading->items[item].fold;
     if (text->reading->commutes && fold == CAIRN_SQL_FOLD_SUM) {
-        put_pattern(text, COMMUTING[commuting_of(text, item)].value, item);
+        put_pattern(text, commuting[commuting_of(text, item)].value, item);
     } else if (fold == CAIRN_SQL_FOLD_SUM) {
         put_sum(text, item);
     } else if (strict && fold != CAIRN_SQL_FOLD_KEY) {
@@ -273,7 +273,7 @@ static void put_value(struct text *text, size_t item)
     }
 }
 
-static const char *const ASSIGNMENTS[] = {
+static const char *const assignments[] = {
     [CAIRN_SQL_FOLD_LAST] = "@ = excluded.@",
     [CAIRN_SQL_FOLD_SUM] = "@ = t.@ + excluded.@",
     [CAIRN_SQL_FOLD_LARGEST] = "@ = GREATEST(t.@, excluded.@)",
@@ -295,8 +295,8 @@ static void put_conflict(struct text *text)
         if (fold != CAIRN_SQL_FOLD_KEY && fold != CAIRN_SQL_FOLD_FIRST) {
             put_str(text, between);
             put_pattern(text,
-                        reading->commutes ? COMMUTING[commuting_of(text, i)].assignment
-                                          : ASSIGNMENTS[fold],
+                        reading->commutes ? commuting[commuting_of(text, i)].assignment
+                                          : assignments[fold],
                         i);
             between = ", ";
         }

@@ -6,7 +6,7 @@
 /* Words that an expression may hold: keywords of expressions, names of types and fields, and
  * functions of pg_catalog that depend on their arguments and the session's settings alone. None of
  * them begins a subselect. */
-static const char *const WORDS[] = {
+static const char *const known_words[] = {
     "null",
     "true",
     "false",
@@ -168,7 +168,7 @@ static const char *const WORDS[] = {
     "jsonb_strip_nulls",
 };
 
-static const char MARKS[] = "()[],+-*/%<>=|&#~!^@?";
+static const char known_marks[] = "()[],+-*/%<>=|&#~!^@?";
 
 static char lower(char c)
 {
@@ -243,8 +243,8 @@ size_t cairn_sql_param_number(const struct cairn_sql_statement *statement,
 
 static bool is_known_word(const struct cairn_sql_token *token)
 {
-    for (size_t i = 0; i < sizeof(WORDS) / sizeof(WORDS[0]); i++) {
-        if (cairn_sql_token_is(token, WORDS[i])) {
+    for (size_t i = 0; i < sizeof(known_words) / sizeof(known_words[0]); i++) {
+        if (cairn_sql_token_is(token, known_words[i])) {
             return true;
         }
     }
@@ -310,7 +310,7 @@ static size_t harmless(const struct cairn_sql_reading *reading, struct cairn_sql
         return is_known_word(token + 1) ? 2 : 0;
     }
     if (token->kind == CAIRN_SQL_MARK) {
-        return strchr(MARKS, token->text.data[0]) != NULL ? 1 : 0;
+        return strchr(known_marks, token->text.data[0]) != NULL ? 1 : 0;
     }
     bool value = token->kind == CAIRN_SQL_PARAMETER || token->kind == CAIRN_SQL_STRING ||
                  token->kind == CAIRN_SQL_NUMBER;

@@ -27,7 +27,7 @@ enum {
 /* Not here, on purpose: varchar(n), char and bit, which a cast cuts and an assignment refuses.
  * Equal numerics may differ in their scale unless the column fixes it. Sums of floats care for
  * order. */
-static const struct cairn_sql_type_facts TYPES[] = {
+static const struct cairn_sql_type_facts type_facts[] = {
     {"smallint", CAIRN_SQL_CLASS_INTEGER, ALL},
     {"integer", CAIRN_SQL_CLASS_INTEGER, ALL | CAIRN_SQL_TYPE_COMMUTE},
     {"bigint", CAIRN_SQL_CLASS_INTEGER, ALL | CAIRN_SQL_TYPE_COMMUTE},
@@ -49,13 +49,13 @@ static const struct cairn_sql_type_facts TYPES[] = {
 };
 
 /* numeric(p,s): of a column, never of a parameter. */
-static const struct cairn_sql_type_facts NUMERIC_SCALED = {"numeric(p,s)", CAIRN_SQL_CLASS_OTHER,
+static const struct cairn_sql_type_facts numeric_scaled = {"numeric(p,s)", CAIRN_SQL_CLASS_OTHER,
                                                            ALL & ~(unsigned)CAIRN_SQL_TYPE_ARRAY};
 
 static const struct {
     const char *word;
     enum cairn_sql_class class;
-} TYPE_WORDS[] = {
+} type_words[] = {
     {"text", CAIRN_SQL_CLASS_TEXT},        {"varchar", CAIRN_SQL_CLASS_TEXT},
     {"smallint", CAIRN_SQL_CLASS_INTEGER}, {"integer", CAIRN_SQL_CLASS_INTEGER},
     {"int", CAIRN_SQL_CLASS_INTEGER},      {"bigint", CAIRN_SQL_CLASS_INTEGER},
@@ -65,19 +65,19 @@ static const struct {
 
 const struct cairn_sql_type_facts *cairn_sql_type_facts(struct cairn_slice name)
 {
-    for (size_t i = 0; i < sizeof(TYPES) / sizeof(TYPES[0]); i++) {
-        if (cairn_slice_is(name, TYPES[i].name)) {
-            return &TYPES[i];
+    for (size_t i = 0; i < sizeof(type_facts) / sizeof(type_facts[0]); i++) {
+        if (cairn_slice_is(name, type_facts[i].name)) {
+            return &type_facts[i];
         }
     }
-    return cairn_slice_starts(name, CAIRN_SLICE_LIT("numeric(")) ? &NUMERIC_SCALED : NULL;
+    return cairn_slice_starts(name, CAIRN_SLICE_LIT("numeric(")) ? &numeric_scaled : NULL;
 }
 
 enum cairn_sql_class cairn_sql_type_word(const struct cairn_sql_token *word)
 {
-    for (size_t i = 0; i < sizeof(TYPE_WORDS) / sizeof(TYPE_WORDS[0]); i++) {
-        if (cairn_sql_token_is(word, TYPE_WORDS[i].word)) {
-            return TYPE_WORDS[i].class;
+    for (size_t i = 0; i < sizeof(type_words) / sizeof(type_words[0]); i++) {
+        if (cairn_sql_token_is(word, type_words[i].word)) {
+            return type_words[i].class;
         }
     }
     return CAIRN_SQL_CLASS_OTHER;

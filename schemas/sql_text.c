@@ -81,15 +81,12 @@ static size_t pass_line_comment(struct cairn_slice text, size_t at)
 static size_t quoted_end(struct cairn_slice text, size_t at, char quote, bool escapes)
 {
     while (at < text.size) {
-        if (escapes && text.data[at] == '\\') {
-            at += 2;
-        } else if (text.data[at] != quote) {
-            at++;
-        } else if (byte_at(text, at + 1) == quote) {
-            at += 2;
-        } else {
+        bool ends = text.data[at] == quote && byte_at(text, at + 1) != quote;
+        if (ends) {
             return at + 1;
         }
+        bool pair = text.data[at] == quote || (escapes && text.data[at] == '\\');
+        at += pair ? 2 : 1;
     }
     return ENDLESS;
 }
@@ -230,7 +227,7 @@ static const struct {
     size_t (*read)(struct cairn_slice text);
     enum cairn_sql_token_kind kind;
     const char *what;
-} READERS[] = {
+} readers[] = {
     {read_string, CAIRN_SQL_STRING, "string"},
     {read_quoted, CAIRN_SQL_QUOTED, "quoted name"},
     {read_dollar, CAIRN_SQL_STRING, "string in dollar signs"},
@@ -350,20 +347,20 @@ static enum cairn_rc read_token(struct cairn_sql_scan *scan, struct cairn_sql_to
     struct cairn_slice rest = rest_of(scan->source, scan->at);
     size_t size = 0;
     size_t reader = 0;
-    const size_t readers = sizeof(READERS) / sizeof(READERS[0]);
-    while (reader < readers && (size = READERS[reader].read(rest)) == 0) {
+    const size_t count = sizeof(readers) / sizeof(readers[0]);
+    while (reader < count && (size = readers[reader].read(rest)) == 0) {
         reader++;
     }
-    if (reader == readers) {
+    if (reader == count) {
         return CAIRN_FAIL(err, CAIRN_EMALFORMED,
                           "a '$' that begins no string; parameters are written :name");
     }
     if (size > rest.size) {
         return CAIRN_FAIL(err, CAIRN_EMALFORMED, "a %s that begins here does not end",
-                          READERS[reader].what);
+                          readers[reader].what);
     }
-    size_t skip = READERS[reader].kind == CAIRN_SQL_PARAMETER ? 1 : 0;
-    token->kind = READERS[reader].kind;
+    size_t skip = readers[reader].kind == CAIRN_SQL_PARAMETER ? 1 : 0;
+    token->kind = readers[reader].kind;
     token->text = cairn_slice_of(rest.data + skip, size - skip);
     enum cairn_rc rc = check_token(token, err);
     if (rc == CAIRN_OK) {
