@@ -3,7 +3,7 @@
  *   -- view: daily_turnover        the file's name
  *   -- version: 1                  from 1; raise it to rebuild
  *   -- key: day                    columns that make /views/{view}/{key}; default: the primary key
- *   -- on_error: stop              or park
+ *   -- on_error: stop              the one there is
  *   -- table:
  *   CREATE TABLE ...;              one or more statements of DDL (CREATE [UNLOGGED] TABLE, CREATE
  *                                  [UNIQUE] INDEX, ALTER TABLE, COMMENT ON, GRANT); one table has
@@ -42,7 +42,6 @@ struct cairn_sql_created {
 struct cairn_sql_view {
     struct cairn_slice name;
     uint32_t version;
-    bool park;                                        /* on_error: park */
     struct cairn_slice keys[CAIRN_SQL_VIEW_KEYS_MAX]; /* none: the primary key */
     size_t key_count;
     struct cairn_sql_statement *tables; /* DDL; without parameters */

@@ -36,7 +36,7 @@ static void settings_tables_and_handlers_are_read(void **state)
                               "--view: v \n"
                               "  -- version: 7\n"
                               "-- key: day, hour_1\n"
-                              "-- on_error: park\n"
+                              "-- on_error: stop\n"
                               "-- table:\n"
                               "CREATE TABLE V (\n"
                               "  -- cents: of a day\n"
@@ -52,7 +52,6 @@ static void settings_tables_and_handlers_are_read(void **state)
     const struct cairn_sql_view *view = &lot.view;
     assert_true(cairn_slice_is(view->name, "v"));
     assert_int_equal(view->version, 7);
-    assert_true(view->park);
     assert_int_equal(view->key_count, 2);
     assert_true(cairn_slice_is(view->keys[1], "hour_1"));
     assert_int_equal(view->table_count, 3);
@@ -92,7 +91,6 @@ static void what_a_file_leaves_out_has_its_default(void **state)
     struct lot lot;
     assert_ok(read_text(&lot, HEAD TABLE ON), &lot.err);
     assert_int_equal(lot.view.key_count, 0);
-    assert_false(lot.view.park);
     cairn_arena_fini(&lot.arena);
 }
 
@@ -129,7 +127,7 @@ static const struct {
     {HEAD "-- key: a, a\n", "line 3: key: \"a\" is no column (lower case letters, digits and '_'), "
                             "or is there twice"},
     {HEAD "-- key: a,b,c,d,e,f,g,h,i\n", "line 3: key: more than 8 columns"},
-    {HEAD "-- on_error: skip\n", "line 3: on_error: must be stop or park"},
+    {HEAD "-- on_error: park\n", "line 3: on_error: must be stop"},
     {HEAD "\nDELETE FROM v;\n" TABLE, "line 4: a statement stands behind \"-- table:\""},
     {"-- nothing\nSELECT 1;" HEAD, "line 2: a statement before the first annotation"},
     {HEAD "-- table: v\n", "line 3: table: nothing stands behind the colon"},
