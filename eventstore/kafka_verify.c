@@ -316,8 +316,9 @@ static void end_comparing(struct check *check, bool whole)
     struct part *part = &check->part;
     if (whole && part->reader != NULL && part->next <= part->held) {
         char text[128];
+        unsigned long long more = part->held + 1 - part->next;
         (void)snprintf(text, sizeof(text), "the replica holds %llu events that the topic has not",
-                       (unsigned long long)(part->held - part->next + 1));
+                       more);
         fault_at(check, part->next, text);
     }
     stop_comparing(part, check);

@@ -39,6 +39,6 @@ bool cairn_sql_asking_missed(struct cairn_sql_asking *asking);
 const struct cairn_domain *cairn_sql_reader_domain(const struct cairn_sql_reader *reader);
 struct cairn_pg_pool *cairn_sql_reader_pool(const struct cairn_sql_reader *reader);
 /* The number of a SQL view in the domain, SIZE_MAX: there is none of that name. */
-size_t cairn_sql_reader_find(const struct cairn_sql_reader *reader, struct cairn_slice view);
+size_t cairn_sql_reader_find(const struct cairn_sql_reader *reader, struct cairn_slice name);
 
 #endif

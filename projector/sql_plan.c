@@ -21,7 +21,7 @@ struct last {
     uint32_t group;
 };
 
-static const struct last NOTHING = {.wave = 0, .group = NOBODY};
+static const struct last nothing_yet = {.wave = 0, .group = NOBODY};
 
 /* A scope is the view or one of its tables. */
 struct scope {
@@ -155,7 +155,7 @@ static struct key *key_of(struct planner *planner, uint32_t row)
     }
     assert(planner->key_count < planner->batch->row_count);
     struct key *key = &planner->keys[planner->key_count++];
-    *key = (struct key){.hash = hash, .row = row, .last = NOTHING};
+    *key = (struct key){.hash = hash, .row = row, .last = nothing_yet};
     planner->places[at] = (uint32_t)planner->key_count;
     return key;
 }
@@ -391,7 +391,7 @@ static enum cairn_rc begin(struct planner *planner, const struct batch *batch,
                            struct cairn_arena *arena, struct cairn_err *err)
 {
     *planner = (struct planner){.batch = batch, .place_count = 2};
-    planner->view = (struct scope){.any = NOTHING, .widest = NOTHING};
+    planner->view = (struct scope){.any = nothing_yet, .widest = nothing_yet};
     while (planner->place_count < 2 * batch->row_count) {
         planner->place_count *= 2;
     }
@@ -413,8 +413,8 @@ static enum cairn_rc begin(struct planner *planner, const struct batch *batch,
         return CAIRN_FAIL(err, CAIRN_ENOMEM, "the plan of a batch");
     }
     for (size_t i = 0; i < planner->table_count; i++) {
-        planner->tables[i] =
-            (struct scope){.any = NOTHING, .widest = NOTHING, .group = NOBODY, .commuting = NOBODY};
+        planner->tables[i] = (struct scope){
+            .any = nothing_yet, .widest = nothing_yet, .group = NOBODY, .commuting = NOBODY};
     }
     memset(planner->groups, 0xff, batch->shape_count * sizeof(uint32_t)); /* NOBODY */
     return CAIRN_OK;

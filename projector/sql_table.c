@@ -9,7 +9,7 @@
  * Built-in functions have no entry in pg_depend, so what is found there behind a check, a default,
  * an index or a domain may read whatever it likes. A default is constant where it is one literal,
  * under casts at most. A key is the table's only unique index, and a plain one. */
-static const char TABLES[] =
+static const char tables_sql[] =
     "WITH home AS (SELECT n.oid AS schema, "
     "EXISTS (SELECT FROM pg_proc o JOIN pg_proc c ON c.proname = o.proname "
     "AND c.pronamespace = 'pg_catalog'::regnamespace WHERE o.pronamespace = n.oid) "
@@ -158,7 +158,7 @@ enum cairn_rc cairn_sql_tables_read(struct cairn_pg *pg, struct cairn_slice sche
 {
     struct cairn_pg_result *result = NULL;
     assert(arena != NULL && ret_tables != NULL && ret_count != NULL);
-    enum cairn_rc rc = cairn_pg_query(pg, TABLES, &schema, 1, &result, err);
+    enum cairn_rc rc = cairn_pg_query(pg, tables_sql, &schema, 1, &result, err);
     if (rc == CAIRN_OK) {
         rc = read_tables(result, arena, ret_tables, ret_count, err);
     }

@@ -173,7 +173,9 @@ static bool is_same_order(const struct cairn_named *named, const struct cairn_pg
     for (size_t i = 0; i < named->query->order_count; i++) {
         struct cairn_slice one = cairn_pg_result_value(rows, a, CAIRN_NAMED_ORDER + i);
         struct cairn_slice other = cairn_pg_result_value(rows, b, CAIRN_NAMED_ORDER + i);
-        if ((one.data == NULL) != (other.data == NULL) || !cairn_slice_equal(one, other)) {
+        bool same = one.data == NULL || other.data == NULL ? one.data == other.data
+                                                           : cairn_slice_equal(one, other);
+        if (!same) {
             return false;
         }
     }

@@ -5,9 +5,9 @@
 
 #include "platform/file.h"
 
-#define FILES      "files"
-#define FILES_     "files:"
-#define LOG_FOLDER "log"
+#define FILES        "files"
+#define FILES_PREFIX "files:"
+#define LOG_FOLDER   "log"
 
 static bool begins(const char *text, const char *start)
 {
@@ -41,10 +41,11 @@ static enum cairn_rc find_place(const struct cairn_log_open *open,
         options->log = place;
         return CAIRN_OK;
     }
-    if (strcmp(place, FILES) == 0 || (begins(place, FILES_) && place[strlen(FILES_)] != '\0')) {
+    if (strcmp(place, FILES) == 0 ||
+        (begins(place, FILES_PREFIX) && place[strlen(FILES_PREFIX)] != '\0')) {
         options->log = FILES;
-        if (begins(place, FILES_)) {
-            options->data_folder = place + strlen(FILES_);
+        if (begins(place, FILES_PREFIX)) {
+            options->data_folder = place + strlen(FILES_PREFIX);
         }
         return CAIRN_OK;
     }
