@@ -168,7 +168,7 @@ static enum cairn_rc apply_read(struct cairn_view_group *group, struct batch *ba
     return CAIRN_OK;
 }
 
-/* Read and apply until the batch has its events, or the log has no more for now. */
+/* Read and apply until the batch has its events, or the log has no more. */
 static enum cairn_rc apply_reads(struct cairn_view_group *group, size_t max_events,
                                  const struct cairn_position *until, struct batch *batch,
                                  struct cairn_err *err)

@@ -1,13 +1,11 @@
 #include "projector/live.h"
 
 #include <assert.h>
-#include <time.h>
+
+#include "projector/pause.h"
 
 /* How often an idle projector looks whether to stop, and for switches made by others. */
 #define IDLE_MS 50
-/* After a failure that may pass, as a full disk: 100 ms, doubled up to 5 s. */
-#define PAUSE_FIRST_MS 100
-#define PAUSE_MAX_MS   5000
 
 enum cairn_rc cairn_live_init(struct cairn_live *live,
                               const struct cairn_projector_options *options,
@@ -60,16 +58,6 @@ static struct cairn_follower *take_handed(struct cairn_live *live)
     }
     (void)pthread_mutex_unlock(&live->lock);
     return follower;
-}
-
-void cairn_live_nap(struct cairn_live *live, int timeout_ms)
-{
-    const int step_ms = 20;
-    for (int left_ms = timeout_ms; left_ms > 0 && !atomic_load(&live->stopping);
-         left_ms -= step_ms) {
-        const struct timespec step = {.tv_nsec = (long)step_ms * 1000000};
-        (void)nanosleep(&step, NULL);
-    }
 }
 
 void cairn_live_log_stop(const struct cairn_projector_options *options,
@@ -270,7 +258,7 @@ static enum cairn_rc idle(struct cairn_live *live, struct cairn_err *err)
         return rc;
     }
     if (live->group.count == 0) {
-        cairn_live_nap(live, IDLE_MS);
+        cairn_pause_nap(&live->stopping, IDLE_MS);
         return CAIRN_OK;
     }
     return cairn_store_wait(live->options->store, &live->group.position, IDLE_MS, &more, err);
@@ -300,15 +288,15 @@ static enum cairn_rc turn(struct cairn_live *live, struct cairn_err *err)
 
 void cairn_live_run(struct cairn_live *live)
 {
-    int pause_ms = PAUSE_FIRST_MS;
+    int pause_ms = CAIRN_PAUSE_FIRST_MS;
     while (!atomic_load(&live->stopping)) {
         struct cairn_err err;
         if (turn(live, &err) == CAIRN_OK) {
-            pause_ms = PAUSE_FIRST_MS;
+            pause_ms = CAIRN_PAUSE_FIRST_MS;
             continue;
         }
         cairn_log_error(live->options->log, CAIRN_LOG_ERROR, "projector", "batch failed", &err);
-        cairn_live_nap(live, pause_ms);
-        pause_ms = pause_ms * 2 > PAUSE_MAX_MS ? PAUSE_MAX_MS : pause_ms * 2;
+        cairn_pause_nap(&live->stopping, pause_ms);
+        pause_ms = cairn_pause_next(pause_ms);
     }
 }

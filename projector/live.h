@@ -52,7 +52,5 @@ void cairn_live_run(struct cairn_live *live);
 /* A follower failed: say so in the log. */
 void cairn_live_log_stop(const struct cairn_projector_options *options,
                          const struct cairn_follower *follower);
-/* Sleep, but not past the begin of stopping. */
-void cairn_live_nap(struct cairn_live *live, int timeout_ms);
 
 #endif

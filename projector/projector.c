@@ -5,6 +5,7 @@
 #include "platform/fault.h"
 #include "platform/mem.h"
 #include "projector/live.h"
+#include "projector/pause.h"
 #include "projector/sql_runner.h"
 
 /* A view no further behind than this catches up before start returns; others go to the builder. */
@@ -84,7 +85,7 @@ static void advance(struct cairn_projector *projector, struct cairn_view_group *
         if (++tries >= BUILD_TRIES_MAX) {
             break; /* the live thread goes on trying */
         }
-        cairn_live_nap(&projector->live, BUILD_PAUSE_MS);
+        cairn_pause_nap(&projector->live.stopping, BUILD_PAUSE_MS);
     }
     release(projector, group, true);
 }
@@ -150,7 +151,7 @@ static void build_beside(struct cairn_projector *projector,
         if (rc == CAIRN_ESCRIPT || rc == CAIRN_ELOCKED) {
             return; /* the same again would end the same; another builds it */
         }
-        cairn_live_nap(&projector->live, BUILD_PAUSE_MS);
+        cairn_pause_nap(&projector->live.stopping, BUILD_PAUSE_MS);
     }
 }
 

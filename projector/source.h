@@ -25,8 +25,8 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_source_open(struct cairn_store *store,
                                                  struct cairn_source **ret_source,
                                                  struct cairn_err *err);
 void cairn_source_close(struct cairn_source *source);
-/* About max_events events that come next; none: the end for now. until: not beyond this position,
- * which must lie between commands; NULL for no limit. errors: ECORRUPT, EIO, ENOMEM. */
+/* About max_events events that come next; none: this is the end of the log. until: not beyond this
+ * position, which must lie between commands; NULL for no limit. errors: ECORRUPT, EIO, ENOMEM. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_source_next(struct cairn_source *source, size_t max_events,
                                                  const struct cairn_position *until,
                                                  struct cairn_chunks *ret_chunks,

@@ -9,16 +9,14 @@
 #include "platform/mem.h"
 #include "projector/group.h"
 #include "projector/live.h"
+#include "projector/pause.h"
 #include "projector/sql_follower.h"
 #include "projector/views_int.h"
 
 /* How often an idle thread looks whether to stop. */
 #define IDLE_MS 50
 /* How often an idle thread looks whether another projector has moved or switched the view. */
-#define LOOK_MS 2000
-/* After a failure that may pass: 100 ms, doubled up to 5 s. */
-#define PAUSE_FIRST_MS 100
-#define PAUSE_MAX_MS   5000
+#define LOOK_MS        2000
 #define HASH_TEXT_SIZE 33
 
 /* One view's thread. */
@@ -267,15 +265,6 @@ static void show(struct line *line)
     cairn_metric_set(line->metrics.stopped, line->live->failed ? 1 : 0);
 }
 
-/* Sleep, but not past the begin of stopping. */
-static void nap(const struct cairn_sql_runner *runner, int timeout_ms)
-{
-    for (int left = timeout_ms; left > 0 && !atomic_load(&runner->stopping); left -= IDLE_MS) {
-        struct timespec pause = {.tv_nsec = (long)(left < IDLE_MS ? left : IDLE_MS) * 1000000};
-        (void)nanosleep(&pause, NULL);
-    }
-}
-
 /* Does the row still stand where the follower left it? Another projector may have moved or switched
  * it, or an operator mended what failed. */
 static enum cairn_rc look_at_row(struct line *line, const struct cairn_sql_follower *follower,
@@ -323,7 +312,7 @@ static enum cairn_rc idle(struct line *line, struct cairn_err *err)
         return rc;
     }
     if (follower == NULL || follower->failed) {
-        nap(line->runner, IDLE_MS);
+        cairn_pause_nap(&line->runner->stopping, IDLE_MS);
         return CAIRN_OK;
     }
     return cairn_store_wait(line->runner->options.store, &follower->head.position, IDLE_MS, &more,
@@ -356,20 +345,15 @@ static enum cairn_rc turn(struct line *line, struct cairn_err *err)
     return CAIRN_OK;
 }
 
-static int next_pause(int pause_ms)
-{
-    return pause_ms * 2 > PAUSE_MAX_MS ? PAUSE_MAX_MS : pause_ms * 2;
-}
-
 static void *run(void *argument)
 {
     struct line *line = argument;
-    int pause_ms = PAUSE_FIRST_MS;
+    int pause_ms = CAIRN_PAUSE_FIRST_MS;
     while (!atomic_load(&line->runner->stopping)) {
         struct cairn_err err;
         enum cairn_rc rc = turn(line, &err);
         if (rc == CAIRN_OK) {
-            pause_ms = PAUSE_FIRST_MS;
+            pause_ms = CAIRN_PAUSE_FIRST_MS;
             continue;
         }
         close_followers(line);
@@ -379,8 +363,8 @@ static void *run(void *argument)
         (void)cairn_err_wrap(&err, rc, "view %.*s", CAIRN_SLICE_ARG(line->definition->name));
         cairn_log_error(line->runner->options.log, CAIRN_LOG_ERROR, "projector", "batch failed",
                         &err);
-        nap(line->runner, pause_ms);
-        pause_ms = next_pause(pause_ms);
+        cairn_pause_nap(&line->runner->stopping, pause_ms);
+        pause_ms = cairn_pause_next(pause_ms);
     }
     close_followers(line);
     return NULL;
@@ -394,7 +378,7 @@ static enum cairn_rc drop_gone(const struct cairn_sql_runner *runner,
 {
     const struct cairn_pg_options options = {.uri = runner->options.postgres,
                                              .application = "cairn projector",
-                                             .lock_timeout_ms = PAUSE_MAX_MS};
+                                             .lock_timeout_ms = CAIRN_PAUSE_MAX_MS};
     struct cairn_pg *pg = NULL;
     enum cairn_rc rc = cairn_pg_open(&options, &pg, err);
     rc = rc == CAIRN_OK ? cairn_sql_store_keep(pg, cairn_domain_name(runner->options.domain), names,
@@ -410,7 +394,7 @@ static void *tidy(void *argument)
 {
     const struct cairn_sql_runner *runner = argument;
     struct cairn_err err;
-    int pause_ms = PAUSE_FIRST_MS;
+    int pause_ms = CAIRN_PAUSE_FIRST_MS;
     struct cairn_slice *names = cairn_mem_zalloc(runner->count + 1, sizeof(*names));
     for (size_t i = 0; names != NULL && i < runner->count; i++) {
         names[i] = runner->lines[i].definition->name;
@@ -418,8 +402,8 @@ static void *tidy(void *argument)
     while (names != NULL && !atomic_load(&runner->stopping) &&
            drop_gone(runner, names, &err) != CAIRN_OK) {
         cairn_log_error(runner->options.log, CAIRN_LOG_WARN, "projector", "tidying failed", &err);
-        nap(runner, pause_ms);
-        pause_ms = next_pause(pause_ms);
+        cairn_pause_nap(&runner->stopping, pause_ms);
+        pause_ms = cairn_pause_next(pause_ms);
     }
     cairn_mem_free(names);
     return NULL;
@@ -430,14 +414,10 @@ static void *tidy(void *argument)
 static enum cairn_rc init_line(struct cairn_sql_runner *runner, struct line *line,
                                const struct cairn_domain_view *definition, struct cairn_err *err)
 {
-    static const char digits[] = "0123456789abcdef";
     char schema[CAIRN_SQL_SCHEMA_SIZE];
     line->runner = runner;
     line->definition = definition;
-    for (size_t i = 0; i < sizeof(definition->code_hash); i++) {
-        line->hash[2 * i] = digits[definition->code_hash[i] >> 4];
-        line->hash[2 * i + 1] = digits[definition->code_hash[i] & 15];
-    }
+    cairn_view_hash_text(definition->code_hash, line->hash);
     if (runner->options.metrics != NULL) {
         cairn_follower_metrics_add(runner->options.metrics, definition->name, &line->metrics);
     }
