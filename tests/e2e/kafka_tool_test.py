@@ -189,7 +189,7 @@ class Surroundings(unittest.TestCase):
             done = tool("up", "--port", 0, "--folder", folder / "cluster",
                         env={**os.environ, "JAVA_HOME": str(folder)})
             self.assertEqual(done.returncode, 1)
-            self.assertIn("tools/deps test", done.stderr)
+            self.assertIn("tools/deps kafka", done.stderr)
             self.assertFalse((folder / "cluster").exists())
 
     def test_a_property_that_kafka_refuses_is_told_and_leaves_nothing(self):
