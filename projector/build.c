@@ -284,7 +284,5 @@ enum cairn_rc cairn_build_run(const struct cairn_view_group_options *options,
                                           .seconds = cairn_build_meter_seconds(&meter)};
     }
     cairn_view_group_fini(&build.group);
-    return rc == CAIRN_OK
-               ? CAIRN_OK
-               : cairn_err_wrap(err, rc, "build view %.*s", CAIRN_SLICE_ARG(definition->name));
+    return rc;
 }

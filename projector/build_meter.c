@@ -1,4 +1,4 @@
-#include "projector/build.h"
+#include "projector/build_meter.h"
 
 #define REPORT_EVERY_NS INT64_C(200000000)
 #define RATE_WINDOW_NS  INT64_C(3000000000)

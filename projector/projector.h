@@ -35,50 +35,6 @@ void cairn_projector_stop(struct cairn_projector *projector);
  * long as the projector. */
 struct cairn_views *cairn_projector_views(struct cairn_projector *projector);
 
-/* Progress of a rebuild, from its own thread. */
-struct cairn_rebuild_progress {
-    uint64_t done, all; /* events */
-    double rate;        /* events/s, of the last seconds */
-    double left_s;      /* estimate; < 0: not known yet */
-};
-struct cairn_rebuild_hooks {
-    void (*progress)(void *self, const struct cairn_rebuild_progress *progress);
-    bool (*cancelled)(void *self);
-    void *self;
-};
-struct cairn_rebuild_result {
-    uint64_t events, rows;
-    uint64_t generation;
-    double seconds;
-};
-
-/* Build a view again beside the live one and switch in one transaction. Works beside a running
- * projector of another process
- * (`cairn replay`) or without one. errors: ENOENT (no such view), ESCRIPT (which event and why:
- * nothing was switched), ELOCKED (another rebuild of it runs), ESTOPPED (cancelled), EIO, EFULL. */
-CAIRN_MUST_CHECK enum cairn_rc cairn_view_rebuild(const struct cairn_projector_options *options,
-                                                  struct cairn_slice view,
-                                                  const struct cairn_rebuild_hooks *hooks,
-                                                  struct cairn_rebuild_result *ret_result,
-                                                  struct cairn_err *err);
-
-/* Replay a view into a scratch place and compare with the live rows at the same position.
- * different: called for rows that differ (at most 100). OK when equal, ECORRUPT when not. */
-struct cairn_compare_hooks {
-    void (*progress)(void *self, const struct cairn_rebuild_progress *progress);
-    void (*different)(void *self, struct cairn_slice key, const char *what);
-    void *self;
-};
-struct cairn_compare_report {
-    uint64_t events, rows, differences;
-    struct cairn_position position;
-};
-CAIRN_MUST_CHECK enum cairn_rc cairn_view_compare(const struct cairn_projector_options *options,
-                                                  struct cairn_slice view,
-                                                  const struct cairn_compare_hooks *hooks,
-                                                  struct cairn_compare_report *ret_report,
-                                                  struct cairn_err *err);
-
 /* Run a view's projection over given events in memory and give its rows, sorted by key: for specs
  * of `cairn check`. */
 CAIRN_MUST_CHECK enum cairn_rc

@@ -1,5 +1,6 @@
 #include <stdio.h>
 
+#include "projector/replay.h"
 #include "tools/log_access.h"
 #include "tools/progress.h"
 #include "tools/stop.h"
@@ -38,7 +39,8 @@ int cairn_verb_replay(const struct cairn_config *config, struct cairn_err *err)
         struct cairn_rebuild_result result = {.events = 0};
         struct cairn_slice view = cairn_slice_str(cairn_config_operand(config, 0));
         cairn_progress_begin(&replay.progress, cairn_clock_system(), "events", false);
-        rc = cairn_view_rebuild(&access.projector, view, &hooks, &result, err);
+        const struct cairn_rebuild_request request = {.view = view};
+        rc = cairn_view_rebuild(&access.projector, &request, &hooks, &result, err);
         if (rc == CAIRN_OK) {
             cairn_progress_end(&replay.progress, result.events);
             (void)printf("%.*s: %llu rows from %llu events, generation %llu is live\n",

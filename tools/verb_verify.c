@@ -3,10 +3,14 @@
 
 #include "eventstore/kafka_verify.h"
 #include "platform/file.h"
+#include "projector/replay.h"
 #include "tools/log_access.h"
 #include "tools/log_open.h"
 #include "tools/progress.h"
 #include "tools/verbs.h"
+
+/* Differences of a view that are told one by one. */
+#define TOLD_MAX 100
 
 static void log_fault(void *self, const char *place, const char *text)
 {
@@ -111,11 +115,15 @@ static void view_progress(void *self, const struct cairn_rebuild_progress *progr
     cairn_progress_show(&comparison->progress, progress->done, part);
 }
 
-static void row_differs(void *self, struct cairn_slice key, const char *what)
+static void row_differs(void *self, const struct cairn_row_difference *difference)
 {
+    static const char *const whats[] = {[CAIRN_ROW_MISSING] = "the row is missing",
+                                        [CAIRN_ROW_EXTRA] = "the row is too many",
+                                        [CAIRN_ROW_DIFFERS] = "the row differs",
+                                        [CAIRN_INDEX_DIFFERS] = "an index entry differs"};
     const struct comparison *comparison = self;
     (void)printf("view %.*s: row %.*s: %s\n", CAIRN_SLICE_ARG(comparison->view),
-                 CAIRN_SLICE_ARG(key), what);
+                 CAIRN_SLICE_ARG(difference->key), whats[difference->kind]);
 }
 
 static enum cairn_rc verify_view(const struct cairn_log_access *access,
@@ -126,11 +134,17 @@ static enum cairn_rc verify_view(const struct cairn_log_access *access,
     cairn_progress_begin(&comparison.progress, cairn_clock_system(), "events", false);
     struct cairn_compare_hooks hooks = {
         .progress = view_progress, .different = row_differs, .self = &comparison};
-    enum cairn_rc rc = cairn_view_compare(&access->projector, view->name, &hooks, &report, err);
-    if (rc == CAIRN_OK || rc == CAIRN_ECORRUPT) {
+    const struct cairn_compare_request request = {
+        .view = view->name, .stored = true, .told_max = TOLD_MAX};
+    enum cairn_rc rc = cairn_view_compare(&access->projector, &request, &hooks, &report, err);
+    if (rc == CAIRN_OK) {
         (void)printf("view %.*s: %" PRIu64 " rows against %" PRIu64 " events, %" PRIu64
                      " differences\n",
                      CAIRN_SLICE_ARG(view->name), report.rows, report.events, report.differences);
+    }
+    if (rc == CAIRN_OK && report.differences > 0) {
+        rc = CAIRN_FAIL(err, CAIRN_ECORRUPT, "view %.*s: %" PRIu64 " differences from the log",
+                        CAIRN_SLICE_ARG(view->name), report.differences);
     }
     return rc;
 }

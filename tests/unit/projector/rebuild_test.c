@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 
 #include "projector/build.h"
+#include "projector/build_meter.h"
 #include "tests/unit/projector/world.h"
 
 static const char marked_1[] = "local marked = view 'marked'\n"
@@ -177,8 +178,9 @@ static void kill_9_and_go_on_equals_the_fold_of_the_log(void **state)
     cairn_projector_stop(projector);
     const struct cairn_projector_options options = world_options(&world);
     struct cairn_compare_report report;
+    const struct cairn_compare_request compare = {.view = CAIRN_SLICE_LIT("sums"), .stored = true};
     struct cairn_err err;
-    assert_ok(cairn_view_compare(&options, CAIRN_SLICE_LIT("sums"), NULL, &report, &err), &err);
+    assert_ok(cairn_view_compare(&options, &compare, NULL, &report, &err), &err);
     assert_int_equal(report.events, world.appended);
     assert_int_equal(report.rows, 2);
     world_end(&world);
@@ -189,6 +191,7 @@ static void a_projector_of_another_process_goes_on_with_the_rebuilt_view(void **
     struct world world;
     struct cairn_arena arena = {.max = 1u << 20};
     struct cairn_rebuild_result result;
+    const struct cairn_rebuild_request sums = {.view = CAIRN_SLICE_LIT("sums")};
     struct cairn_err err;
     (void)state;
     world_make(&world);
@@ -207,7 +210,7 @@ static void a_projector_of_another_process_goes_on_with_the_rebuilt_view(void **
     cairn_views_close(views);
     const struct cairn_projector_options options = world_options(&world);
     for (uint64_t generation = 2; generation <= 4; generation++) {
-        assert_ok(cairn_view_rebuild(&options, CAIRN_SLICE_LIT("sums"), NULL, &result, &err), &err);
+        assert_ok(cairn_view_rebuild(&options, &sums, NULL, &result, &err), &err);
         assert_int_equal(result.generation, generation);
         assert_int_equal(result.rows, 1);
         views = open_views(&world);
@@ -236,7 +239,9 @@ static void a_cancelled_rebuild_changes_nothing(void **state)
     struct world world;
     struct cairn_arena arena = {.max = 1u << 20};
     struct cairn_rebuild_result result;
+    const struct cairn_rebuild_request sums = {.view = CAIRN_SLICE_LIT("sums")};
     struct cairn_err err;
+    const struct cairn_rebuild_request none = {.view = CAIRN_SLICE_LIT("none")};
     const struct cairn_rebuild_hooks hooks = {.cancelled = cancel_at_once};
     (void)state;
     world_make(&world);
@@ -247,10 +252,8 @@ static void a_cancelled_rebuild_changes_nothing(void **state)
     world_wait(&world, cairn_projector_views(projector), "sums");
     cairn_projector_stop(projector);
     const struct cairn_projector_options options = world_options(&world);
-    assert_int_equal(cairn_view_rebuild(&options, CAIRN_SLICE_LIT("sums"), &hooks, &result, &err),
-                     CAIRN_ESTOPPED);
-    assert_int_equal(cairn_view_rebuild(&options, CAIRN_SLICE_LIT("none"), NULL, &result, &err),
-                     CAIRN_ENOENT);
+    assert_int_equal(cairn_view_rebuild(&options, &sums, &hooks, &result, &err), CAIRN_ESTOPPED);
+    assert_int_equal(cairn_view_rebuild(&options, &none, NULL, &result, &err), CAIRN_ENOENT);
     struct cairn_views *views = open_views(&world);
     struct cairn_view_status status = world_status(views, "sums", &arena);
     assert_int_equal(status.generation, 1);

@@ -1,23 +1,22 @@
-/* cairn_view_rebuild: what `cairn replay` does, in a process of its own. */
+/* Replay of views in LMDB: replay_store.h over the view store. */
+#include "projector/replay_lmdb.h"
+
 #include <assert.h>
 
 #include "projector/build.h"
+#include "projector/compare.h"
 
-enum cairn_rc cairn_view_rebuild(const struct cairn_projector_options *options,
-                                 struct cairn_slice view, const struct cairn_rebuild_hooks *hooks,
-                                 struct cairn_rebuild_result *ret_result, struct cairn_err *err)
+static enum cairn_rc rebuild(const struct cairn_projector_options *options,
+                             const struct cairn_domain_view *definition,
+                             const struct cairn_rebuild_request *request,
+                             const struct cairn_rebuild_hooks *hooks,
+                             struct cairn_rebuild_result *ret_result, struct cairn_err *err)
 {
-    assert(options != NULL && ret_result != NULL);
-    const struct cairn_domain_view *definition = cairn_domain_view(options->domain, view);
-    if (definition == NULL || definition->kind != CAIRN_VIEW_LMDB) {
-        return CAIRN_FAIL(err, CAIRN_ENOENT, "the domain has no LMDB view \"%.*s\"",
-                          CAIRN_SLICE_ARG(view));
-    }
     struct cairn_views *views = NULL;
     struct cairn_file_lock lock = {-1};
     enum cairn_rc rc = cairn_views_open_writer(options->data_folder, true, &views, err);
     if (rc == CAIRN_OK) {
-        rc = cairn_build_lock(options->data_folder, view, &lock, err);
+        rc = cairn_build_lock(options->data_folder, request->view, &lock, err);
     }
     if (rc == CAIRN_OK) {
         const struct cairn_view_group_options group = {.views = views,
@@ -31,3 +30,8 @@ enum cairn_rc cairn_view_rebuild(const struct cairn_projector_options *options,
     cairn_views_close(views);
     return rc;
 }
+
+const struct cairn_replay_store cairn_replay_lmdb = {
+    .rebuild = rebuild,
+    .compare = cairn_compare_lmdb,
+};
