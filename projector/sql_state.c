@@ -1,35 +1,46 @@
 /* How SQL views fare: for GET /views, and for who waits. */
 #include <assert.h>
 
+#include "platform/pg_text.h"
 #include "projector/sql_asking.h"
 #include "projector/sql_store.h"
 
 /* More rows than these are estimated: counting them would take longer than who asks will wait. */
-#define COUNT_ROWS_MAX "100000"
+#define COUNT_ROWS_MAX 100000
+#define SQL_BYTES_MAX  ((size_t)1024)
+
+static enum cairn_rc make_count(const struct cairn_sql_face *face, struct cairn_pg_text *sql,
+                                const char **ret_sql)
+{
+    cairn_pg_text_add(sql, "SELECT CASE WHEN n > ");
+    cairn_pg_text_add_number(sql, COUNT_ROWS_MAX);
+    cairn_pg_text_add(sql, " THEN greatest(n, (SELECT reltuples::bigint FROM pg_class "
+                           "WHERE oid = '");
+    cairn_pg_text_add(sql, face->table);
+    cairn_pg_text_add(sql, "'::regclass)) ELSE n END FROM (SELECT count(*) AS n FROM "
+                           "(SELECT 1 FROM ");
+    cairn_pg_text_add(sql, face->table);
+    cairn_pg_text_add(sql, " LIMIT ");
+    cairn_pg_text_add_number(sql, COUNT_ROWS_MAX + 1);
+    cairn_pg_text_add(sql, ") s) c");
+    return cairn_pg_text_end(sql, ret_sql);
+}
 
 static enum cairn_rc count_rows(struct cairn_sql_asking *asking, uint64_t *ret_rows,
                                 struct cairn_err *err)
 {
-    const struct cairn_sql_face *face = asking->face;
-    struct cairn_buf sql = {.max = 1024};
+    struct cairn_pg_text text = CAIRN_PG_TEXT(SQL_BYTES_MAX);
     struct cairn_pg_result *rows = NULL;
-    enum cairn_rc rc = cairn_buf_printf(
-        &sql,
-        "SELECT CASE WHEN n > " COUNT_ROWS_MAX " THEN greatest(n, "
-        "(SELECT reltuples::bigint FROM pg_class WHERE oid = '%s'::regclass)) "
-        "ELSE n END FROM (SELECT count(*) AS n FROM (SELECT 1 FROM %s LIMIT " COUNT_ROWS_MAX
-        " + 1) s) c",
-        face->table, face->table);
-    rc = rc == CAIRN_OK ? cairn_buf_append(&sql, cairn_slice_of("", 1)) : rc; /* NUL-ended */
-    rc = rc == CAIRN_OK
-             ? cairn_pg_query(asking->pg, cairn_buf_slice(&sql).data, NULL, 0, &rows, err)
-             : CAIRN_FAIL(err, rc, "count rows");
+    const char *sql = NULL;
+    enum cairn_rc rc = make_count(asking->face, &text, &sql);
+    rc = rc == CAIRN_OK ? cairn_pg_query(asking->pg, sql, NULL, 0, &rows, err)
+                        : CAIRN_FAIL(err, rc, "count rows");
     if (rc == CAIRN_OK) {
         rc = cairn_slice_to_u64(cairn_pg_result_value(rows, 0, 0), ret_rows);
         rc = rc == CAIRN_OK ? rc : CAIRN_FAIL(err, CAIRN_ECORRUPT, "count rows");
     }
     cairn_pg_result_free(rows);
-    cairn_buf_fini(&sql);
+    cairn_pg_text_fini(&text);
     return rc;
 }
 

@@ -5,9 +5,9 @@
  *   -- key: day                    columns that make /views/{view}/{key}; default: the primary key
  *   -- on_error: stop              the one there is
  *   -- table:
- *   CREATE TABLE ...;              one or more statements of DDL (CREATE [UNLOGGED] TABLE, CREATE
- *                                  [UNIQUE] INDEX, ALTER TABLE, COMMENT ON, GRANT); one table has
- *                                  the view's name; names carry no schema
+ *   CREATE TABLE ...;              one or more statements of DDL (CREATE TABLE, CREATE [UNIQUE]
+ *                                  INDEX, ALTER TABLE, COMMENT ON, GRANT); one table has the
+ *                                  view's name; names carry no schema; none UNLOGGED or TEMPORARY
  *   -- on: Deposited               or several, by commas
  *   INSERT ...;                    one or more statements (INSERT, UPDATE, DELETE, MERGE, WITH),
  *                                  in order, once for each event

@@ -41,7 +41,7 @@ static void settings_tables_and_handlers_are_read(void **state)
                               "CREATE TABLE V (\n"
                               "  -- cents: of a day\n"
                               "  day date);\n"
-                              "create unlogged table if not exists \"V\"\"x\" (b int);\n"
+                              "create table if not exists \"V\"\"x\" (b int);\n"
                               "CREATE INDEX ON v (day);\n"
                               "-- on: A, B\n"
                               "INSERT INTO v VALUES (:a);\n"
@@ -82,6 +82,17 @@ static void a_type_finds_its_handler(void **state)
     assert_ptr_equal(cairn_sql_view_handler(view, CAIRN_SLICE_LIT("C")), &view->handlers[1]);
     assert_null(cairn_sql_view_handler(view, CAIRN_SLICE_LIT("D")));
     assert_null(cairn_sql_view_handler(view, CAIRN_SLICE_LIT("a")));
+    cairn_arena_fini(&lot.arena);
+}
+
+static void a_table_may_be_logged_and_called_anything(void **state)
+{
+    (void)state;
+    struct lot lot;
+    assert_ok(read_text(&lot, HEAD "-- table:\nCREATE TABLE v (temp int, \"set\" text DEFAULT 'set "
+                                   "unlogged', unlogged int);\nALTER TABLE v SET LOGGED;\n" ON),
+              &lot.err);
+    assert_int_equal(lot.view.created_count, 1);
     cairn_arena_fini(&lot.arena);
 }
 
@@ -143,7 +154,17 @@ static const struct {
      "line 4: a table's name has 63 bytes at most"},
     {HEAD "-- table:\nCREATE TABLE v (a int);\nDROP TABLE w;",
      "line 5: behind \"-- table:\" stand"},
-    {HEAD "-- table:\nCREATE TEMP TABLE v (a int);", "line 4: behind \"-- table:\" stand"},
+    {HEAD "-- table:\nCREATE VIEW v AS SELECT 1;", "line 4: behind \"-- table:\" stand"},
+    {HEAD "-- table:\nCREATE\nUNLOGGED TABLE v (a int);",
+     "line 5: a crash of PostgreSQL empties an UNLOGGED table, and the view would go on without"},
+    {HEAD "-- table:\ncreate table v (a int);\nalter table v\n  set unlogged;",
+     "line 6: a crash of PostgreSQL empties an UNLOGGED table"},
+    {HEAD "-- table:\nCREATE TABLE v (a int);\nALTER TABLE v ADD b int, SET /* */ UNLOGGED;",
+     "line 5: a crash of PostgreSQL empties an UNLOGGED table"},
+    {HEAD "-- table:\nCREATE TEMP TABLE v (a int);",
+     "line 4: a temporary table goes with its session"},
+    {HEAD "-- table:\nCREATE LOCAL TEMPORARY TABLE v (a int);",
+     "line 4: a temporary table goes with its session"},
     {HEAD "-- table:\nCREATE TABLE v (a int\nDEFAULT :x);",
      "line 5: a definition has no parameters"},
     {HEAD "-- table:\nCREATE TABLE v (a int)\n-- on: A\n", "line 5: on: stands in a statement"},
@@ -255,6 +276,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(settings_tables_and_handlers_are_read),
         cmocka_unit_test(a_type_finds_its_handler),
+        cmocka_unit_test(a_table_may_be_logged_and_called_anything),
         cmocka_unit_test(what_a_file_leaves_out_has_its_default),
         cmocka_unit_test(annotations_count_only_where_they_are_comments_of_their_own),
         cmocka_unit_test(every_fault_names_its_line),
