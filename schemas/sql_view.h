@@ -3,8 +3,8 @@
  *   -- view: daily_turnover        the file's name
  *   -- version: 1                  from 1; raise it to rebuild
  *   -- key: day                    columns that make /views/{view}/{key}; default: the primary key
- *   -- on_error: stop              at an event that cannot be applied; the default. park: its stream
- *                                  is left out from then on, and the view goes on
+ *   -- on_error: stop              at an event that cannot be applied; the default. park: its
+ * stream is left out from then on, and the view goes on
  *   -- table:
  *   CREATE TABLE ...;              one or more statements of DDL (CREATE TABLE, CREATE [UNIQUE]
  *                                  INDEX, ALTER TABLE, COMMENT ON, GRANT); one table has the
