@@ -28,14 +28,17 @@ static enum cairn_rc keep_place(struct cairn_sql_follower *follower, struct cair
     return CAIRN_OK;
 }
 
-static enum cairn_rc connect(struct cairn_sql_follower *follower, const char *uri,
-                             const char *schema, struct cairn_err *err)
+enum cairn_rc cairn_sql_follower_connect(const struct cairn_sql_follower_options *options,
+                                         struct cairn_pg **ret_pg, struct cairn_err *err)
 {
-    const struct cairn_pg_options options = {.uri = uri,
-                                             .application = "cairn projector",
-                                             .schema = schema,
-                                             .lock_timeout_ms = LOCK_TIMEOUT_MS};
-    return cairn_pg_open(&options, &follower->pg, err);
+    char schema[CAIRN_SQL_SCHEMA_SIZE];
+    enum cairn_rc rc = cairn_sql_schema(cairn_domain_name(options->domain), options->view,
+                                        options->side, schema, err);
+    const struct cairn_pg_options connection = {.uri = options->uri,
+                                                .application = "cairn projector",
+                                                .schema = schema,
+                                                .lock_timeout_ms = LOCK_TIMEOUT_MS};
+    return rc == CAIRN_OK ? cairn_pg_open(&connection, ret_pg, err) : rc;
 }
 
 static enum cairn_rc read_definition(struct cairn_sql_follower *follower,
@@ -65,7 +68,9 @@ static enum cairn_rc open_all(struct cairn_sql_follower *follower,
     struct cairn_sql_view *view = NULL;
     enum cairn_rc rc =
         cairn_sql_schema(follower->domain, follower->view, follower->side, schema, err);
-    rc = rc == CAIRN_OK ? connect(follower, options->uri, schema, err) : rc;
+    if (rc == CAIRN_OK && follower->pg == NULL) {
+        rc = cairn_sql_follower_connect(options, &follower->pg, err);
+    }
     rc = rc == CAIRN_OK ? read_definition(follower, &view, err) : rc;
     if (rc != CAIRN_OK) {
         return rc;
@@ -86,8 +91,11 @@ enum cairn_rc cairn_sql_follower_open(const struct cairn_sql_follower_options *o
     assert(options->uri != NULL && options->store != NULL);
     struct cairn_sql_follower *follower = cairn_mem_zalloc(1, sizeof(*follower));
     if (follower == NULL) {
+        cairn_pg_close(options->pg);
         return CAIRN_FAIL(err, CAIRN_ENOMEM, "follow the log");
     }
+    follower->pg = options->pg;
+    follower->scope = options->scope;
     follower->store = options->store;
     follower->domain = cairn_domain_name(options->domain);
     follower->view = options->view;
@@ -124,12 +132,23 @@ void cairn_sql_follower_close(struct cairn_sql_follower *follower)
 struct batch {
     struct cairn_position position;
     uint64_t events;
+    uint64_t taken; /* of them, those inside of the scope */
 };
 
 static void forget_source(struct cairn_sql_follower *follower)
 {
     cairn_source_close(follower->source);
     follower->source = NULL;
+}
+
+void cairn_sql_follower_set_until(struct cairn_sql_follower *follower,
+                                  const struct cairn_position *until)
+{
+    follower->has_until = until != NULL;
+    if (until != NULL) {
+        follower->until = *until;
+    }
+    forget_source(follower); /* it has left out what it read beyond */
 }
 
 static void begin_batch(struct cairn_sql_follower *follower, struct batch *batch)
@@ -147,6 +166,8 @@ static void note_failure(struct cairn_sql_follower *follower, const struct cairn
     follower->failure = *err;
     cairn_uuid_format(&event->id, follower->failed_event);
     follower->failed_event[CAIRN_UUID_TEXT_SIZE] = '\0';
+    follower->failed_partition = event->partition;
+    follower->failed_offset = event->offset;
 }
 
 static enum cairn_rc commit_batch(struct cairn_sql_follower *follower, const struct batch *batch,
@@ -167,6 +188,7 @@ static enum cairn_rc commit_batch(struct cairn_sql_follower *follower, const str
     if (rc == CAIRN_OK) {
         follower->head.position = batch->position;
         follower->head.events += batch->events;
+        follower->taken += batch->taken;
     }
     return rc;
 }
@@ -177,7 +199,8 @@ static enum cairn_rc take_event(struct cairn_sql_follower *follower,
                                 struct cairn_err *err)
 {
     enum cairn_rc rc = CAIRN_OK;
-    if (cairn_sql_writer_handles(follower->writer, event->type)) {
+    bool taken = follower->scope == NULL || cairn_replay_scope_takes(follower->scope, event);
+    if (taken && cairn_sql_writer_handles(follower->writer, event->type)) {
         struct cairn_value data;
         rc = cairn_upcaster_data(follower->upcaster, event, &follower->batch, &data, err);
         rc = rc == CAIRN_ESCRIPT ? cairn_err_wrap(err, CAIRN_EINVAL, "upcast") : rc;
@@ -186,6 +209,7 @@ static enum cairn_rc take_event(struct cairn_sql_follower *follower,
     }
     batch->position.offsets[event->partition] = event->offset;
     batch->events++;
+    batch->taken += taken ? 1 : 0;
     return rc;
 }
 
@@ -255,9 +279,12 @@ static enum cairn_rc apply_together(struct cairn_sql_follower *follower,
 /* The row says that the view stopped; the view is no further than before the event. */
 static enum cairn_rc tell_failure(struct cairn_sql_follower *follower, struct cairn_err *err)
 {
+    const struct cairn_sql_stop stop = {.error = follower->failure.text,
+                                        .event = cairn_slice_str(follower->failed_event),
+                                        .partition = follower->failed_partition,
+                                        .offset = follower->failed_offset};
     return cairn_sql_stop_write(follower->pg, follower->domain, follower->view, follower->side,
-                                &follower->head, follower->failure.text,
-                                cairn_slice_str(follower->failed_event), err);
+                                &follower->head, &stop, err);
 }
 
 static enum cairn_rc apply(struct cairn_sql_follower *follower, const struct cairn_chunks *chunks,
@@ -289,7 +316,10 @@ static enum cairn_rc read_and_apply(struct cairn_sql_follower *follower, size_t 
     if (follower->source == NULL) {
         rc = cairn_source_open(follower->store, &follower->head.position, &follower->source, err);
     }
-    rc = rc == CAIRN_OK ? cairn_source_next(follower->source, max_events, NULL, &chunks, err) : rc;
+    rc = rc == CAIRN_OK
+             ? cairn_source_next(follower->source, max_events,
+                                 follower->has_until ? &follower->until : NULL, &chunks, err)
+             : rc;
     *end = rc == CAIRN_OK && chunks.count == 0;
     if (rc == CAIRN_OK && !*end) {
         rc = apply(follower, &chunks, events, err);

@@ -52,6 +52,8 @@ static void fill_head(const struct cairn_sql_head *head, struct cairn_view_statu
     status->code_hash = head->hash;
     status->error = head->error;
     status->error_event = head->error_event;
+    status->error_partition = head->error_partition;
+    status->error_offset = head->error_offset;
 }
 
 /* What is being built, beside a live generation or for the first time. */
@@ -75,6 +77,8 @@ static enum cairn_rc fill_next(struct cairn_sql_reader *reader, struct cairn_pg 
     if (next.error.size > 0) {
         status->error = next.error;
         status->error_event = next.error_event;
+        status->error_partition = next.error_partition;
+        status->error_offset = next.error_offset;
     }
     return CAIRN_OK;
 }

@@ -49,13 +49,13 @@ static enum cairn_rc prepare_move(struct cairn_sql_writer *writer, struct cairn_
     enum cairn_rc rc = cairn_buf_append_str(&sql, "WITH moved AS (UPDATE ");
     rc = rc == CAIRN_OK ? cairn_pg_quote_name(&sql, writer->options.domain) : rc;
     rc = rc == CAIRN_OK
-             ? cairn_buf_append_str(&sql,
-                                    "._cairn_view SET position = $1, events = events + $2::bigint, "
-                                    "state = CASE side WHEN 'live' THEN 'live' ELSE state END, "
-                                    "error = '', error_event = '', updated = now() "
-                                    "WHERE view = $3 AND side = $4 AND "
-                                    "generation = $5::bigint AND position = $6 RETURNING 1) "
-                                    "SELECT 1 / count(*) FROM moved")
+             ? cairn_buf_append_str(
+                   &sql, "._cairn_view SET position = $1, events = events + $2::bigint, "
+                         "state = CASE side WHEN 'live' THEN 'live' ELSE state END, "
+                         "error = '', error_event = '', error_position = '', updated = now() "
+                         "WHERE view = $3 AND side = $4 AND "
+                         "generation = $5::bigint AND position = $6 RETURNING 1) "
+                         "SELECT 1 / count(*) FROM moved")
              : rc;
     rc = rc == CAIRN_OK ? cairn_buf_append(&sql, cairn_slice_of("", 1)) : rc; /* NUL-ended */
     rc = rc == CAIRN_OK
@@ -287,13 +287,12 @@ static enum cairn_rc send_move(struct cairn_sql_writer *writer, const struct cai
     (void)snprintf(events, sizeof(events), "%llu", (unsigned long long)to->events);
     (void)snprintf(generation, sizeof(generation), "%llu",
                    (unsigned long long)to->from->generation);
-    const struct cairn_slice values[MOVE_SIZE] = {
-        to->place,
-        cairn_slice_str(events),
-        writer->options.view->name,
-        writer->options.side == CAIRN_SIDE_LIVE ? CAIRN_SLICE_LIT("live") : CAIRN_SLICE_LIT("next"),
-        cairn_slice_str(generation),
-        to->from->place};
+    const struct cairn_slice values[MOVE_SIZE] = {to->place,
+                                                  cairn_slice_str(events),
+                                                  writer->options.view->name,
+                                                  cairn_sql_side_name(writer->options.side),
+                                                  cairn_slice_str(generation),
+                                                  to->from->place};
     enum cairn_rc rc =
         cairn_pg_pipeline_send(writer->options.pg, MOVE, values, MOVE_SIZE, &index, err);
     assert(rc != CAIRN_OK || index == 0);
