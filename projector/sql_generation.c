@@ -102,17 +102,20 @@ static enum cairn_rc move_tables(struct cairn_pg *pg, const struct cairn_pg_resu
 
 /* ---- beginning and dropping ---- */
 
+/* The row of a side, and what its generation has parked. */
 static enum cairn_rc delete_row(struct cairn_pg *pg, struct cairn_slice domain,
                                 struct cairn_slice view, enum cairn_view_side side, bool *deleted,
                                 struct cairn_err *err)
 {
+    static const char sql[] =
+        "WITH gone AS (DELETE FROM %s._cairn_view WHERE view = $1 AND side = $2 RETURNING view, "
+        "generation), unparked AS (DELETE FROM %s._cairn_parked p USING gone WHERE p.view = "
+        "gone.view AND p.generation = gone.generation) SELECT 1 FROM gone";
     const struct cairn_slice values[] = {view, cairn_sql_side_name(side)};
     struct cairn_pg_result *result = NULL;
-    enum cairn_rc rc =
-        cairn_sql_query_in(pg, domain, "DELETE FROM %s._cairn_view WHERE view = $1 AND side = $2",
-                           values, 2, &result, err);
+    enum cairn_rc rc = cairn_sql_query_in(pg, domain, sql, values, 2, &result, err);
     if (rc == CAIRN_OK && deleted != NULL) {
-        *deleted = cairn_pg_result_touched(result) > 0;
+        *deleted = cairn_pg_result_rows(result) > 0;
     }
     cairn_pg_result_free(result);
     return rc;
@@ -221,11 +224,14 @@ static enum cairn_rc turn_row(struct cairn_pg *pg, struct cairn_slice domain,
                               struct cairn_err *err)
 {
     static const char sql[] =
-        "UPDATE %s._cairn_view SET side = $3, state = $5, updated = now(), error = '', "
+        "WITH was AS (SELECT generation, CASE WHEN $6::boolean THEN (SELECT max(generation) + 1 "
+        "FROM %s._cairn_view WHERE view = $1) ELSE generation END AS number FROM %s._cairn_view "
+        "WHERE view = $1 AND side = $2 AND $4 IN ('', state)), "
+        "parked AS (UPDATE %s._cairn_parked p SET generation = was.number FROM was "
+        "WHERE p.view = $1 AND p.generation = was.generation) "
+        "UPDATE %s._cairn_view v SET side = $3, state = $5, updated = now(), error = '', "
         "error_event = '', error_position = '', refused = '', log_events = $7::bigint, "
-        "generation = CASE WHEN $6::boolean THEN (SELECT max(generation) + 1 FROM "
-        "%s._cairn_view WHERE view = $1) ELSE generation END "
-        "WHERE view = $1 AND side = $2 AND $4 IN ('', state)";
+        "generation = was.number FROM was WHERE v.view = $1 AND v.side = $2";
     char all[NUMBER_SIZE];
     (void)snprintf(all, sizeof(all), "%llu", (unsigned long long)turn->all);
     const struct cairn_slice values[] = {view,

@@ -137,27 +137,35 @@ static const char table_sql[] =
     "events bigint NOT NULL, log_events bigint NOT NULL, error text NOT NULL DEFAULT '', "
     "error_event text NOT NULL DEFAULT '', error_position text NOT NULL DEFAULT '', "
     "refused text NOT NULL DEFAULT '', relations text[] NOT NULL DEFAULT '{}', "
-    "updated timestamptz NOT NULL DEFAULT now(), "
+    "updated timestamptz NOT NULL DEFAULT now(), parks bigint NOT NULL DEFAULT 0, "
     "PRIMARY KEY (view, side))";
+static const char parked_sql[] =
+    "CREATE TABLE IF NOT EXISTS %s._cairn_parked ("
+    "view text NOT NULL, generation bigint NOT NULL, stream text NOT NULL, "
+    "version bigint NOT NULL, until_version bigint NOT NULL DEFAULT 0, event text NOT NULL, "
+    "position text NOT NULL, error text NOT NULL, parked timestamptz NOT NULL DEFAULT now(), "
+    "PRIMARY KEY (view, generation, stream, version))";
 
-/* What a table of an earlier make lacks. */
-static const char upgrade_sql[] =
-    "ALTER TABLE %s._cairn_view ADD COLUMN IF NOT EXISTS error_position text NOT NULL DEFAULT '', "
+static const char missing_sql[] =
+    "ALTER TABLE %s._cairn_view ADD COLUMN IF NOT EXISTS parks bigint NOT NULL DEFAULT 0, "
+    "ADD COLUMN IF NOT EXISTS error_position text NOT NULL DEFAULT '', "
     "ADD COLUMN IF NOT EXISTS refused text NOT NULL DEFAULT '', "
     "DROP CONSTRAINT IF EXISTS _cairn_view_side_check, ADD " SIDE_CHECK;
 
-/* Only where something is missing: it waits for everybody who reads the table. */
-static enum cairn_rc upgrade_table(struct cairn_pg *pg, struct cairn_slice domain,
-                                   struct cairn_err *err)
+/* What a control table of an earlier version lacks. It is looked for first: to alter a table is to
+ * wait for all who use it, also where there is nothing to do. */
+static enum cairn_rc add_missing(struct cairn_pg *pg, struct cairn_slice domain,
+                                 struct cairn_err *err)
 {
-    static const char columns_sql[] =
-        "SELECT 1 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON "
-        "n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = '_cairn_view' AND "
-        "a.attname = 'refused'";
     struct cairn_pg_result *result = NULL;
-    enum cairn_rc rc = cairn_pg_query(pg, columns_sql, &domain, 1, &result, err);
-    if (rc == CAIRN_OK && cairn_pg_result_rows(result) == 0) {
-        rc = cairn_sql_run_named(pg, upgrade_sql, &domain, 1, err);
+    enum cairn_rc rc =
+        cairn_pg_query(pg,
+                       "SELECT 1 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
+                       "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 "
+                       "AND c.relname = '_cairn_view' AND a.attname IN ('parks', 'refused')",
+                       &domain, 1, &result, err);
+    if (rc == CAIRN_OK && cairn_pg_result_rows(result) < 2) {
+        rc = cairn_sql_run_named(pg, missing_sql, &domain, 1, err);
     }
     cairn_pg_result_free(result);
     return rc;
@@ -173,7 +181,8 @@ enum cairn_rc cairn_sql_store_prepare(struct cairn_pg *pg, struct cairn_slice do
         rc = cairn_sql_run_named(pg, "CREATE SCHEMA %s", &domain, 1, err);
     }
     rc = rc == CAIRN_OK ? cairn_sql_run_named(pg, table_sql, &domain, 1, err) : rc;
-    rc = rc == CAIRN_OK ? upgrade_table(pg, domain, err) : rc;
+    rc = rc == CAIRN_OK ? add_missing(pg, domain, err) : rc;
+    rc = rc == CAIRN_OK ? cairn_sql_run_named(pg, parked_sql, &domain, 1, err) : rc;
     rc = cairn_sql_end(pg, rc, err);
     return rc == CAIRN_OK
                ? CAIRN_OK
@@ -183,9 +192,14 @@ enum cairn_rc cairn_sql_store_prepare(struct cairn_pg *pg, struct cairn_slice do
 /* ---- heads ---- */
 
 static const char head_sql[] =
-    "SELECT state, generation, events, log_events, version, error_position, position, hash, "
-    "definition, error, error_event, refused "
-    "FROM %s._cairn_view WHERE view = $1 AND side = $2";
+    "SELECT state, generation, events, log_events, version, parks, "
+    "(SELECT count(*) FROM %s._cairn_parked p WHERE p.view = v.view AND "
+    "p.generation = v.generation AND p.until_version = 0), error_position, "
+    "position, hash, definition, error, error_event, refused "
+    "FROM %s._cairn_view v WHERE view = $1 AND side = $2";
+
+/* Columns of it. */
+enum { HEAD_PARKS = 5, HEAD_PARKED, HEAD_ERROR_POSITION, HEAD_POSITION };
 
 static enum cairn_view_state state_of(struct cairn_slice text)
 {
@@ -224,15 +238,25 @@ static enum cairn_rc take_head(const struct cairn_pg_result *row, struct cairn_a
     rc = rc == CAIRN_OK ? cairn_slice_to_u64(cairn_pg_result_value(row, 0, 2), &head->events) : rc;
     rc = rc == CAIRN_OK ? cairn_slice_to_u64(cairn_pg_result_value(row, 0, 3), &head->all) : rc;
     rc = rc == CAIRN_OK ? cairn_slice_to_u64(cairn_pg_result_value(row, 0, 4), &version) : rc;
-    rc = rc == CAIRN_OK ? cairn_position_parse(cairn_pg_result_value(row, 0, 6), &head->position)
-                        : rc;
-    rc = rc == CAIRN_OK ? take_error_position(cairn_pg_result_value(row, 0, 5), head) : rc;
+    rc = rc == CAIRN_OK
+             ? cairn_slice_to_u64(cairn_pg_result_value(row, 0, HEAD_PARKS), &head->parks)
+             : rc;
+    rc = rc == CAIRN_OK
+             ? cairn_slice_to_u64(cairn_pg_result_value(row, 0, HEAD_PARKED), &head->parked)
+             : rc;
+    rc = rc == CAIRN_OK
+             ? cairn_position_parse(cairn_pg_result_value(row, 0, HEAD_POSITION), &head->position)
+             : rc;
+    rc = rc == CAIRN_OK
+             ? take_error_position(cairn_pg_result_value(row, 0, HEAD_ERROR_POSITION), head)
+             : rc;
     if (rc != CAIRN_OK || version > UINT32_MAX) {
         return CAIRN_FAIL(err, CAIRN_ECORRUPT, "the row of _cairn_view does not read");
     }
     head->version = (uint32_t)version;
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-        if (cairn_arena_copy(arena, cairn_pg_result_value(row, 0, 6 + i), texts[i]) != CAIRN_OK) {
+        if (cairn_arena_copy(arena, cairn_pg_result_value(row, 0, HEAD_POSITION + i), texts[i]) !=
+            CAIRN_OK) {
             return CAIRN_FAIL(err, CAIRN_ENOMEM, "read a row of _cairn_view");
         }
     }
@@ -275,6 +299,7 @@ enum cairn_rc cairn_sql_scratch_begin(struct cairn_pg *pg, struct cairn_slice sc
              ? cairn_sql_run_named(pg, "SET LOCAL search_path = %s, pg_catalog", &schema, 1, err)
              : rc;
     rc = rc == CAIRN_OK ? cairn_sql_run_named(pg, table_sql, &schema, 1, err) : rc;
+    rc = rc == CAIRN_OK ? cairn_sql_run_named(pg, parked_sql, &schema, 1, err) : rc;
     return rc == CAIRN_OK ? CAIRN_OK : cairn_err_wrap(err, rc, "make a scratch schema");
 }
 

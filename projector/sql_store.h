@@ -1,10 +1,10 @@
 /* Where the SQL views of a domain lie in the database, and how far each is.
  *
  * The schema of the domain's name holds the tables of the live generations and the control table
- * `_cairn_view`, one row for each generation (docs/architecture/sql-views.md draws it). Every
- * other generation has a schema of its own; sql_generation.h makes, moves and drops them. Every
- * function works on the caller's connection; thread: its owner. Failures are those of
- * platform/pg.h. */
+ * `_cairn_view`, one row for each generation, and `_cairn_parked`, one for each stream that a
+ * generation leaves out (docs/architecture/sql-views.md draws them). Every other generation has a
+ * schema of its own; sql_generation.h makes, moves and drops them. Every function works on the
+ * caller's connection; thread: its owner. Failures are those of platform/pg.h. */
 #ifndef CAIRN_PROJECTOR_SQL_STORE_H
 #define CAIRN_PROJECTOR_SQL_STORE_H
 
@@ -31,9 +31,9 @@ struct cairn_sql_head {
     uint64_t error_offset;      /* 0: no event's */
     struct cairn_slice refused; /* hash of a definition that a live generation was rolled back from;
                                    empty: none */
+    uint64_t parks;             /* how often the set of its parked streams changed */
+    uint64_t parked;            /* streams of them that wait */
 };
-
-struct cairn_slice cairn_sql_side_name(enum cairn_view_side side); /* as in the rows */
 
 /* The schema of a view's generation: the domain's for the live one, else one of its own. EINVAL:
  * the names are too long for PostgreSQL together. */
@@ -42,7 +42,20 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_sql_schema(struct cairn_slice domain, struc
                                                 char ret_schema[CAIRN_SQL_SCHEMA_SIZE],
                                                 struct cairn_err *err);
 
-/* Make the domain's schema and control table where they are missing. */
+/* As it stands in the column `side`. */
+struct cairn_slice cairn_sql_side_name(enum cairn_view_side side);
+/* A statement of ours with parameters; every %s in format is the domain's schema. ret_result: as of
+ * cairn_pg_query. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_sql_query_in(struct cairn_pg *pg, struct cairn_slice domain,
+                                                  const char *format,
+                                                  const struct cairn_slice *values, size_t count,
+                                                  struct cairn_pg_result **ret_result,
+                                                  struct cairn_err *err);
+/* Commit, or where rc is a failure roll back and keep it. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_sql_end(struct cairn_pg *pg, enum cairn_rc rc,
+                                             struct cairn_err *err);
+
+/* Make the domain's schema and control tables where they are missing. */
 CAIRN_MUST_CHECK enum cairn_rc
 cairn_sql_store_prepare(struct cairn_pg *pg, struct cairn_slice domain, struct cairn_err *err);
 /* ENOENT (err untouched): there is no such generation, or no store yet. */

@@ -1,5 +1,6 @@
-/* What the sources that change a domain's SQL store share: statements around names of ours, and
- * transactions in which nobody else changes what the domain has. thread: the connection's owner. */
+/* What the sources share that change a domain's SQL store: statements around names, transactions in
+ * which nobody else changes what the domain has, words in its rows. thread: the connection's owner.
+ */
 #ifndef CAIRN_PROJECTOR_SQL_STORE_INT_H
 #define CAIRN_PROJECTOR_SQL_STORE_INT_H
 
@@ -14,18 +15,8 @@
 CAIRN_MUST_CHECK enum cairn_rc cairn_sql_run_named(struct cairn_pg *pg, const char *format,
                                                    const struct cairn_slice *names, size_t count,
                                                    struct cairn_err *err);
-/* One statement with parameters; every hole is the domain's schema. ret_result: as
- * cairn_pg_query. */
-CAIRN_MUST_CHECK enum cairn_rc cairn_sql_query_in(struct cairn_pg *pg, struct cairn_slice domain,
-                                                  const char *format,
-                                                  const struct cairn_slice *values, size_t count,
-                                                  struct cairn_pg_result **ret_result,
-                                                  struct cairn_err *err);
 /* Begin a transaction in which nobody else changes which generations the domain has. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_sql_begin_alone(struct cairn_pg *pg, struct cairn_slice domain,
                                                      struct cairn_err *err);
-/* End it as rc says: commit, or roll back and keep the failure. */
-CAIRN_MUST_CHECK enum cairn_rc cairn_sql_end(struct cairn_pg *pg, enum cairn_rc rc,
-                                             struct cairn_err *err);
 
 #endif

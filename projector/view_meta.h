@@ -32,6 +32,7 @@ struct cairn_view_head {
     uint64_t generation; /* from 1 */
     uint64_t events;     /* applied to it since it was begun */
     uint64_t all;        /* events the log held when its build began; 0: not a build */
+    uint32_t parks; /* changes of the set of streams that it leaves out; 0: it leaves out none */
     struct cairn_position position;
 };
 
