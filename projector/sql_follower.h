@@ -15,13 +15,16 @@ struct cairn_sql_follower {
     struct cairn_upcaster *upcaster;
     struct cairn_arena arena; /* of the definition and the head */
     struct cairn_arena batch; /* rows; texts of the head that follows */
+    struct cairn_arena event; /* the data of the event in hand */
     struct cairn_store *store;
     struct cairn_slice domain;
     struct cairn_slice view;
     enum cairn_view_side side;
     struct cairn_sql_head head; /* as committed; its place lies in place_text */
     char *place_text;           /* owned */
-    bool careful;               /* one command a transaction, to find the one that fails */
+    /* Among so many events from the head on is one that was refused: each read is a batch. */
+    uint64_t suspects;
+    bool careful; /* one command a transaction, to find the one that fails */
 
     /* Where and why a statement failed. */
     bool failed;

@@ -9,7 +9,7 @@
 #define LOCK_SQL            "SELECT pg_advisory_xact_lock(hashtextextended('cairn.' || $1, 0))"
 #define STATEMENT_BYTES_MAX ((size_t)64 * 1024)
 
-static struct cairn_slice side_name(enum cairn_view_side side)
+struct cairn_slice cairn_sql_side_name(enum cairn_view_side side)
 {
     return side == CAIRN_SIDE_LIVE ? CAIRN_SLICE_LIT(SIDE_LIVE) : CAIRN_SLICE_LIT(SIDE_NEXT);
 }
@@ -63,10 +63,9 @@ static enum cairn_rc run_named(struct cairn_pg *pg, const char *format,
     return rc;
 }
 
-/* With parameters; every hole is the domain's schema. */
-static enum cairn_rc query_in(struct cairn_pg *pg, struct cairn_slice domain, const char *format,
-                              const struct cairn_slice *values, size_t count,
-                              struct cairn_pg_result **ret_result, struct cairn_err *err)
+enum cairn_rc cairn_sql_query_in(struct cairn_pg *pg, struct cairn_slice domain, const char *format,
+                                 const struct cairn_slice *values, size_t count,
+                                 struct cairn_pg_result **ret_result, struct cairn_err *err)
 {
     struct cairn_buf sql = {.max = STATEMENT_BYTES_MAX};
     enum cairn_rc rc = fill_names(&sql, format, &domain, 1, err);
@@ -85,8 +84,7 @@ static enum cairn_rc begin_alone(struct cairn_pg *pg, struct cairn_slice domain,
     return rc == CAIRN_OK ? cairn_pg_query(pg, LOCK_SQL, &domain, 1, NULL, err) : rc;
 }
 
-/* Commit, or roll back and keep the failure. */
-static enum cairn_rc end(struct cairn_pg *pg, enum cairn_rc rc, struct cairn_err *err)
+enum cairn_rc cairn_sql_end(struct cairn_pg *pg, enum cairn_rc rc, struct cairn_err *err)
 {
     if (rc == CAIRN_OK) {
         return cairn_pg_run(pg, "COMMIT", err);
@@ -120,8 +118,36 @@ static const char table_sql[] =
     "hash text NOT NULL, definition text NOT NULL, position text NOT NULL, "
     "events bigint NOT NULL, log_events bigint NOT NULL, error text NOT NULL DEFAULT '', "
     "error_event text NOT NULL DEFAULT '', relations text[] NOT NULL DEFAULT '{}', "
-    "updated timestamptz NOT NULL DEFAULT now(), "
+    "updated timestamptz NOT NULL DEFAULT now(), parks bigint NOT NULL DEFAULT 0, "
     "PRIMARY KEY (view, side))";
+static const char parked_sql[] =
+    "CREATE TABLE IF NOT EXISTS %s._cairn_parked ("
+    "view text NOT NULL, generation bigint NOT NULL, stream text NOT NULL, "
+    "version bigint NOT NULL, until_version bigint NOT NULL DEFAULT 0, event text NOT NULL, "
+    "position text NOT NULL, error text NOT NULL, parked timestamptz NOT NULL DEFAULT now(), "
+    "PRIMARY KEY (view, generation, stream, version))";
+
+/* What a control table of an earlier version lacks. It is looked for first: to alter a table is to
+ * wait for all who use it, also where there is nothing to do. */
+static enum cairn_rc add_missing(struct cairn_pg *pg, struct cairn_slice domain,
+                                 struct cairn_err *err)
+{
+    struct cairn_pg_result *result = NULL;
+    enum cairn_rc rc =
+        cairn_pg_query(pg,
+                       "SELECT 1 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
+                       "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 "
+                       "AND c.relname = '_cairn_view' AND a.attname = 'parks'",
+                       &domain, 1, &result, err);
+    if (rc == CAIRN_OK && cairn_pg_result_rows(result) == 0) {
+        rc = run_named(pg,
+                       "ALTER TABLE %s._cairn_view ADD COLUMN IF NOT EXISTS parks bigint NOT NULL "
+                       "DEFAULT 0",
+                       &domain, 1, err);
+    }
+    cairn_pg_result_free(result);
+    return rc;
+}
 
 enum cairn_rc cairn_sql_store_prepare(struct cairn_pg *pg, struct cairn_slice domain,
                                       struct cairn_err *err)
@@ -133,7 +159,9 @@ enum cairn_rc cairn_sql_store_prepare(struct cairn_pg *pg, struct cairn_slice do
         rc = run_named(pg, "CREATE SCHEMA %s", &domain, 1, err);
     }
     rc = rc == CAIRN_OK ? run_named(pg, table_sql, &domain, 1, err) : rc;
-    rc = end(pg, rc, err);
+    rc = rc == CAIRN_OK ? add_missing(pg, domain, err) : rc;
+    rc = rc == CAIRN_OK ? run_named(pg, parked_sql, &domain, 1, err) : rc;
+    rc = cairn_sql_end(pg, rc, err);
     return rc == CAIRN_OK
                ? CAIRN_OK
                : cairn_err_wrap(err, rc, "prepare the schema %.*s", CAIRN_SLICE_ARG(domain));
@@ -143,8 +171,9 @@ enum cairn_rc cairn_sql_store_prepare(struct cairn_pg *pg, struct cairn_slice do
 
 static const char head_sql[] =
     "SELECT state, generation, events, log_events, version, position, hash, definition, error, "
-    "error_event "
-    "FROM %s._cairn_view WHERE view = $1 AND side = $2";
+    "error_event, parks, (SELECT count(*) FROM %s._cairn_parked p WHERE p.view = v.view AND "
+    "p.generation = v.generation AND p.until_version = 0) "
+    "FROM %s._cairn_view v WHERE view = $1 AND side = $2";
 
 static enum cairn_view_state state_of(struct cairn_slice text)
 {
@@ -165,6 +194,8 @@ static enum cairn_rc take_head(const struct cairn_pg_result *row, struct cairn_a
     rc = rc == CAIRN_OK ? cairn_slice_to_u64(cairn_pg_result_value(row, 0, 2), &head->events) : rc;
     rc = rc == CAIRN_OK ? cairn_slice_to_u64(cairn_pg_result_value(row, 0, 3), &head->all) : rc;
     rc = rc == CAIRN_OK ? cairn_slice_to_u64(cairn_pg_result_value(row, 0, 4), &version) : rc;
+    rc = rc == CAIRN_OK ? cairn_slice_to_u64(cairn_pg_result_value(row, 0, 10), &head->parks) : rc;
+    rc = rc == CAIRN_OK ? cairn_slice_to_u64(cairn_pg_result_value(row, 0, 11), &head->parked) : rc;
     rc = rc == CAIRN_OK ? cairn_position_parse(cairn_pg_result_value(row, 0, 5), &head->position)
                         : rc;
     if (rc != CAIRN_OK || version > UINT32_MAX) {
@@ -184,11 +215,11 @@ enum cairn_rc cairn_sql_head_read(struct cairn_pg *pg, struct cairn_slice domain
                                   struct cairn_arena *arena, struct cairn_sql_head *ret_head,
                                   struct cairn_err *err)
 {
-    const struct cairn_slice values[] = {view, side_name(side)};
+    const struct cairn_slice values[] = {view, cairn_sql_side_name(side)};
     struct cairn_pg_result *result = NULL;
     struct cairn_sql_head head = {.state = CAIRN_VIEW_LIVE};
     struct cairn_err why;
-    enum cairn_rc rc = query_in(pg, domain, head_sql, values, 2, &result, &why);
+    enum cairn_rc rc = cairn_sql_query_in(pg, domain, head_sql, values, 2, &result, &why);
     if (rc != CAIRN_OK && strcmp(cairn_pg_sqlstate(pg), "42P01") == 0) {
         return CAIRN_ENOENT; /* undefined_table: no projector has been here */
     }
@@ -214,6 +245,7 @@ enum cairn_rc cairn_sql_scratch_begin(struct cairn_pg *pg, struct cairn_slice sc
     rc = rc == CAIRN_OK ? run_named(pg, "SET LOCAL search_path = %s, pg_catalog", &schema, 1, err)
                         : rc;
     rc = rc == CAIRN_OK ? run_named(pg, table_sql, &schema, 1, err) : rc;
+    rc = rc == CAIRN_OK ? run_named(pg, parked_sql, &schema, 1, err) : rc;
     return rc == CAIRN_OK ? CAIRN_OK : cairn_err_wrap(err, rc, "make a scratch schema");
 }
 
@@ -233,14 +265,25 @@ static enum cairn_rc drop_schema(struct cairn_pg *pg, const char *schema, struct
     return run_named(pg, "DROP SCHEMA IF EXISTS %s CASCADE", &name, 1, err);
 }
 
+/* The row of a side, and what its generation has parked. */
+static enum cairn_rc drop_row(struct cairn_pg *pg, struct cairn_slice domain,
+                              struct cairn_slice view, enum cairn_view_side side,
+                              struct cairn_err *err)
+{
+    const struct cairn_slice values[] = {view, cairn_sql_side_name(side)};
+    return cairn_sql_query_in(
+        pg, domain,
+        "WITH gone AS (DELETE FROM %s._cairn_view WHERE view = $1 AND side = $2 "
+        "RETURNING view, generation) DELETE FROM %s._cairn_parked p USING gone "
+        "WHERE p.view = gone.view AND p.generation = gone.generation",
+        values, 2, NULL, err);
+}
+
 static enum cairn_rc drop_next(struct cairn_pg *pg, struct cairn_slice domain,
                                struct cairn_slice view, const char *schema, struct cairn_err *err)
 {
     enum cairn_rc rc = drop_schema(pg, schema, err);
-    return rc == CAIRN_OK ? query_in(pg, domain,
-                                     "DELETE FROM %s._cairn_view WHERE view = $1 AND side = 'next'",
-                                     &view, 1, NULL, err)
-                          : rc;
+    return rc == CAIRN_OK ? drop_row(pg, domain, view, CAIRN_SIDE_NEXT, err) : rc;
 }
 
 static enum cairn_rc insert_next(struct cairn_pg *pg, const struct cairn_sql_definition *definition,
@@ -256,7 +299,7 @@ static enum cairn_rc insert_next(struct cairn_pg *pg, const struct cairn_sql_def
     (void)snprintf(all, sizeof(all), "%llu", (unsigned long long)definition->all);
     const struct cairn_slice values[] = {definition->view, cairn_slice_str(version),
                                          definition->hash, definition->text, cairn_slice_str(all)};
-    return query_in(pg, definition->domain, sql, values, 5, NULL, err);
+    return cairn_sql_query_in(pg, definition->domain, sql, values, 5, NULL, err);
 }
 
 /* An empty schema with the view's tables in it. */
@@ -287,7 +330,7 @@ enum cairn_rc cairn_sql_build_begin(struct cairn_pg *pg,
     rc = rc == CAIRN_OK ? drop_next(pg, definition->domain, definition->view, schema, err) : rc;
     rc = rc == CAIRN_OK ? make_tables(pg, definition, schema, err) : rc;
     rc = rc == CAIRN_OK ? insert_next(pg, definition, err) : rc;
-    return end(pg, rc, err);
+    return cairn_sql_end(pg, rc, err);
 }
 
 /* ---- the switch ---- */
@@ -298,19 +341,17 @@ static enum cairn_rc drop_live(struct cairn_pg *pg, struct cairn_slice domain,
                                struct cairn_slice view, struct cairn_err *err)
 {
     struct cairn_pg_result *result = NULL;
-    enum cairn_rc rc = query_in(pg, domain,
-                                "SELECT unnest(relations) FROM %s._cairn_view WHERE view = $1 AND "
-                                "side = 'live'",
-                                &view, 1, &result, err);
+    enum cairn_rc rc =
+        cairn_sql_query_in(pg, domain,
+                           "SELECT unnest(relations) FROM %s._cairn_view WHERE view = $1 AND "
+                           "side = 'live'",
+                           &view, 1, &result, err);
     for (size_t i = 0; rc == CAIRN_OK && i < cairn_pg_result_rows(result); i++) {
         const struct cairn_slice names[] = {domain, cairn_pg_result_value(result, i, 0)};
         rc = run_named(pg, "DROP TABLE IF EXISTS %s.%s", names, 2, err);
     }
     cairn_pg_result_free(result);
-    return rc == CAIRN_OK ? query_in(pg, domain,
-                                     "DELETE FROM %s._cairn_view WHERE view = $1 AND side = 'live'",
-                                     &view, 1, NULL, err)
-                          : rc;
+    return rc == CAIRN_OK ? drop_row(pg, domain, view, CAIRN_SIDE_LIVE, err) : rc;
 }
 
 /* Move the built tables, with what hangs on them, into the domain's schema. */
@@ -346,7 +387,7 @@ static enum cairn_rc promote(struct cairn_pg *pg, struct cairn_slice domain,
     (void)snprintf(number, sizeof(number), "%llu", (unsigned long long)generation);
     const struct cairn_slice values[] = {view, cairn_slice_str(number), cairn_slice_str(schema)};
     struct cairn_pg_result *result = NULL;
-    enum cairn_rc rc = query_in(pg, domain, sql, values, 3, &result, err);
+    enum cairn_rc rc = cairn_sql_query_in(pg, domain, sql, values, 3, &result, err);
     if (rc == CAIRN_OK && cairn_pg_result_touched(result) != 1) {
         rc = CAIRN_FAIL(err, CAIRN_ESTOPPED, "generation %s of view %.*s is no longer being built",
                         number, CAIRN_SLICE_ARG(view));
@@ -367,7 +408,7 @@ enum cairn_rc cairn_sql_switch(struct cairn_pg *pg, struct cairn_slice domain,
     rc = rc == CAIRN_OK ? drop_live(pg, domain, view, err) : rc;
     rc = rc == CAIRN_OK ? promote(pg, domain, view, generation, schema, err) : rc;
     rc = rc == CAIRN_OK ? move_tables(pg, domain, schema, err) : rc;
-    rc = end(pg, rc, err);
+    rc = cairn_sql_end(pg, rc, err);
     return rc == CAIRN_OK ? CAIRN_OK
                           : cairn_err_wrap(err, rc, "switch view %.*s", CAIRN_SLICE_ARG(view));
 }
@@ -386,12 +427,12 @@ enum cairn_rc cairn_sql_stop_write(struct cairn_pg *pg, struct cairn_slice domai
     char generation[24];
     (void)snprintf(generation, sizeof(generation), "%llu", (unsigned long long)head->generation);
     const struct cairn_slice values[] = {view,
-                                         side_name(side),
+                                         cairn_sql_side_name(side),
                                          cairn_slice_str(generation),
                                          head->place,
                                          cairn_slice_str(error == NULL ? "" : error),
                                          error == NULL ? CAIRN_SLICE_LIT("") : event};
-    return query_in(pg, domain, sql, values, 6, NULL, err);
+    return cairn_sql_query_in(pg, domain, sql, values, 6, NULL, err);
 }
 
 /* ---- views that are gone ---- */
@@ -424,9 +465,10 @@ enum cairn_rc cairn_sql_store_keep(struct cairn_pg *pg, struct cairn_slice domai
     enum cairn_rc rc = begin_alone(pg, domain, err);
     rc = rc == CAIRN_OK ? schema_exists(pg, domain, &there, err) : rc;
     if (rc != CAIRN_OK || !there) {
-        return end(pg, rc, err);
+        return cairn_sql_end(pg, rc, err);
     }
-    rc = query_in(pg, domain, "SELECT DISTINCT view FROM %s._cairn_view", NULL, 0, &result, err);
+    rc = cairn_sql_query_in(pg, domain, "SELECT DISTINCT view FROM %s._cairn_view", NULL, 0,
+                            &result, err);
     for (size_t i = 0; rc == CAIRN_OK && i < cairn_pg_result_rows(result); i++) {
         struct cairn_slice view = cairn_pg_result_value(result, i, 0);
         if (!is_among(view, views, count)) {
@@ -434,5 +476,5 @@ enum cairn_rc cairn_sql_store_keep(struct cairn_pg *pg, struct cairn_slice domai
         }
     }
     cairn_pg_result_free(result);
-    return end(pg, rc, err);
+    return cairn_sql_end(pg, rc, err);
 }

@@ -1,8 +1,9 @@
 /* Where the SQL views of a domain lie in the database, and how far each is.
  *
  * The schema of the domain's name holds the tables of the live generations and the control table
- * `_cairn_view`, one row for each generation (docs/architecture/sql-views.md draws it). A
- * generation that is being built has a schema of its own. Every function works on the caller's
+ * `_cairn_view`, one row for each generation, and `_cairn_parked`, one for each stream that a
+ * generation leaves out (docs/architecture/sql-views.md draws them). A generation that is being
+ * built has a schema of its own. Every function works on the caller's
  * connection; thread: its owner. Failures are those of platform/pg.h. */
 #ifndef CAIRN_PROJECTOR_SQL_STORE_H
 #define CAIRN_PROJECTOR_SQL_STORE_H
@@ -25,6 +26,8 @@ struct cairn_sql_head {
     struct cairn_slice definition; /* its text */
     struct cairn_slice error;      /* of a stopped one, or of a build that failed; else empty */
     struct cairn_slice error_event;
+    uint64_t parks;  /* how often the set of its parked streams changed */
+    uint64_t parked; /* streams of them that wait */
 };
 
 /* The schema of a view's generation: the domain's for the live one. EINVAL: the names are too long
@@ -34,7 +37,20 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_sql_schema(struct cairn_slice domain, struc
                                                 char ret_schema[CAIRN_SQL_SCHEMA_SIZE],
                                                 struct cairn_err *err);
 
-/* Make the domain's schema and control table where they are missing. */
+/* As it stands in the column `side`. */
+struct cairn_slice cairn_sql_side_name(enum cairn_view_side side);
+/* A statement of ours with parameters; every %s in format is the domain's schema. ret_result: as of
+ * cairn_pg_query. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_sql_query_in(struct cairn_pg *pg, struct cairn_slice domain,
+                                                  const char *format,
+                                                  const struct cairn_slice *values, size_t count,
+                                                  struct cairn_pg_result **ret_result,
+                                                  struct cairn_err *err);
+/* Commit, or where rc is a failure roll back and keep it. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_sql_end(struct cairn_pg *pg, enum cairn_rc rc,
+                                             struct cairn_err *err);
+
+/* Make the domain's schema and control tables where they are missing. */
 CAIRN_MUST_CHECK enum cairn_rc
 cairn_sql_store_prepare(struct cairn_pg *pg, struct cairn_slice domain, struct cairn_err *err);
 /* ENOENT (err untouched): there is no such generation, or no store yet. */

@@ -38,6 +38,40 @@ static void a_second_preparation_changes_nothing(void **state)
     cairn_arena_fini(&arena);
 }
 
+/* Rows of a table that an earlier version made are kept, and count no change yet. */
+static void a_control_table_without_parks_gets_them(void **state)
+{
+    struct sql_stage *stage = *state;
+    struct cairn_arena arena = {.max = 1u << 20};
+    struct cairn_sql_head head;
+    begin(stage);
+    sql_stage_build(stage, "sums", &arena, &head);
+    sql_stage_run(stage, "ALTER TABLE _cairn_view DROP COLUMN parks; DROP TABLE _cairn_parked");
+    assert_ok(cairn_sql_store_prepare(stage->pg, DOMAIN, &stage->err), &stage->err);
+    assert_ok(
+        cairn_sql_head_read(stage->pg, DOMAIN, SUMS, CAIRN_SIDE_NEXT, &arena, &head, &stage->err),
+        &stage->err);
+    assert_int_equal(head.generation, 1);
+    assert_int_equal(head.parks + head.parked, 0);
+    cairn_arena_fini(&arena);
+}
+
+/* Whoever reads or follows holds the table; a start that had to alter it would wait for them. */
+static void preparing_waits_for_nobody_who_uses_the_table(void **state)
+{
+    struct sql_stage *stage = *state;
+    struct cairn_pg *other = NULL;
+    const struct cairn_pg_options options = {.uri = stage->uri};
+    begin(stage);
+    assert_ok(cairn_sql_store_prepare(stage->pg, DOMAIN, &stage->err), &stage->err);
+    assert_ok(cairn_pg_open(&options, &other, &stage->err), &stage->err);
+    pg_stage_run(other, "BEGIN; SELECT * FROM test._cairn_view FOR UPDATE; "
+                        "LOCK TABLE test._cairn_parked IN ROW EXCLUSIVE MODE");
+    sql_stage_run(stage, "SET lock_timeout = 1000");
+    assert_ok(cairn_sql_store_prepare(stage->pg, DOMAIN, &stage->err), &stage->err);
+    cairn_pg_close(other);
+}
+
 static void *prepare_alone(void *argument)
 {
     struct sql_stage *stage = argument;
@@ -263,12 +297,46 @@ static void only_views_of_the_domain_are_kept(void **state)
     cairn_arena_fini(&arena);
 }
 
+static void park(struct sql_stage *stage, const char *view, int generation)
+{
+    sql_stage_run(stage,
+                  "INSERT INTO _cairn_parked (view, generation, stream, version, event, position, "
+                  "error) VALUES ('%s', %d, 'box-1', 1, 'e', '0:1', 'no')",
+                  view, generation);
+}
+
+static void what_a_generation_parked_goes_with_it(void **state)
+{
+    struct sql_stage *stage = *state;
+    struct cairn_arena arena = {.max = 1u << 20};
+    struct cairn_sql_head head;
+    begin(stage);
+    sql_stage_make_live(stage, "sums");
+    park(stage, "sums", 1);
+    sql_stage_build(stage, "sums", &arena, &head);
+    assert_int_equal(head.generation, 2);
+    park(stage, "sums", 2);
+    park(stage, "other", 2);
+    sql_stage_build(stage, "sums", &arena, &head); /* in the place of the unfinished one */
+    assert_int_equal(head.parked, 0);
+    assert_string_equal(
+        sql_stage_value(stage, "SELECT string_agg(view || generation, ' ' ORDER BY view) FROM "
+                               "_cairn_parked"),
+        "other2 sums1");
+    assert_ok(cairn_sql_store_keep(stage->pg, DOMAIN, NULL, 0, &stage->err), &stage->err);
+    assert_string_equal(sql_stage_value(stage, "SELECT string_agg(view, '') FROM _cairn_parked"),
+                        "other");
+    cairn_arena_fini(&arena);
+}
+
 #define staged(test) cmocka_unit_test_setup_teardown(test, sql_stage_setup, sql_stage_teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         staged(a_second_preparation_changes_nothing),
+        staged(a_control_table_without_parks_gets_them),
+        staged(preparing_waits_for_nobody_who_uses_the_table),
         staged(several_prepare_at_the_same_time),
         staged(without_a_store_or_a_row_there_is_no_head),
         staged(a_build_begins_at_the_begin_of_the_log),
@@ -280,6 +348,7 @@ int main(void)
         staged(a_stop_is_written_only_where_the_row_still_stands),
         staged(a_build_that_failed_is_still_a_build),
         staged(only_views_of_the_domain_are_kept),
+        staged(what_a_generation_parked_goes_with_it),
     };
     return cmocka_run_group_tests(tests, sql_stage_group_setup, sql_stage_group_teardown);
 }
