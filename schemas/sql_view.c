@@ -84,9 +84,10 @@ static enum cairn_rc take_key(void *into, const struct cairn_sql_note *note, str
 static enum cairn_rc take_on_error(void *into, const struct cairn_sql_note *note,
                                    struct cairn_err *err)
 {
-    (void)into; /* there is one answer so far */
-    if (!cairn_slice_is(note->value, "stop")) {
-        return CAIRN_FAIL(err, CAIRN_EINVAL, "line %u: on_error: must be stop", note->line);
+    struct reading *reading = into;
+    reading->view.parks = cairn_slice_is(note->value, "park");
+    if (!reading->view.parks && !cairn_slice_is(note->value, "stop")) {
+        return CAIRN_FAIL(err, CAIRN_EINVAL, "line %u: on_error: must be stop or park", note->line);
     }
     return expect_no_statement(note, err);
 }

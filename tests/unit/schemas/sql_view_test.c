@@ -102,6 +102,19 @@ static void what_a_file_leaves_out_has_its_default(void **state)
     struct lot lot;
     assert_ok(read_text(&lot, HEAD TABLE ON), &lot.err);
     assert_int_equal(lot.view.key_count, 0);
+    assert_false(lot.view.parks);
+    cairn_arena_fini(&lot.arena);
+}
+
+static void a_view_stops_or_parks_at_an_error(void **state)
+{
+    (void)state;
+    struct lot lot;
+    assert_ok(read_text(&lot, HEAD "-- on_error: stop\n" TABLE ON), &lot.err);
+    assert_false(lot.view.parks);
+    cairn_arena_fini(&lot.arena);
+    assert_ok(read_text(&lot, HEAD "--on_error:  park \n" TABLE ON), &lot.err);
+    assert_true(lot.view.parks);
     cairn_arena_fini(&lot.arena);
 }
 
@@ -138,7 +151,11 @@ static const struct {
     {HEAD "-- key: a, a\n", "line 3: key: \"a\" is no column (lower case letters, digits and '_'), "
                             "or is there twice"},
     {HEAD "-- key: a,b,c,d,e,f,g,h,i\n", "line 3: key: more than 8 columns"},
-    {HEAD "-- on_error: park\n", "line 3: on_error: must be stop"},
+    {HEAD "-- on_error: skip\n", "line 3: on_error: must be stop or park"},
+    {HEAD "-- on_error: Park\n", "line 3: on_error: must be stop or park"},
+    {HEAD "-- on_error:\n", "line 3: on_error: must be stop or park"},
+    {HEAD "-- on_error: park\n-- on_error: stop\n", "line 4: on_error: is there already in line 3"},
+    {HEAD "-- on_error: park\nDELETE FROM v;\n", "line 4: a statement stands behind"},
     {HEAD "\nDELETE FROM v;\n" TABLE, "line 4: a statement stands behind \"-- table:\""},
     {"-- nothing\nSELECT 1;" HEAD, "line 2: a statement before the first annotation"},
     {HEAD "-- table: v\n", "line 3: table: nothing stands behind the colon"},
@@ -278,6 +295,7 @@ int main(void)
         cmocka_unit_test(a_type_finds_its_handler),
         cmocka_unit_test(a_table_may_be_logged_and_called_anything),
         cmocka_unit_test(what_a_file_leaves_out_has_its_default),
+        cmocka_unit_test(a_view_stops_or_parks_at_an_error),
         cmocka_unit_test(annotations_count_only_where_they_are_comments_of_their_own),
         cmocka_unit_test(every_fault_names_its_line),
         cmocka_unit_test(counts_past_their_limits_are_refused),
