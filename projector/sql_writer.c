@@ -53,14 +53,14 @@ static enum cairn_rc prepare_move(struct cairn_sql_writer *writer, struct cairn_
     enum cairn_rc rc = cairn_buf_append_str(&sql, "WITH moved AS (UPDATE ");
     rc = rc == CAIRN_OK ? cairn_pg_quote_name(&sql, writer->options.domain) : rc;
     rc = rc == CAIRN_OK
-             ? cairn_buf_append_str(&sql,
-                                    "._cairn_view SET position = $1, events = events + $2::bigint, "
-                                    "state = CASE side WHEN 'live' THEN 'live' ELSE state END, "
-                                    "error = '', error_event = '', updated = now() "
-                                    "WHERE view = $3 AND side = $4 AND "
-                                    "generation = $5::bigint AND position = $6 AND "
-                                    "parks = $7::bigint RETURNING 1) "
-                                    "SELECT 1 / count(*) FROM moved")
+             ? cairn_buf_append_str(
+                   &sql, "._cairn_view SET position = $1, events = events + $2::bigint, "
+                         "state = CASE side WHEN 'live' THEN 'live' ELSE state END, "
+                         "error = '', error_event = '', error_position = '', updated = now() "
+                         "WHERE view = $3 AND side = $4 AND "
+                         "generation = $5::bigint AND position = $6 AND "
+                         "parks = $7::bigint RETURNING 1) "
+                         "SELECT 1 / count(*) FROM moved")
              : rc;
     rc = rc == CAIRN_OK ? cairn_buf_append(&sql, cairn_slice_of("", 1)) : rc; /* NUL-ended */
     rc = rc == CAIRN_OK

@@ -218,10 +218,6 @@ static enum cairn_rc ask(struct asking *asking, struct cairn_err *err)
     struct cairn_pg_pool *pool = asking->api->options.postgres;
     struct cairn_pg *pg = NULL;
     enum cairn_rc rc = cairn_pg_pool_acquire(pool, ACQUIRE_MS, &pg, err);
-    if (rc == CAIRN_EFORBIDDEN) {
-        /* The service's own login, not that of whoever asks. */
-        return cairn_err_wrap(err, CAIRN_EBUSY, "PostgreSQL");
-    }
     if (rc != CAIRN_OK) {
         return rc;
     }
