@@ -5,6 +5,7 @@
 
 #include "projector/build.h"
 #include "projector/compare.h"
+#include "projector/parked_lmdb.h"
 
 static enum cairn_rc rebuild(const struct cairn_projector_options *options,
                              const struct cairn_domain_view *definition,
@@ -34,4 +35,7 @@ static enum cairn_rc rebuild(const struct cairn_projector_options *options,
 const struct cairn_replay_store cairn_replay_lmdb = {
     .rebuild = rebuild,
     .compare = cairn_compare_lmdb,
+    .parked = cairn_parked_lmdb_list,
+    .parked_retry = cairn_parked_lmdb_retry,
+    .parked_drop = cairn_parked_lmdb_drop,
 };

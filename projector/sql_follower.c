@@ -28,14 +28,17 @@ static enum cairn_rc keep_place(struct cairn_sql_follower *follower, struct cair
     return CAIRN_OK;
 }
 
-static enum cairn_rc connect(struct cairn_sql_follower *follower, const char *uri,
-                             const char *schema, struct cairn_err *err)
+enum cairn_rc cairn_sql_follower_connect(const struct cairn_sql_follower_options *options,
+                                         struct cairn_pg **ret_pg, struct cairn_err *err)
 {
-    const struct cairn_pg_options options = {.uri = uri,
-                                             .application = "cairn projector",
-                                             .schema = schema,
-                                             .lock_timeout_ms = LOCK_TIMEOUT_MS};
-    return cairn_pg_open(&options, &follower->pg, err);
+    char schema[CAIRN_SQL_SCHEMA_SIZE];
+    enum cairn_rc rc = cairn_sql_schema(cairn_domain_name(options->domain), options->view,
+                                        options->side, schema, err);
+    const struct cairn_pg_options connection = {.uri = options->uri,
+                                                .application = "cairn projector",
+                                                .schema = schema,
+                                                .lock_timeout_ms = LOCK_TIMEOUT_MS};
+    return rc == CAIRN_OK ? cairn_pg_open(&connection, ret_pg, err) : rc;
 }
 
 static enum cairn_rc read_definition(struct cairn_sql_follower *follower,
@@ -65,7 +68,9 @@ static enum cairn_rc open_all(struct cairn_sql_follower *follower,
     struct cairn_sql_view *view = NULL;
     enum cairn_rc rc =
         cairn_sql_schema(follower->domain, follower->view, follower->side, schema, err);
-    rc = rc == CAIRN_OK ? connect(follower, options->uri, schema, err) : rc;
+    if (rc == CAIRN_OK && follower->pg == NULL) {
+        rc = cairn_sql_follower_connect(options, &follower->pg, err);
+    }
     rc = rc == CAIRN_OK ? read_definition(follower, &view, err) : rc;
     if (rc != CAIRN_OK) {
         return rc;
@@ -86,8 +91,11 @@ enum cairn_rc cairn_sql_follower_open(const struct cairn_sql_follower_options *o
     assert(options->uri != NULL && options->store != NULL);
     struct cairn_sql_follower *follower = cairn_mem_zalloc(1, sizeof(*follower));
     if (follower == NULL) {
+        cairn_pg_close(options->pg);
         return CAIRN_FAIL(err, CAIRN_ENOMEM, "follow the log");
     }
+    follower->pg = options->pg;
+    follower->scope = options->scope;
     follower->store = options->store;
     follower->domain = cairn_domain_name(options->domain);
     follower->view = options->view;
@@ -126,12 +134,28 @@ void cairn_sql_follower_close(struct cairn_sql_follower *follower)
 struct batch {
     struct cairn_position position;
     uint64_t events;
+    uint64_t taken; /* of them, those inside of the scope */
 };
 
 static void forget_source(struct cairn_sql_follower *follower)
 {
     cairn_source_close(follower->source);
     follower->source = NULL;
+}
+
+void cairn_sql_follower_set_until(struct cairn_sql_follower *follower,
+                                  const struct cairn_position *until)
+{
+    follower->has_until = until != NULL;
+    if (until != NULL) {
+        follower->until = *until;
+    }
+    forget_source(follower); /* it has left out what it read beyond */
+}
+
+static const struct cairn_position *limit(const struct cairn_sql_follower *follower)
+{
+    return follower->has_until ? &follower->until : NULL;
 }
 
 static void begin_batch(struct cairn_sql_follower *follower, struct batch *batch)
@@ -149,6 +173,8 @@ static void note_failure(struct cairn_sql_follower *follower, const struct cairn
     follower->failure = *err;
     cairn_uuid_format(&event->id, follower->failed_event);
     follower->failed_event[CAIRN_UUID_TEXT_SIZE] = '\0';
+    follower->failed_partition = event->partition;
+    follower->failed_offset = event->offset;
 }
 
 static enum cairn_rc commit_batch(struct cairn_sql_follower *follower, const struct batch *batch,
@@ -169,6 +195,7 @@ static enum cairn_rc commit_batch(struct cairn_sql_follower *follower, const str
     if (rc == CAIRN_OK) {
         follower->head.position = batch->position;
         follower->head.events += batch->events;
+        follower->taken += batch->taken;
         follower->suspects -=
             follower->suspects < batch->events ? follower->suspects : batch->events;
     }
@@ -181,7 +208,8 @@ static enum cairn_rc take_event(struct cairn_sql_follower *follower,
                                 struct cairn_err *err)
 {
     enum cairn_rc rc = CAIRN_OK;
-    if (cairn_sql_writer_handles(follower->writer, event->type)) {
+    bool taken = follower->scope == NULL || cairn_replay_scope_takes(follower->scope, event);
+    if (taken && cairn_sql_writer_handles(follower->writer, event->type)) {
         struct cairn_value data;
         cairn_arena_reset(&follower->event);
         rc = cairn_upcaster_data(follower->upcaster, event, &follower->event, &data, err);
@@ -191,6 +219,7 @@ static enum cairn_rc take_event(struct cairn_sql_follower *follower,
     }
     batch->position.offsets[event->partition] = event->offset;
     batch->events++;
+    batch->taken += taken ? 1 : 0;
     return rc;
 }
 
@@ -270,7 +299,7 @@ static enum cairn_rc apply_together(struct cairn_sql_follower *follower, size_t 
     enum cairn_rc rc = CAIRN_OK;
     begin_batch(follower, batch);
     for (size_t seen = 0; rc == CAIRN_OK && seen < max_events; seen += chunks.events) {
-        rc = cairn_source_next(follower->source, max_events - seen, NULL, &chunks, err);
+        rc = cairn_source_next(follower->source, max_events - seen, limit(follower), &chunks, err);
         if (rc != CAIRN_OK && seen > 0) {
             forget_source(follower);
             rc = CAIRN_OK;
@@ -291,9 +320,12 @@ static enum cairn_rc apply_together(struct cairn_sql_follower *follower, size_t 
 /* The row says that the view stopped; the view is no further than before the event. */
 static enum cairn_rc tell_failure(struct cairn_sql_follower *follower, struct cairn_err *err)
 {
+    const struct cairn_sql_stop stop = {.error = follower->failure.text,
+                                        .event = cairn_slice_str(follower->failed_event),
+                                        .partition = follower->failed_partition,
+                                        .offset = follower->failed_offset};
     return cairn_sql_stop_write(follower->pg, follower->domain, follower->view, follower->side,
-                                &follower->head, follower->failure.text,
-                                cairn_slice_str(follower->failed_event), err);
+                                &follower->head, &stop, err);
 }
 
 /* Again from where the last commit left it: the reads of a batch that was refused each by itself,
@@ -318,7 +350,8 @@ static enum cairn_rc read_carefully(struct cairn_sql_follower *follower, size_t 
                                     size_t *events, bool *end, struct cairn_err *err)
 {
     struct cairn_chunks chunks;
-    enum cairn_rc rc = cairn_source_next(follower->source, max_events, NULL, &chunks, err);
+    enum cairn_rc rc =
+        cairn_source_next(follower->source, max_events, limit(follower), &chunks, err);
     *end = rc == CAIRN_OK && chunks.count == 0;
     for (size_t c = 0; rc == CAIRN_OK && !follower->failed && c < chunks.count; c++) {
         rc = apply_carefully(follower, &chunks.items[c], events, err);

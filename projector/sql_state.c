@@ -54,6 +54,8 @@ static void fill_head(const struct cairn_sql_head *head, struct cairn_view_statu
     status->code_hash = head->hash;
     status->error = head->error;
     status->error_event = head->error_event;
+    status->error_partition = head->error_partition;
+    status->error_offset = head->error_offset;
 }
 
 static enum cairn_rc read_head(struct cairn_sql_asking *asking, struct cairn_slice view,
@@ -84,6 +86,8 @@ static enum cairn_rc fill_next(struct cairn_sql_asking *asking, bool live,
     if (next.error.size > 0) {
         status->error = next.error;
         status->error_event = next.error_event;
+        status->error_partition = next.error_partition;
+        status->error_offset = next.error_offset;
     }
     return CAIRN_OK;
 }

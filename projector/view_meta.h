@@ -17,8 +17,13 @@
     (2u * 1024u * 1024u) /* of a packed definition, script included                                \
                           */
 
-/* Which of a view's two generations a row speaks of. */
-enum cairn_view_side { CAIRN_SIDE_LIVE, CAIRN_SIDE_NEXT };
+/* Which of a view's generations a row speaks of. */
+enum cairn_view_side {
+    CAIRN_SIDE_LIVE,
+    CAIRN_SIDE_NEXT, /* being built */
+    CAIRN_SIDE_OLD,  /* what was live before the last switch */
+    CAIRN_SIDE_CHECK /* a scratch generation of a comparison; in PostgreSQL alone */
+};
 
 /* head/ and next/: where a generation lies and how far it is. */
 struct cairn_view_head {

@@ -407,8 +407,9 @@ static void a_view_that_is_built_or_switched_is_told_from_one_that_is_there(void
     assert_true(status.rebuilding);
     assert_int_equal(status.rows, 5);
     assert_int_equal(status.column_count, 6);
-    assert_ok(cairn_sql_switch(reading.stage->pg, CAIRN_SLICE_LIT("test"), CAIRN_SLICE_LIT("v"), 2,
-                               &reading.stage->err),
+    assert_ok(cairn_sql_generation_switch(reading.stage->pg, CAIRN_SLICE_LIT("test"),
+                                          CAIRN_SLICE_LIT("v"), 2, CAIRN_SLICE_LIT(""),
+                                          &reading.stage->err),
               &reading.stage->err);
     assert_ok(cairn_sql_view_status(reading.reader, CAIRN_SLICE_LIT("v"), &reading.arena, &status,
                                     &reading.stage->err),

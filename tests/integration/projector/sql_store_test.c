@@ -17,7 +17,8 @@ static void begin(struct sql_stage *stage)
 
 static enum cairn_rc switch_to(struct sql_stage *stage, uint64_t generation)
 {
-    return cairn_sql_switch(stage->pg, DOMAIN, SUMS, generation, &stage->err);
+    return cairn_sql_generation_switch(stage->pg, DOMAIN, SUMS, generation, CAIRN_SLICE_LIT(""),
+                                       &stage->err);
 }
 
 static bool is_there(struct sql_stage *stage, const char *relation)
@@ -164,7 +165,9 @@ static void ddl_that_is_refused_leaves_what_was(void **state)
         .domain = DOMAIN, .view = SUMS, .version = 2, .tables = tables, .table_count = 2};
     begin(stage);
     sql_stage_build(stage, "sums", &arena, &head);
-    assert_int_equal(cairn_sql_build_begin(stage->pg, &definition, &stage->err), CAIRN_EINVAL);
+    assert_int_equal(
+        cairn_sql_generation_begin(stage->pg, &definition, CAIRN_SIDE_NEXT, &stage->err),
+        CAIRN_EINVAL);
     assert_non_null(strstr(stage->err.text, "sums"));
     assert_int_equal(sql_stage_number(stage, "SELECT version FROM _cairn_view"), 1);
     assert_true(is_there(stage, "test_build_sums.sums_by_sum"));
@@ -193,7 +196,9 @@ static void a_switch_moves_tables_with_their_indexes(void **state)
         &stage->err);
     assert_int_equal(head.generation, 2);
     assert_int_equal(head.state, CAIRN_VIEW_LIVE);
-    assert_int_equal(sql_stage_number(stage, "SELECT count(*) FROM _cairn_view"), 1);
+    assert_string_equal(sql_stage_value(stage, "SELECT who FROM test_old_sums.sums"), "old");
+    assert_true(is_there(stage, "test_old_sums.sums_by_sum"));
+    assert_int_equal(sql_stage_number(stage, "SELECT count(*) FROM _cairn_view"), 2);
     cairn_arena_fini(&arena);
 }
 
@@ -240,24 +245,30 @@ static void a_stop_is_written_only_where_the_row_still_stands(void **state)
         &stage->err);
     struct cairn_sql_head elsewhere = head;
     elsewhere.place = CAIRN_SLICE_LIT("0:1");
-    assert_ok(cairn_sql_stop_write(stage->pg, DOMAIN, SUMS, CAIRN_SIDE_LIVE, &elsewhere, "no",
-                                   CAIRN_SLICE_LIT("e"), &stage->err),
+    const struct cairn_sql_stop stop = {
+        .error = "it's \"so\"", .event = CAIRN_SLICE_LIT("e"), .partition = 1, .offset = 17};
+    assert_ok(cairn_sql_stop_write(stage->pg, DOMAIN, SUMS, CAIRN_SIDE_LIVE, &elsewhere, &stop,
+                                   &stage->err),
               &stage->err);
     assert_string_equal(sql_stage_value(stage, "SELECT state || error FROM _cairn_view"), "live");
-    assert_ok(cairn_sql_stop_write(stage->pg, DOMAIN, SUMS, CAIRN_SIDE_LIVE, &head, "it's \"so\"",
-                                   CAIRN_SLICE_LIT("e"), &stage->err),
-              &stage->err);
+    assert_ok(
+        cairn_sql_stop_write(stage->pg, DOMAIN, SUMS, CAIRN_SIDE_LIVE, &head, &stop, &stage->err),
+        &stage->err);
     assert_ok(
         cairn_sql_head_read(stage->pg, DOMAIN, SUMS, CAIRN_SIDE_LIVE, &arena, &head, &stage->err),
         &stage->err);
     assert_int_equal(head.state, CAIRN_VIEW_STOPPED);
     assert_true(cairn_slice_is(head.error, "it's \"so\""));
     assert_true(cairn_slice_is(head.error_event, "e"));
-    assert_ok(cairn_sql_stop_write(stage->pg, DOMAIN, SUMS, CAIRN_SIDE_LIVE, &head, NULL,
-                                   CAIRN_SLICE_LIT("e"), &stage->err),
-              &stage->err);
+    assert_int_equal(head.error_partition, 1);
+    assert_int_equal(head.error_offset, 17);
+    assert_ok(
+        cairn_sql_stop_write(stage->pg, DOMAIN, SUMS, CAIRN_SIDE_LIVE, &head, NULL, &stage->err),
+        &stage->err);
     assert_string_equal(
-        sql_stage_value(stage, "SELECT state || error || error_event FROM _cairn_view"), "live");
+        sql_stage_value(stage, "SELECT state || error || error_event || error_position FROM "
+                               "_cairn_view"),
+        "live");
     cairn_arena_fini(&arena);
 }
 
@@ -268,9 +279,10 @@ static void a_build_that_failed_is_still_a_build(void **state)
     struct cairn_sql_head head;
     begin(stage);
     sql_stage_build(stage, "sums", &arena, &head);
-    assert_ok(cairn_sql_stop_write(stage->pg, DOMAIN, SUMS, CAIRN_SIDE_NEXT, &head, "why",
-                                   CAIRN_SLICE_LIT("e"), &stage->err),
-              &stage->err);
+    const struct cairn_sql_stop stop = {.error = "why", .event = CAIRN_SLICE_LIT("e")};
+    assert_ok(
+        cairn_sql_stop_write(stage->pg, DOMAIN, SUMS, CAIRN_SIDE_NEXT, &head, &stop, &stage->err),
+        &stage->err);
     assert_string_equal(sql_stage_value(stage, "SELECT state || error FROM _cairn_view"),
                         "buildingwhy");
     cairn_arena_fini(&arena);
