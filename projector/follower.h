@@ -9,6 +9,7 @@
 
 #include "platform/metrics.h"
 #include "projector/projection.h"
+#include "projector/scope.h"
 #include "projector/views_int.h"
 
 /* What is counted for each view. Any may be NULL. */
@@ -46,6 +47,8 @@ struct cairn_follower {
     enum cairn_view_side side;
     struct cairn_view_head head; /* as committed */
     struct cairn_follower_metrics metrics;
+    const struct cairn_replay_scope *scope; /* which events it applies, of those that it passes;
+                                               NULL: all. Borrowed */
     bool moved; /* another generation has become the live one: open the view anew */
 
     /* Of the batch in hand. */
@@ -77,19 +80,25 @@ static inline bool cairn_follower_wants(const struct cairn_follower *follower,
 {
     return event->offset > follower->head.position.offsets[event->partition];
 }
+/* Does it apply the event, or only pass it? */
+static inline bool cairn_follower_takes(const struct cairn_follower *follower,
+                                        const struct cairn_event *event)
+{
+    return follower->scope == NULL || cairn_replay_scope_takes(follower->scope, event);
+}
 /* The event is part of the batch: move the checkpoint. */
 static inline void cairn_follower_pass(struct cairn_follower *follower,
-                                       const struct cairn_event *event)
+                                       const struct cairn_event *event, bool taken)
 {
     follower->next.position.offsets[event->partition] = event->offset;
-    follower->next.events++;
+    follower->next.events += taken;
 }
 /* Turn the write-set into changes of tables, in arena. errors: ENOMEM, ETOOBIG, EIO, ECORRUPT. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_follower_seal(struct cairn_follower *follower,
                                                    struct cairn_arena *arena,
                                                    struct cairn_err *err);
 /* Write the changes and the checkpoint; with a failure also the stop. Sets moved, and writes
- * nothing, when the follower's generation is no longer what the store says. */
+ * nothing, when the follower's generation or its checkpoint is no longer what the store says. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_follower_write(struct cairn_follower *follower,
                                                     struct cairn_kv_txn *txn,
                                                     cairn_kv_table_id meta, struct cairn_err *err);

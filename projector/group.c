@@ -116,7 +116,8 @@ static enum cairn_rc apply_one(struct cairn_view_group *group, struct cairn_foll
     if (follower->failure.failed || !cairn_follower_wants(follower, event)) {
         return CAIRN_OK;
     }
-    if (cairn_projection_handles(follower->projection, event->type)) {
+    bool takes = cairn_follower_takes(follower, event);
+    if (takes && cairn_projection_handles(follower->projection, event->type)) {
         enum cairn_rc rc = event_value(group, event, value, made, err);
         if (rc == CAIRN_OK) {
             rc = cairn_projection_apply(follower->projection, event->type, value, err);
@@ -129,7 +130,7 @@ static enum cairn_rc apply_one(struct cairn_view_group *group, struct cairn_foll
             return rc;
         }
     }
-    cairn_follower_pass(follower, event);
+    cairn_follower_pass(follower, event, takes);
     return CAIRN_OK;
 }
 
