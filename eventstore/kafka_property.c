@@ -3,7 +3,6 @@
 #include <assert.h>
 
 #include "platform/file.h"
-#include "platform/mem.h"
 
 /* What nobody but the log itself sets, with the other names that librdkafka knows for it. Where the
  * log is and what belongs to it; what makes a group durable, whole and in order; what makes a
@@ -54,15 +53,6 @@ bool cairn_kafka_property_is_fixed(const char *name)
     return false;
 }
 
-static void wipe(struct cairn_buf *value)
-{
-    if (value->data != NULL) {
-        cairn_mem_wipe(value->data, value->cap);
-    }
-    cairn_buf_fini(value);
-}
-
-/* The content of the file without its last line end: editors leave one behind a password. */
 static enum cairn_rc read_file(struct cairn_slice path, struct cairn_buf *value,
                                struct cairn_err *err)
 {
@@ -72,14 +62,7 @@ static enum cairn_rc read_file(struct cairn_slice path, struct cairn_buf *value,
     char name[CAIRN_PATH_MAX];
     memcpy(name, path.data, path.size);
     name[path.size] = '\0';
-    enum cairn_rc rc = cairn_file_read(name, value, err);
-    if (rc == CAIRN_OK && value->size > 0 && value->data[value->size - 1] == '\n') {
-        cairn_buf_truncate(value, value->size - 1);
-        if (value->size > 0 && value->data[value->size - 1] == '\r') {
-            cairn_buf_truncate(value, value->size - 1);
-        }
-    }
-    return rc;
+    return cairn_file_read_value(name, value, err);
 }
 
 /* The value as it is meant, NUL-ended. */
@@ -93,9 +76,6 @@ static enum cairn_rc resolve(struct cairn_slice given, struct cairn_buf *value,
         struct cairn_slice path =
             cairn_slice_of(given.data + prefix.size, given.size - prefix.size);
         rc = read_file(path, value, err);
-        if (rc == CAIRN_OK && memchr(value->data == NULL ? "" : value->data, '\0', value->size)) {
-            return CAIRN_FAIL(err, CAIRN_EINVAL, "the file holds a zero byte");
-        }
     } else {
         rc = cairn_buf_append(value, given);
         if (rc != CAIRN_OK) {
@@ -137,7 +117,7 @@ static enum cairn_rc read_line(struct cairn_slice line, cairn_kafka_property_fn 
     if (rc == CAIRN_OK) {
         rc = take(self, name, value.data, err);
     }
-    wipe(&value);
+    cairn_buf_wipe(&value);
     return rc == CAIRN_OK ? CAIRN_OK : cairn_err_wrap(err, rc, "Kafka property %s", name);
 }
 

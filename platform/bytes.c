@@ -233,3 +233,11 @@ void cairn_buf_fini(struct cairn_buf *buf)
     buf->size = 0;
     buf->cap = 0;
 }
+
+void cairn_buf_wipe(struct cairn_buf *buf)
+{
+    if (buf != NULL && buf->data != NULL) {
+        cairn_mem_wipe(buf->data, buf->cap);
+    }
+    cairn_buf_fini(buf);
+}

@@ -91,5 +91,7 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_buf_append_i64(struct cairn_buf *buf, int64
 /* Drop what is behind size `to`. */
 void cairn_buf_truncate(struct cairn_buf *buf, size_t to);
 void cairn_buf_fini(struct cairn_buf *buf);
+/* The same for a buf that held a secret: its memory is overwritten first. */
+void cairn_buf_wipe(struct cairn_buf *buf);
 
 #endif

@@ -69,6 +69,26 @@ enum cairn_rc cairn_file_read(const char *path, struct cairn_buf *out, struct ca
     return rc;
 }
 
+enum cairn_rc cairn_file_read_value(const char *path, struct cairn_buf *out, struct cairn_err *err)
+{
+    size_t before = out->size;
+    enum cairn_rc rc = cairn_file_read(path, out, err);
+    if (rc != CAIRN_OK) {
+        return rc;
+    }
+    struct cairn_slice value = cairn_slice_of(out->data + before, out->size - before);
+    if (cairn_slice_find(value, '\0') < value.size) {
+        cairn_buf_truncate(out, before);
+        return CAIRN_FAIL(err, CAIRN_EINVAL, "%s holds a zero byte", path);
+    }
+    if (value.size > 0 && value.data[value.size - 1] == '\n') {
+        value.size--;
+        value.size -= value.size > 0 && value.data[value.size - 1] == '\r';
+    }
+    cairn_buf_truncate(out, before + value.size);
+    return CAIRN_OK;
+}
+
 /* The folder that holds path, "." where path names none. */
 static void folder_of(const char *path, char out[CAIRN_PATH_MAX])
 {

@@ -36,6 +36,11 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_file_make_folder(const char *path, struct c
 /* Whole file into out (appended). ENOENT, ETOOBIG, EIO. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_file_read(const char *path, struct cairn_buf *out,
                                                struct cairn_err *err);
+/* A file that holds one value, such as a password: its content (appended) without its last line
+ * end, which editors leave behind it. errors: EINVAL (a zero byte in it), those of cairn_file_read;
+ * out is as before then. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_file_read_value(const char *path, struct cairn_buf *out,
+                                                     struct cairn_err *err);
 /* Write beside (PATH.PID.new), fsync, rename over, fsync the folder: readers see the old file or
  * the new one. After a failure the old file stands, or, where only the folder's fsync failed, the
  * new one. One thread at a time for a path. */

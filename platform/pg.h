@@ -137,7 +137,7 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_pg_pool_new(const struct cairn_pg_options *
 void cairn_pg_pool_free(struct cairn_pg_pool *pool);
 /* A connection for this thread, in no transaction. Waits at most timeout_ms for one to become free.
  * A server that refused is not asked again for a second: each request would wait for it. errors:
- * EBUSY, as cairn_pg_open. thread: any. */
+ * EBUSY, ENOMEM, EUNREACHABLE (the server does not let this service in). thread: any. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_pg_pool_acquire(struct cairn_pg_pool *pool, int timeout_ms,
                                                      struct cairn_pg **ret_pg,
                                                      struct cairn_err *err);

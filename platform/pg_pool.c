@@ -191,12 +191,26 @@ static enum cairn_rc await_chance(struct cairn_pg_pool *pool, const struct times
     }
 }
 
+/* What a server does not let in for, login, database, TLS or a setting of the URI, is this
+ * process's own affair, and not that of whoever it asks for: its operator mends it, without a
+ * restart. */
+static enum cairn_rc open_one(const struct cairn_pg_pool *pool, struct cairn_pg **ret_pg,
+                              struct cairn_err *err)
+{
+    enum cairn_rc rc = cairn_pg_open(&pool->options, ret_pg, err);
+    return rc == CAIRN_EFORBIDDEN || rc == CAIRN_EINVAL
+               ? cairn_err_wrap(err, CAIRN_EUNREACHABLE,
+                                "PostgreSQL refuses the login of this service, which its operator "
+                                "has to mend")
+               : rc;
+}
+
 /* Opens a connection for a place that is counted, and tells the others how that went. */
 static enum cairn_rc open_counted(struct cairn_pg_pool *pool, struct cairn_pg **ret_pg,
                                   struct cairn_err *err)
 {
     struct cairn_err why = {.rc = CAIRN_OK};
-    enum cairn_rc rc = cairn_pg_open(&pool->options, ret_pg, &why);
+    enum cairn_rc rc = open_one(pool, ret_pg, &why);
     (void)pthread_mutex_lock(&pool->lock);
     assert(pool->trying > 0);
     pool->trying--;

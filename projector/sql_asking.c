@@ -29,11 +29,6 @@ const struct cairn_domain *cairn_sql_reader_domain(const struct cairn_sql_reader
     return reader->domain;
 }
 
-struct cairn_pg_pool *cairn_sql_reader_pool(const struct cairn_sql_reader *reader)
-{
-    return reader->pool;
-}
-
 /* ---- views of the domain ---- */
 
 size_t cairn_sql_reader_find(const struct cairn_sql_reader *reader, struct cairn_slice name)
@@ -169,33 +164,57 @@ static enum cairn_rc load_face(struct cairn_sql_reader *reader, size_t view, str
 
 /* ---- asking ---- */
 
-enum cairn_rc cairn_sql_asking_begin(struct cairn_sql_reader *reader, struct cairn_slice view,
-                                     struct cairn_sql_asking *asking, struct cairn_err *err)
+enum cairn_rc cairn_sql_asking_connect(struct cairn_sql_reader *reader, struct cairn_slice view,
+                                       struct cairn_sql_asking *asking, struct cairn_err *err)
 {
     *asking =
         (struct cairn_sql_asking){.reader = reader, .view = cairn_sql_reader_find(reader, view)};
     if (asking->view == SIZE_MAX) {
         return CAIRN_FAIL(err, CAIRN_ENOENT, "no such view: %.*s", CAIRN_SLICE_ARG(view));
     }
-    enum cairn_rc rc = cairn_pg_pool_acquire(reader->pool, CAIRN_SQL_ACQUIRE_MS, &asking->pg, err);
+    return cairn_pg_pool_acquire(reader->pool, CAIRN_SQL_ACQUIRE_MS, &asking->pg, err);
+}
+
+enum cairn_rc cairn_sql_asking_look(struct cairn_sql_asking *asking, uint64_t generation,
+                                    struct cairn_err *err)
+{
+    assert(asking->pg != NULL && asking->shared == NULL);
+    struct cairn_sql_shared_face *shared = borrow_face(asking->reader, asking->view);
+    if (shared != NULL && generation != 0 && shared->face.generation != generation) {
+        retire_face(asking->reader, asking->view, shared);
+        return_face(asking->reader, shared);
+        shared = NULL;
+    }
+    enum cairn_rc rc = CAIRN_OK;
+    if (shared == NULL) {
+        rc = load_face(asking->reader, asking->view, asking->pg, &shared, err);
+    }
+    if (rc == CAIRN_OK) {
+        asking->shared = shared;
+        asking->face = &shared->face;
+    }
+    return rc;
+}
+
+enum cairn_rc cairn_sql_asking_begin(struct cairn_sql_reader *reader, struct cairn_slice view,
+                                     struct cairn_sql_asking *asking, struct cairn_err *err)
+{
+    enum cairn_rc rc = cairn_sql_asking_connect(reader, view, asking, err);
     if (rc != CAIRN_OK) {
         return rc;
     }
-    asking->shared = borrow_face(reader, asking->view);
-    if (asking->shared == NULL) {
-        rc = load_face(reader, asking->view, asking->pg, &asking->shared, err);
-    }
+    rc = cairn_sql_asking_look(asking, 0, err);
     if (rc != CAIRN_OK) {
-        cairn_pg_pool_release(reader->pool, asking->pg);
-        return rc;
+        cairn_sql_asking_end(asking);
     }
-    asking->face = &asking->shared->face;
-    return CAIRN_OK;
+    return rc;
 }
 
 void cairn_sql_asking_end(struct cairn_sql_asking *asking)
 {
-    return_face(asking->reader, asking->shared);
+    if (asking->shared != NULL) {
+        return_face(asking->reader, asking->shared);
+    }
     cairn_pg_pool_release(asking->reader->pool, asking->pg);
 }
 

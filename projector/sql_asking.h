@@ -16,10 +16,19 @@ struct cairn_sql_asking {
     size_t view; /* number in the domain */
     struct cairn_pg *pg;
     struct cairn_sql_shared_face *shared;
-    const struct cairn_sql_face *face; /* inside shared */
+    const struct cairn_sql_face *face; /* inside shared; NULL before cairn_sql_asking_look */
 };
 
-/* errors: ENOENT (no such view), those of the pool and of cairn_sql_face_read. */
+/* A connection, for what needs no face. errors: ENOENT (no such view), those of the pool. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_sql_asking_connect(struct cairn_sql_reader *reader,
+                                                        struct cairn_slice view,
+                                                        struct cairn_sql_asking *asking,
+                                                        struct cairn_err *err);
+/* The face, once for an asking. generation: the one that the live table is known to be of, 0: not
+ * known. errors: those of cairn_sql_face_read; the asking is to be ended, too. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_sql_asking_look(struct cairn_sql_asking *asking,
+                                                     uint64_t generation, struct cairn_err *err);
+/* Both. errors: of both; nothing is to be ended. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_sql_asking_begin(struct cairn_sql_reader *reader,
                                                       struct cairn_slice view,
                                                       struct cairn_sql_asking *asking,
@@ -35,9 +44,7 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_sql_asking_check(struct cairn_sql_asking *a
  * face and answer? Then ask again. */
 bool cairn_sql_asking_missed(struct cairn_sql_asking *asking);
 
-/* The domain and the pool of a reader. */
 const struct cairn_domain *cairn_sql_reader_domain(const struct cairn_sql_reader *reader);
-struct cairn_pg_pool *cairn_sql_reader_pool(const struct cairn_sql_reader *reader);
 /* The number of a SQL view in the domain, SIZE_MAX: there is none of that name. */
 size_t cairn_sql_reader_find(const struct cairn_sql_reader *reader, struct cairn_slice name);
 

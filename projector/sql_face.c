@@ -3,42 +3,10 @@
 #include <assert.h>
 
 #include "platform/json.h"
+#include "platform/pg_text.h"
 
 #define FACE_BYTES_MAX ((size_t)1024 * 1024)
 #define SQL_BYTES_MAX  ((size_t)256 * 1024)
-
-/* ---- texts ---- */
-
-/* A statement that grows; the first failure stays. */
-struct sql {
-    struct cairn_buf text;
-    enum cairn_rc rc;
-};
-
-static void add(struct sql *sql, const char *text)
-{
-    sql->rc = sql->rc == CAIRN_OK ? cairn_buf_append_str(&sql->text, text) : sql->rc;
-}
-
-static void add_name(struct sql *sql, struct cairn_slice name)
-{
-    sql->rc = sql->rc == CAIRN_OK ? cairn_pg_quote_name(&sql->text, name) : sql->rc;
-}
-
-static void add_number(struct sql *sql, size_t number)
-{
-    sql->rc = sql->rc == CAIRN_OK ? cairn_buf_printf(&sql->text, "%zu", number) : sql->rc;
-}
-
-/* The text, NUL-ended, in the arena; NULL when memory is out. */
-static const char *finish(struct sql *sql, struct cairn_arena *arena)
-{
-    struct cairn_slice copy = CAIRN_SLICE_NONE;
-    enum cairn_rc rc =
-        sql->rc == CAIRN_OK ? cairn_arena_copy(arena, cairn_buf_slice(&sql->text), &copy) : sql->rc;
-    cairn_buf_fini(&sql->text);
-    return rc == CAIRN_OK ? copy.data : NULL;
-}
 
 /* ---- columns ---- */
 
@@ -129,43 +97,56 @@ static enum cairn_rc choose_keys(struct cairn_sql_face *face, const struct cairn
 
 /* ---- statements ---- */
 
+/* The text in the arena; NULL when memory is out. */
+static const char *finish(struct cairn_pg_text *sql, struct cairn_arena *arena)
+{
+    struct cairn_slice copy = CAIRN_SLICE_NONE;
+    const char *text = NULL;
+    enum cairn_rc rc = cairn_pg_text_end(sql, &text);
+    rc = rc == CAIRN_OK ? cairn_arena_copy(arena, cairn_slice_of(text, strlen(text) + 1), &copy)
+                        : rc;
+    cairn_pg_text_fini(sql);
+    return rc == CAIRN_OK ? copy.data : NULL;
+}
+
 static const char *make_key_text(struct cairn_sql_face *face)
 {
-    struct sql sql = {.text = {.max = SQL_BYTES_MAX}};
+    struct cairn_pg_text sql = CAIRN_PG_TEXT(SQL_BYTES_MAX);
     bool several = face->key_count > 1;
-    add(&sql, several ? "json_build_array(" : "");
+    cairn_pg_text_add(&sql, several ? "json_build_array(" : "");
     for (size_t i = 0; i < face->key_count; i++) {
-        add(&sql, i > 0 ? ", r." : "r.");
-        add_name(&sql, face->columns[face->keys[i]].name);
-        add(&sql, "::text");
+        cairn_pg_text_add(&sql, i > 0 ? ", r." : "r.");
+        cairn_pg_text_add_name(&sql, face->columns[face->keys[i]].name);
+        cairn_pg_text_add(&sql, "::text");
     }
-    add(&sql, several ? ")::text" : "");
+    cairn_pg_text_add(&sql, several ? ")::text" : "");
     return finish(&sql, &face->arena);
 }
 
 /* One row always, so that the position is known of a row that is not there, too. */
 static const char *make_get(struct cairn_sql_face *face)
 {
-    struct sql sql = {.text = {.max = SQL_BYTES_MAX}};
-    add(&sql, "SELECT v.position, v.generation, t.document FROM _cairn_view v LEFT JOIN LATERAL "
-              "(SELECT row_to_json(r)::text AS document FROM ");
-    add(&sql, face->table);
+    struct cairn_pg_text sql = CAIRN_PG_TEXT(SQL_BYTES_MAX);
+    cairn_pg_text_add(&sql,
+                      "SELECT v.position, v.generation, t.document FROM _cairn_view v LEFT JOIN "
+                      "LATERAL (SELECT row_to_json(r)::text AS document FROM ");
+    cairn_pg_text_add(&sql, face->table);
     for (size_t i = 0; i < face->key_count; i++) {
-        add(&sql, i == 0 ? " r WHERE r." : " AND r.");
-        add_name(&sql, face->columns[face->keys[i]].name);
-        add(&sql, " = $");
-        add_number(&sql, i + 2);
+        cairn_pg_text_add(&sql, i == 0 ? " r WHERE r." : " AND r.");
+        cairn_pg_text_add_name(&sql, face->columns[face->keys[i]].name);
+        cairn_pg_text_add(&sql, " = ");
+        cairn_pg_text_add_param(&sql, i + 2);
     }
-    add(&sql, ") t ON true WHERE v.view = $1 AND v.side = 'live'");
+    cairn_pg_text_add(&sql, ") t ON true WHERE v.view = $1 AND v.side = 'live'");
     return finish(&sql, &face->arena);
 }
 
 static const char *make_table(struct cairn_sql_face *face, struct cairn_slice domain)
 {
-    struct sql sql = {.text = {.max = SQL_BYTES_MAX}};
-    add_name(&sql, domain);
-    add(&sql, ".");
-    add_name(&sql, face->view);
+    struct cairn_pg_text sql = CAIRN_PG_TEXT(SQL_BYTES_MAX);
+    cairn_pg_text_add_name(&sql, domain);
+    cairn_pg_text_add(&sql, ".");
+    cairn_pg_text_add_name(&sql, face->view);
     return finish(&sql, &face->arena);
 }
 

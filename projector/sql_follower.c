@@ -28,14 +28,17 @@ static enum cairn_rc keep_place(struct cairn_sql_follower *follower, struct cair
     return CAIRN_OK;
 }
 
-static enum cairn_rc connect(struct cairn_sql_follower *follower, const char *uri,
-                             const char *schema, struct cairn_err *err)
+enum cairn_rc cairn_sql_follower_connect(const struct cairn_sql_follower_options *options,
+                                         struct cairn_pg **ret_pg, struct cairn_err *err)
 {
-    const struct cairn_pg_options options = {.uri = uri,
-                                             .application = "cairn projector",
-                                             .schema = schema,
-                                             .lock_timeout_ms = LOCK_TIMEOUT_MS};
-    return cairn_pg_open(&options, &follower->pg, err);
+    char schema[CAIRN_SQL_SCHEMA_SIZE];
+    enum cairn_rc rc = cairn_sql_schema(cairn_domain_name(options->domain), options->view,
+                                        options->side, schema, err);
+    const struct cairn_pg_options connection = {.uri = options->uri,
+                                                .application = "cairn projector",
+                                                .schema = schema,
+                                                .lock_timeout_ms = LOCK_TIMEOUT_MS};
+    return rc == CAIRN_OK ? cairn_pg_open(&connection, ret_pg, err) : rc;
 }
 
 static enum cairn_rc read_definition(struct cairn_sql_follower *follower,
@@ -65,7 +68,9 @@ static enum cairn_rc open_all(struct cairn_sql_follower *follower,
     struct cairn_sql_view *view = NULL;
     enum cairn_rc rc =
         cairn_sql_schema(follower->domain, follower->view, follower->side, schema, err);
-    rc = rc == CAIRN_OK ? connect(follower, options->uri, schema, err) : rc;
+    if (rc == CAIRN_OK && follower->pg == NULL) {
+        rc = cairn_sql_follower_connect(options, &follower->pg, err);
+    }
     rc = rc == CAIRN_OK ? read_definition(follower, &view, err) : rc;
     if (rc != CAIRN_OK) {
         return rc;
@@ -86,14 +91,18 @@ enum cairn_rc cairn_sql_follower_open(const struct cairn_sql_follower_options *o
     assert(options->uri != NULL && options->store != NULL);
     struct cairn_sql_follower *follower = cairn_mem_zalloc(1, sizeof(*follower));
     if (follower == NULL) {
+        cairn_pg_close(options->pg);
         return CAIRN_FAIL(err, CAIRN_ENOMEM, "follow the log");
     }
+    follower->pg = options->pg;
+    follower->scope = options->scope;
     follower->store = options->store;
     follower->domain = cairn_domain_name(options->domain);
     follower->view = options->view;
     follower->side = options->side;
     follower->arena.max = HEAD_BYTES_MAX;
     follower->batch.max = BATCH_BYTES_MAX;
+    follower->event.max = BATCH_BYTES_MAX;
     enum cairn_rc rc = open_all(follower, options, err);
     if (rc != CAIRN_OK) {
         cairn_sql_follower_close(follower);
@@ -114,6 +123,7 @@ void cairn_sql_follower_close(struct cairn_sql_follower *follower)
     cairn_pg_close(follower->pg);
     cairn_arena_fini(&follower->arena);
     cairn_arena_fini(&follower->batch);
+    cairn_arena_fini(&follower->event);
     cairn_mem_free(follower->place_text);
     cairn_mem_free(follower);
 }
@@ -124,12 +134,28 @@ void cairn_sql_follower_close(struct cairn_sql_follower *follower)
 struct batch {
     struct cairn_position position;
     uint64_t events;
+    uint64_t taken; /* of them, those inside of the scope */
 };
 
 static void forget_source(struct cairn_sql_follower *follower)
 {
     cairn_source_close(follower->source);
     follower->source = NULL;
+}
+
+void cairn_sql_follower_set_until(struct cairn_sql_follower *follower,
+                                  const struct cairn_position *until)
+{
+    follower->has_until = until != NULL;
+    if (until != NULL) {
+        follower->until = *until;
+    }
+    forget_source(follower); /* it has left out what it read beyond */
+}
+
+static const struct cairn_position *limit(const struct cairn_sql_follower *follower)
+{
+    return follower->has_until ? &follower->until : NULL;
 }
 
 static void begin_batch(struct cairn_sql_follower *follower, struct batch *batch)
@@ -147,6 +173,8 @@ static void note_failure(struct cairn_sql_follower *follower, const struct cairn
     follower->failure = *err;
     cairn_uuid_format(&event->id, follower->failed_event);
     follower->failed_event[CAIRN_UUID_TEXT_SIZE] = '\0';
+    follower->failed_partition = event->partition;
+    follower->failed_offset = event->offset;
 }
 
 static enum cairn_rc commit_batch(struct cairn_sql_follower *follower, const struct batch *batch,
@@ -167,6 +195,9 @@ static enum cairn_rc commit_batch(struct cairn_sql_follower *follower, const str
     if (rc == CAIRN_OK) {
         follower->head.position = batch->position;
         follower->head.events += batch->events;
+        follower->taken += batch->taken;
+        follower->suspects -=
+            follower->suspects < batch->events ? follower->suspects : batch->events;
     }
     return rc;
 }
@@ -177,15 +208,18 @@ static enum cairn_rc take_event(struct cairn_sql_follower *follower,
                                 struct cairn_err *err)
 {
     enum cairn_rc rc = CAIRN_OK;
-    if (cairn_sql_writer_handles(follower->writer, event->type)) {
+    bool taken = follower->scope == NULL || cairn_replay_scope_takes(follower->scope, event);
+    if (taken && cairn_sql_writer_handles(follower->writer, event->type)) {
         struct cairn_value data;
-        rc = cairn_upcaster_data(follower->upcaster, event, &follower->batch, &data, err);
+        cairn_arena_reset(&follower->event);
+        rc = cairn_upcaster_data(follower->upcaster, event, &follower->event, &data, err);
         rc = rc == CAIRN_ESCRIPT ? cairn_err_wrap(err, CAIRN_EINVAL, "upcast") : rc;
         rc = rc == CAIRN_OK ? cairn_sql_writer_add(follower->writer, event, &data, tag, err) : rc;
         rc = rc == CAIRN_ETOOBIG ? cairn_err_wrap(err, CAIRN_EINVAL, "an event") : rc;
     }
     batch->position.offsets[event->partition] = event->offset;
     batch->events++;
+    batch->taken += taken ? 1 : 0;
     return rc;
 }
 
@@ -224,77 +258,120 @@ static bool is_full(const struct cairn_sql_follower *follower)
            cairn_sql_writer_rows(follower->writer) > BATCH_ROWS_SOFT;
 }
 
-/* All of what was read in one transaction, or in a few where it is much. EINVAL: something in it is
- * refused. */
-static enum cairn_rc apply_together(struct cairn_sql_follower *follower,
-                                    const struct cairn_chunks *chunks, size_t *events,
-                                    struct cairn_err *err)
+static enum cairn_rc commit_some(struct cairn_sql_follower *follower, struct batch *batch,
+                                 size_t *events, struct cairn_err *err)
 {
-    struct batch batch;
     size_t tag = 0;
+    enum cairn_rc rc = commit_batch(follower, batch, &tag, err);
+    if (rc == CAIRN_OK) {
+        *events += batch->events;
+        begin_batch(follower, batch);
+    }
+    return rc;
+}
+
+/* Put a read into the batch, which is committed on the way where it is full. */
+static enum cairn_rc take_read(struct cairn_sql_follower *follower,
+                               const struct cairn_chunks *chunks, struct batch *batch,
+                               size_t *events, struct cairn_err *err)
+{
     enum cairn_rc rc = CAIRN_OK;
-    begin_batch(follower, &batch);
     for (size_t c = 0; rc == CAIRN_OK && c < chunks->count; c++) {
         const struct cairn_chunk *chunk = &chunks->items[c];
         for (size_t e = 0; rc == CAIRN_OK && e < chunk->count; e++) {
-            rc = take_event(follower, &chunk->events[e], e, &batch, err);
+            rc = take_event(follower, &chunk->events[e], e, batch, err);
             if (rc == CAIRN_OK && cairn_event_is_last(&chunk->events[e]) && is_full(follower)) {
-                rc = commit_batch(follower, &batch, &tag, err);
-                *events += rc == CAIRN_OK ? batch.events : 0;
-                begin_batch(follower, &batch);
+                rc = commit_some(follower, batch, events, err);
             }
         }
     }
-    if (rc == CAIRN_OK && batch.events > 0) {
-        rc = commit_batch(follower, &batch, &tag, err);
-        *events += rc == CAIRN_OK ? batch.events : 0;
-    }
     return rc;
+}
+
+/* What the log has, about max_events, in one transaction, or in a few where it is much. A log that
+ * cannot be read ends the batch, and is met again by the next one. EINVAL: something in it is
+ * refused; *reads tells among how much. */
+static enum cairn_rc apply_together(struct cairn_sql_follower *follower, size_t max_events,
+                                    struct batch *batch, size_t *reads, size_t *events,
+                                    struct cairn_err *err)
+{
+    struct cairn_chunks chunks = {.count = 0};
+    enum cairn_rc rc = CAIRN_OK;
+    begin_batch(follower, batch);
+    for (size_t seen = 0; rc == CAIRN_OK && seen < max_events; seen += chunks.events) {
+        rc = cairn_source_next(follower->source, max_events - seen, limit(follower), &chunks, err);
+        if (rc != CAIRN_OK && seen > 0) {
+            forget_source(follower);
+            rc = CAIRN_OK;
+            break;
+        }
+        if (rc != CAIRN_OK || chunks.count == 0) {
+            break;
+        }
+        ++*reads;
+        rc = take_read(follower, &chunks, batch, events, err);
+        if (follower->suspects > 0) {
+            break;
+        }
+    }
+    return rc == CAIRN_OK && batch->events > 0 ? commit_some(follower, batch, events, err) : rc;
 }
 
 /* The row says that the view stopped; the view is no further than before the event. */
 static enum cairn_rc tell_failure(struct cairn_sql_follower *follower, struct cairn_err *err)
 {
+    const struct cairn_sql_stop stop = {.error = follower->failure.text,
+                                        .event = cairn_slice_str(follower->failed_event),
+                                        .partition = follower->failed_partition,
+                                        .offset = follower->failed_offset};
     return cairn_sql_stop_write(follower->pg, follower->domain, follower->view, follower->side,
-                                &follower->head, follower->failure.text,
-                                cairn_slice_str(follower->failed_event), err);
+                                &follower->head, &stop, err);
 }
 
-static enum cairn_rc apply(struct cairn_sql_follower *follower, const struct cairn_chunks *chunks,
-                           size_t *events, struct cairn_err *err)
+/* Again from where the last commit left it: the reads of a batch that was refused each by itself,
+ * and the one that is refused command by command. */
+static enum cairn_rc read_and_apply(struct cairn_sql_follower *follower, size_t max_events,
+                                    size_t *events, bool *end, struct cairn_err *err)
 {
-    enum cairn_rc rc = CAIRN_OK;
-    if (!follower->careful) {
-        rc = apply_together(follower, chunks, events, err);
-        if (rc != CAIRN_EINVAL) {
-            return rc;
-        }
-        /* Again from where the last commit left it, command by command. */
-        follower->careful = true;
+    struct batch batch;
+    size_t reads = 0;
+    enum cairn_rc rc = apply_together(follower, max_events, &batch, &reads, events, err);
+    *end = rc == CAIRN_OK && reads == 0;
+    if (rc == CAIRN_EINVAL && reads > 0) {
+        follower->careful = reads == 1;
+        follower->suspects = reads > 1 ? batch.events : follower->suspects;
         forget_source(follower);
         return CAIRN_OK;
     }
-    for (size_t c = 0; rc == CAIRN_OK && !follower->failed && c < chunks->count; c++) {
-        rc = apply_carefully(follower, &chunks->items[c], events, err);
+    return rc;
+}
+
+static enum cairn_rc read_carefully(struct cairn_sql_follower *follower, size_t max_events,
+                                    size_t *events, bool *end, struct cairn_err *err)
+{
+    struct cairn_chunks chunks;
+    enum cairn_rc rc =
+        cairn_source_next(follower->source, max_events, limit(follower), &chunks, err);
+    *end = rc == CAIRN_OK && chunks.count == 0;
+    for (size_t c = 0; rc == CAIRN_OK && !follower->failed && c < chunks.count; c++) {
+        rc = apply_carefully(follower, &chunks.items[c], events, err);
     }
     follower->careful = false;
     return rc == CAIRN_OK && follower->failed ? tell_failure(follower, err) : rc;
 }
 
-static enum cairn_rc read_and_apply(struct cairn_sql_follower *follower, size_t max_events,
-                                    size_t *events, bool *end, struct cairn_err *err)
+static enum cairn_rc read_more(struct cairn_sql_follower *follower, size_t max_events,
+                               size_t *events, bool *end, struct cairn_err *err)
 {
-    struct cairn_chunks chunks;
     enum cairn_rc rc = CAIRN_OK;
     if (follower->source == NULL) {
         rc = cairn_source_open(follower->store, &follower->head.position, &follower->source, err);
     }
-    rc = rc == CAIRN_OK ? cairn_source_next(follower->source, max_events, NULL, &chunks, err) : rc;
-    *end = rc == CAIRN_OK && chunks.count == 0;
-    if (rc == CAIRN_OK && !*end) {
-        rc = apply(follower, &chunks, events, err);
+    if (rc != CAIRN_OK) {
+        return rc;
     }
-    return rc;
+    return follower->careful ? read_carefully(follower, max_events, events, end, err)
+                             : read_and_apply(follower, max_events, events, end, err);
 }
 
 enum cairn_rc cairn_sql_follower_step(struct cairn_sql_follower *follower, size_t max_events,
@@ -306,7 +383,7 @@ enum cairn_rc cairn_sql_follower_step(struct cairn_sql_follower *follower, size_
     enum cairn_rc rc = CAIRN_OK;
     /* A batch that is refused is read again, once, carefully. */
     while (rc == CAIRN_OK && events == 0 && !end && !follower->failed) {
-        rc = read_and_apply(follower, max_events, &events, &end, err);
+        rc = read_more(follower, max_events, &events, &end, err);
     }
     if (rc != CAIRN_OK || follower->failed) {
         forget_source(follower);

@@ -4,6 +4,7 @@
 #ifndef CAIRN_PROJECTOR_SQL_FOLLOWER_H
 #define CAIRN_PROJECTOR_SQL_FOLLOWER_H
 
+#include "projector/scope.h"
 #include "projector/source.h"
 #include "projector/sql_writer.h"
 #include "schemas/domain.h"
@@ -15,18 +16,27 @@ struct cairn_sql_follower {
     struct cairn_upcaster *upcaster;
     struct cairn_arena arena; /* of the definition and the head */
     struct cairn_arena batch; /* rows; texts of the head that follows */
+    struct cairn_arena event; /* the data of the event in hand */
     struct cairn_store *store;
     struct cairn_slice domain;
     struct cairn_slice view;
     enum cairn_view_side side;
+    const struct cairn_replay_scope *scope; /* borrowed; NULL: everything */
+    struct cairn_position until;            /* no further than this, which lies between commands */
+    bool has_until;
+    uint64_t taken;             /* events inside of the scope, since it was opened */
     struct cairn_sql_head head; /* as committed; its place lies in place_text */
     char *place_text;           /* owned */
-    bool careful;               /* one command a transaction, to find the one that fails */
+    /* Among so many events from the head on is one that was refused: each read is a batch. */
+    uint64_t suspects;
+    bool careful; /* one command a transaction, to find the one that fails */
 
     /* Where and why a statement failed. */
     bool failed;
     struct cairn_err failure;
     char failed_event[CAIRN_UUID_TEXT_SIZE + 1];
+    uint16_t failed_partition;
+    uint64_t failed_offset;
 };
 
 struct cairn_sql_follower_options {
@@ -35,7 +45,18 @@ struct cairn_sql_follower_options {
     struct cairn_store *store;
     struct cairn_slice view;
     enum cairn_view_side side;
+    const struct cairn_replay_scope
+        *scope;          /* only these events; NULL: all; outlives the follower */
+    struct cairn_pg *pg; /* a connection of cairn_sql_follower_connect to go on with: it is taken,
+                            also on failure; NULL: it makes one */
 };
+
+/* A connection such as the follower uses, for who has something to do on it first. Of the options
+ * that are above it looks at uri, domain, view and side. errors: EINVAL (names too long), those of
+ * platform/pg.h. */
+CAIRN_MUST_CHECK enum cairn_rc
+cairn_sql_follower_connect(const struct cairn_sql_follower_options *options,
+                           struct cairn_pg **ret_pg, struct cairn_err *err);
 
 /* Connect, read the generation's row and its definition, prepare. The definition is the one in the
  * row, so that an old generation goes on by what made it. errors: ENOENT (no such generation),
@@ -47,9 +68,14 @@ cairn_sql_follower_open(const struct cairn_sql_follower_options *options,
 /* Accepts NULL. */
 void cairn_sql_follower_close(struct cairn_sql_follower *follower);
 
-/* One batch of about max_events. *ret_events: how many were applied, 0 at the end of the log, or
- * when `failed` was set: then the row says so, too. errors: EFENCED (open it anew), EIO, ECORRUPT
- * of the log; those of platform/pg.h (open it anew, after a pause). */
+/* Go no further than this position of whole commands, from now on; NULL: to the end of the log. */
+void cairn_sql_follower_set_until(struct cairn_sql_follower *follower,
+                                  const struct cairn_position *until);
+
+/* One batch of about max_events. *ret_events: how many were applied, 0 at the end of the log or
+ * where it is to go no further, or when `failed` was set: then the row says so, too. errors:
+ * EFENCED (open it anew), EIO, ECORRUPT of the log; those of platform/pg.h (open it anew, after a
+ * pause). */
 CAIRN_MUST_CHECK enum cairn_rc cairn_sql_follower_step(struct cairn_sql_follower *follower,
                                                        size_t max_events, size_t *ret_events,
                                                        struct cairn_err *err);

@@ -1,9 +1,9 @@
 #include "projector/sql_list.h"
 
 #include <assert.h>
-#include <stdio.h>
 
 #include "platform/json.h"
+#include "platform/pg_text.h"
 #include "projector/view_cursor.h"
 
 #define SQL_BYTES_MAX     ((size_t)256 * 1024)
@@ -11,12 +11,12 @@
 
 enum { COLUMN_KEY = 2, COLUMN_DOCUMENT, COLUMN_ORDER };
 
-/* A statement under way. The first failure stays, with its text in err. */
+/* A statement under way. The query's first fault stays, with its text in err. */
 struct listing {
     const struct cairn_sql_face *face;
     const struct cairn_view_query *query;
     struct cairn_arena *arena;
-    struct cairn_buf sql;
+    struct cairn_pg_text sql;
     struct cairn_slice values[CAIRN_PG_PARAMS_MAX];
     size_t value_count;
     enum cairn_rc rc;
@@ -28,20 +28,6 @@ static void fail_memory(struct listing *listing)
     if (listing->rc == CAIRN_OK) {
         listing->rc = CAIRN_FAIL(listing->err, CAIRN_ENOMEM, "list view %.*s",
                                  CAIRN_SLICE_ARG(listing->query->view));
-    }
-}
-
-static void add(struct listing *listing, const char *text)
-{
-    if (listing->rc == CAIRN_OK && cairn_buf_append_str(&listing->sql, text) != CAIRN_OK) {
-        fail_memory(listing);
-    }
-}
-
-static void add_name(struct listing *listing, struct cairn_slice name)
-{
-    if (listing->rc == CAIRN_OK && cairn_pg_quote_name(&listing->sql, name) != CAIRN_OK) {
-        fail_memory(listing);
     }
 }
 
@@ -57,9 +43,7 @@ static void add_value(struct listing *listing, struct cairn_slice value)
         return;
     }
     listing->values[listing->value_count++] = value;
-    if (cairn_buf_printf(&listing->sql, "$%zu", listing->value_count) != CAIRN_OK) {
-        fail_memory(listing);
-    }
+    cairn_pg_text_add_param(&listing->sql, listing->value_count);
 }
 
 /* ---- columns ---- */
@@ -84,13 +68,13 @@ static void add_column(struct listing *listing, struct cairn_slice name)
 {
     const struct cairn_sql_face *face = listing->face;
     if (is_key(name) && face->key_count > 1) {
-        add(listing, face->key_text);
+        cairn_pg_text_add(&listing->sql, face->key_text);
         return;
     }
     size_t column = is_key(name) ? face->keys[0] : find_column(listing, name);
     if (listing->rc == CAIRN_OK) {
-        add(listing, "r.");
-        add_name(listing, face->columns[column].name);
+        cairn_pg_text_add(&listing->sql, "r.");
+        cairn_pg_text_add_name(&listing->sql, face->columns[column].name);
     }
 }
 
@@ -132,9 +116,9 @@ static void add_in(struct listing *listing, const struct cairn_view_filter *filt
         fail_memory(listing);
     }
     add_column(listing, filter->column);
-    add(listing, " = ANY (");
+    cairn_pg_text_add(&listing->sql, " = ANY (");
     add_value(listing, copy);
-    add(listing, ")");
+    cairn_pg_text_add(&listing->sql, ")");
 }
 
 static void add_is(struct listing *listing, const struct cairn_view_filter *filter)
@@ -142,9 +126,10 @@ static void add_is(struct listing *listing, const struct cairn_view_filter *filt
     assert(filter->value_count == 1);
     add_column(listing, filter->column);
     if (cairn_slice_is(filter->values[0], "true")) {
-        add(listing, " IS TRUE");
+        cairn_pg_text_add(&listing->sql, " IS TRUE");
     } else {
-        add(listing, cairn_slice_is(filter->values[0], "false") ? " IS FALSE" : " IS NULL");
+        cairn_pg_text_add(&listing->sql,
+                          cairn_slice_is(filter->values[0], "false") ? " IS FALSE" : " IS NULL");
     }
 }
 
@@ -152,7 +137,7 @@ static void add_like(struct listing *listing, const struct cairn_view_filter *fi
 {
     assert(filter->value_count == 1);
     add_column(listing, filter->column);
-    add(listing, "::text LIKE ");
+    cairn_pg_text_add(&listing->sql, "::text LIKE ");
     add_value(listing, make_pattern(listing, filter->values[0]));
 }
 
@@ -160,7 +145,9 @@ static void add_parts(struct listing *listing, const struct cairn_view_filter *f
 {
     assert(filter->part_count > 0);
     for (size_t i = 0; i < filter->part_count; i++) {
-        add(listing, i == 0 ? "" : filter->op == CAIRN_OP_AND ? " AND " : " OR ");
+        cairn_pg_text_add(&listing->sql, i == 0                       ? ""
+                                         : filter->op == CAIRN_OP_AND ? " AND "
+                                                                      : " OR ");
         add_filter(listing, &filter->parts[i]);
     }
 }
@@ -193,11 +180,11 @@ static const char *comparison(enum cairn_view_operator op)
 static void add_filter(struct listing *listing, const struct cairn_view_filter *filter)
 {
     const char *sign = comparison(filter->op);
-    add(listing, filter->negated ? "NOT (" : "(");
+    cairn_pg_text_add(&listing->sql, filter->negated ? "NOT (" : "(");
     if (sign != NULL) {
         assert(filter->value_count == 1);
         add_column(listing, filter->column);
-        add(listing, sign);
+        cairn_pg_text_add(&listing->sql, sign);
         add_value(listing, filter->values[0]);
     } else if (filter->op == CAIRN_OP_IN) {
         add_in(listing, filter);
@@ -208,7 +195,7 @@ static void add_filter(struct listing *listing, const struct cairn_view_filter *
     } else {
         add_parts(listing, filter);
     }
-    add(listing, ")");
+    cairn_pg_text_add(&listing->sql, ")");
 }
 
 /* ---- where a page begins ---- */
@@ -217,17 +204,17 @@ static void add_filter(struct listing *listing, const struct cairn_view_filter *
 static void add_behind_key(struct listing *listing, const struct cairn_slice *keys)
 {
     const struct cairn_sql_face *face = listing->face;
-    add(listing, "(");
+    cairn_pg_text_add(&listing->sql, "(");
     for (size_t i = 0; i < face->key_count; i++) {
-        add(listing, i == 0 ? "r." : ", r.");
-        add_name(listing, face->columns[face->keys[i]].name);
+        cairn_pg_text_add(&listing->sql, i == 0 ? "r." : ", r.");
+        cairn_pg_text_add_name(&listing->sql, face->columns[face->keys[i]].name);
     }
-    add(listing, listing->query->descending ? ") < (" : ") > (");
+    cairn_pg_text_add(&listing->sql, listing->query->descending ? ") < (" : ") > (");
     for (size_t i = 0; i < face->key_count; i++) {
-        add(listing, i == 0 ? "" : ", ");
+        cairn_pg_text_add(&listing->sql, i == 0 ? "" : ", ");
         add_value(listing, keys[i]);
     }
-    add(listing, ")");
+    cairn_pg_text_add(&listing->sql, ")");
 }
 
 /* Behind a row whose ordering column has a value. Null comes last going up, first going down. */
@@ -235,37 +222,37 @@ static void add_behind_value(struct listing *listing, struct cairn_slice value,
                              const struct cairn_slice *keys)
 {
     struct cairn_slice order = listing->query->order;
-    add(listing, "(");
+    cairn_pg_text_add(&listing->sql, "(");
     add_column(listing, order);
-    add(listing, listing->query->descending ? " < " : " > ");
+    cairn_pg_text_add(&listing->sql, listing->query->descending ? " < " : " > ");
     add_value(listing, value);
     if (!listing->query->descending) {
-        add(listing, " OR ");
+        cairn_pg_text_add(&listing->sql, " OR ");
         add_column(listing, order);
-        add(listing, " IS NULL");
+        cairn_pg_text_add(&listing->sql, " IS NULL");
     }
-    add(listing, " OR (");
+    cairn_pg_text_add(&listing->sql, " OR (");
     add_column(listing, order);
-    add(listing, " = ");
+    cairn_pg_text_add(&listing->sql, " = ");
     add_value(listing, value);
-    add(listing, " AND ");
+    cairn_pg_text_add(&listing->sql, " AND ");
     add_behind_key(listing, keys);
-    add(listing, "))");
+    cairn_pg_text_add(&listing->sql, "))");
 }
 
 static void add_behind_null(struct listing *listing, const struct cairn_slice *keys)
 {
     struct cairn_slice order = listing->query->order;
-    add(listing, "(");
+    cairn_pg_text_add(&listing->sql, "(");
     if (listing->query->descending) {
         add_column(listing, order);
-        add(listing, " IS NOT NULL OR ");
+        cairn_pg_text_add(&listing->sql, " IS NOT NULL OR ");
     }
-    add(listing, "(");
+    cairn_pg_text_add(&listing->sql, "(");
     add_column(listing, order);
-    add(listing, " IS NULL AND ");
+    cairn_pg_text_add(&listing->sql, " IS NULL AND ");
     add_behind_key(listing, keys);
-    add(listing, "))");
+    cairn_pg_text_add(&listing->sql, "))");
 }
 
 /* A cursor's payload is a JSON list: the text of the ordering column, or null, and the row's key.
@@ -319,32 +306,32 @@ static void add_document(struct listing *listing)
 {
     const struct cairn_view_query *query = listing->query;
     if (query->select == NULL) {
-        add(listing, "row_to_json(r)::text");
+        cairn_pg_text_add(&listing->sql, "row_to_json(r)::text");
         return;
     }
-    add(listing, "(SELECT row_to_json(s)::text FROM (SELECT ");
+    cairn_pg_text_add(&listing->sql, "(SELECT row_to_json(s)::text FROM (SELECT ");
     size_t count = 0;
     for (size_t i = 0; i < query->select_count; i++) {
         size_t column =
             is_key(query->select[i]) ? SIZE_MAX : find_column(listing, query->select[i]);
         if (column != SIZE_MAX && listing->rc == CAIRN_OK) {
-            add(listing, count++ == 0 ? "r." : ", r.");
-            add_name(listing, listing->face->columns[column].name);
+            cairn_pg_text_add(&listing->sql, count++ == 0 ? "r." : ", r.");
+            cairn_pg_text_add_name(&listing->sql, listing->face->columns[column].name);
         }
     }
-    add(listing, ") s)");
+    cairn_pg_text_add(&listing->sql, ") s)");
 }
 
 static void add_where(struct listing *listing)
 {
     const struct cairn_view_query *query = listing->query;
-    add(listing, " r WHERE true");
+    cairn_pg_text_add(&listing->sql, " r WHERE true");
     for (size_t i = 0; i < query->filter_count; i++) {
-        add(listing, " AND ");
+        cairn_pg_text_add(&listing->sql, " AND ");
         add_filter(listing, &query->filters[i]);
     }
     if (query->cursor.size > 0) {
-        add(listing, " AND ");
+        cairn_pg_text_add(&listing->sql, " AND ");
         add_cursor(listing);
     }
 }
@@ -353,48 +340,45 @@ static void add_order(struct listing *listing)
 {
     const struct cairn_sql_face *face = listing->face;
     const char *direction = listing->query->descending ? " DESC" : " ASC";
-    add(listing, " ORDER BY ");
+    cairn_pg_text_add(&listing->sql, " ORDER BY ");
     if (!is_key(listing->query->order)) {
         add_column(listing, listing->query->order);
-        add(listing, direction);
-        add(listing, ", ");
+        cairn_pg_text_add(&listing->sql, direction);
+        cairn_pg_text_add(&listing->sql, ", ");
     }
     for (size_t i = 0; i < face->key_count; i++) {
-        add(listing, i == 0 ? "r." : ", r.");
-        add_name(listing, face->columns[face->keys[i]].name);
-        add(listing, direction);
+        cairn_pg_text_add(&listing->sql, i == 0 ? "r." : ", r.");
+        cairn_pg_text_add_name(&listing->sql, face->columns[face->keys[i]].name);
+        cairn_pg_text_add(&listing->sql, direction);
     }
 }
 
 /* The rows are numbered, so that the order is the page's and not the planner's. */
 static void add_statement(struct listing *listing)
 {
-    char limit[32];
-    add(listing, "SELECT v.position, v.generation, t.key, t.document, t.place FROM _cairn_view v "
-                 "LEFT JOIN LATERAL (SELECT *, row_number() OVER () AS n FROM (SELECT ");
-    add(listing, listing->face->key_text);
-    add(listing, " AS key, ");
+    cairn_pg_text_add(
+        &listing->sql,
+        "SELECT v.position, v.generation, t.key, t.document, t.place FROM _cairn_view v "
+        "LEFT JOIN LATERAL (SELECT *, row_number() OVER () AS n FROM (SELECT ");
+    cairn_pg_text_add(&listing->sql, listing->face->key_text);
+    cairn_pg_text_add(&listing->sql, " AS key, ");
     add_document(listing);
-    add(listing, " AS document, ");
+    cairn_pg_text_add(&listing->sql, " AS document, ");
     if (is_key(listing->query->order)) {
-        add(listing, "NULL::text");
+        cairn_pg_text_add(&listing->sql, "NULL::text");
     } else {
         add_column(listing, listing->query->order);
-        add(listing, "::text");
+        cairn_pg_text_add(&listing->sql, "::text");
     }
-    add(listing, " AS place FROM ");
-    add(listing, listing->face->table);
+    cairn_pg_text_add(&listing->sql, " AS place FROM ");
+    cairn_pg_text_add(&listing->sql, listing->face->table);
     add_where(listing);
     add_order(listing);
-    (void)snprintf(limit, sizeof(limit), " LIMIT %zu", listing->query->limit + 1);
-    add(listing, limit);
-    add(listing, ") p) t ON true WHERE v.view = ");
+    cairn_pg_text_add(&listing->sql, " LIMIT ");
+    cairn_pg_text_add_number(&listing->sql, listing->query->limit + 1);
+    cairn_pg_text_add(&listing->sql, ") p) t ON true WHERE v.view = ");
     add_value(listing, listing->query->view);
-    add(listing, " AND v.side = 'live' ORDER BY t.n");
-    if (listing->rc == CAIRN_OK &&
-        cairn_buf_append(&listing->sql, cairn_slice_of("", 1)) != CAIRN_OK) { /* NUL-ended */
-        fail_memory(listing);
-    }
+    cairn_pg_text_add(&listing->sql, " AND v.side = 'live' ORDER BY t.n");
 }
 
 /* A value that its column cannot hold (with a NUL it is refused before it comes to the server), or
@@ -411,19 +395,25 @@ enum cairn_rc cairn_sql_list_ask(struct cairn_pg *pg, const struct cairn_sql_fac
                                  struct cairn_pg_result **ret_rows, struct cairn_err *err)
 {
     assert(query->limit >= 1 && query->limit <= CAIRN_VIEW_LIMIT_MAX);
-    struct listing listing = {
-        .face = face, .query = query, .arena = arena, .sql = {.max = SQL_BYTES_MAX}, .err = err};
+    struct listing listing = {.face = face,
+                              .query = query,
+                              .arena = arena,
+                              .sql = CAIRN_PG_TEXT(SQL_BYTES_MAX),
+                              .err = err};
+    const char *sql = NULL;
     add_statement(&listing);
+    if (cairn_pg_text_end(&listing.sql, &sql) != CAIRN_OK) {
+        fail_memory(&listing);
+    }
     enum cairn_rc rc = listing.rc;
     if (rc == CAIRN_OK) {
-        rc = cairn_pg_query(pg, cairn_buf_slice(&listing.sql).data, listing.values,
-                            listing.value_count, ret_rows, err);
+        rc = cairn_pg_query(pg, sql, listing.values, listing.value_count, ret_rows, err);
         if (rc != CAIRN_OK && is_query_fault(cairn_pg_sqlstate(pg), rc)) {
             err->rc = CAIRN_EQUERY;
             rc = CAIRN_EQUERY;
         }
     }
-    cairn_buf_fini(&listing.sql);
+    cairn_pg_text_fini(&listing.sql);
     return rc;
 }
 

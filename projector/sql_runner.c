@@ -11,6 +11,7 @@
 #include "projector/live.h"
 #include "projector/pause.h"
 #include "projector/sql_follower.h"
+#include "projector/sql_generation.h"
 #include "projector/views_int.h"
 
 /* How often an idle thread looks whether to stop. */
@@ -89,7 +90,7 @@ static enum cairn_rc begin_build(struct line *line, struct cairn_pg *pg, struct 
         .tables = tables,
         .table_count = view->table_count,
         .all = cairn_position_lag(&begin, &end)};
-    return cairn_sql_build_begin(pg, &definition, err);
+    return cairn_sql_generation_begin(pg, &definition, CAIRN_SIDE_NEXT, err);
 }
 
 /* What the database has of the view, against its definition. */
@@ -230,8 +231,9 @@ static enum cairn_rc postpone(struct line *line, enum cairn_rc rc, struct cairn_
     cairn_log_error(line->runner->options.log, CAIRN_LOG_WARN, "projector", "switch put off", err);
     line->denied_ns = cairn_clock_monotonic_ns(line->runner->options.clock);
     const struct cairn_err why = *err;
+    const struct cairn_sql_stop stop = {.error = why.text};
     return cairn_sql_stop_write(build->pg, build->domain, build->view, CAIRN_SIDE_NEXT,
-                                &build->head, why.text, CAIRN_SLICE_LIT(""), err);
+                                &build->head, &stop, err);
 }
 
 static enum cairn_rc switch_over(struct line *line, struct cairn_err *err)
@@ -239,7 +241,11 @@ static enum cairn_rc switch_over(struct line *line, struct cairn_err *err)
     struct cairn_sql_follower *build = line->build;
     uint64_t generation = build->head.generation;
     uint64_t events = build->head.events;
-    enum cairn_rc rc = cairn_sql_switch(build->pg, build->domain, build->view, generation, err);
+    enum cairn_rc rc = cairn_sql_generation_switch(build->pg, build->domain, build->view,
+                                                   generation, CAIRN_SLICE_LIT(""), err);
+    if (rc == CAIRN_EBEHIND) {
+        return CAIRN_OK; /* another projector feeds the live one, and is further */
+    }
     if (rc != CAIRN_OK) {
         return postpone(line, rc, err);
     }

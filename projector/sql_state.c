@@ -1,35 +1,48 @@
 /* How SQL views fare: for GET /views, and for who waits. */
 #include <assert.h>
 
+#include "platform/pg_text.h"
 #include "projector/sql_asking.h"
 #include "projector/sql_store.h"
 
 /* More rows than these are estimated: counting them would take longer than who asks will wait. */
-#define COUNT_ROWS_MAX "100000"
+#define COUNT_ROWS_MAX 100000
+#define SQL_BYTES_MAX  ((size_t)1024)
+/* A SQLSTATE. */
+#define UNDEFINED_TABLE "42P01"
+
+static enum cairn_rc make_count(const struct cairn_sql_face *face, struct cairn_pg_text *sql,
+                                const char **ret_sql)
+{
+    cairn_pg_text_add(sql, "SELECT CASE WHEN n > ");
+    cairn_pg_text_add_number(sql, COUNT_ROWS_MAX);
+    cairn_pg_text_add(sql, " THEN greatest(n, (SELECT reltuples::bigint FROM pg_class "
+                           "WHERE oid = '");
+    cairn_pg_text_add(sql, face->table);
+    cairn_pg_text_add(sql, "'::regclass)) ELSE n END FROM (SELECT count(*) AS n FROM "
+                           "(SELECT 1 FROM ");
+    cairn_pg_text_add(sql, face->table);
+    cairn_pg_text_add(sql, " LIMIT ");
+    cairn_pg_text_add_number(sql, COUNT_ROWS_MAX + 1);
+    cairn_pg_text_add(sql, ") s) c");
+    return cairn_pg_text_end(sql, ret_sql);
+}
 
 static enum cairn_rc count_rows(struct cairn_sql_asking *asking, uint64_t *ret_rows,
                                 struct cairn_err *err)
 {
-    const struct cairn_sql_face *face = asking->face;
-    struct cairn_buf sql = {.max = 1024};
+    struct cairn_pg_text text = CAIRN_PG_TEXT(SQL_BYTES_MAX);
     struct cairn_pg_result *rows = NULL;
-    enum cairn_rc rc = cairn_buf_printf(
-        &sql,
-        "SELECT CASE WHEN n > " COUNT_ROWS_MAX " THEN greatest(n, "
-        "(SELECT reltuples::bigint FROM pg_class WHERE oid = '%s'::regclass)) "
-        "ELSE n END FROM (SELECT count(*) AS n FROM (SELECT 1 FROM %s LIMIT " COUNT_ROWS_MAX
-        " + 1) s) c",
-        face->table, face->table);
-    rc = rc == CAIRN_OK ? cairn_buf_append(&sql, cairn_slice_of("", 1)) : rc; /* NUL-ended */
-    rc = rc == CAIRN_OK
-             ? cairn_pg_query(asking->pg, cairn_buf_slice(&sql).data, NULL, 0, &rows, err)
-             : CAIRN_FAIL(err, rc, "count rows");
+    const char *sql = NULL;
+    enum cairn_rc rc = make_count(asking->face, &text, &sql);
+    rc = rc == CAIRN_OK ? cairn_pg_query(asking->pg, sql, NULL, 0, &rows, err)
+                        : CAIRN_FAIL(err, rc, "count rows");
     if (rc == CAIRN_OK) {
         rc = cairn_slice_to_u64(cairn_pg_result_value(rows, 0, 0), ret_rows);
         rc = rc == CAIRN_OK ? rc : CAIRN_FAIL(err, CAIRN_ECORRUPT, "count rows");
     }
     cairn_pg_result_free(rows);
-    cairn_buf_fini(&sql);
+    cairn_pg_text_fini(&text);
     return rc;
 }
 
@@ -41,16 +54,25 @@ static void fill_head(const struct cairn_sql_head *head, struct cairn_view_statu
     status->code_hash = head->hash;
     status->error = head->error;
     status->error_event = head->error_event;
+    status->error_partition = head->error_partition;
+    status->error_offset = head->error_offset;
+}
+
+static enum cairn_rc read_head(struct cairn_sql_asking *asking, struct cairn_slice view,
+                               enum cairn_view_side side, struct cairn_arena *arena,
+                               struct cairn_sql_head *ret_head, struct cairn_err *err)
+{
+    struct cairn_slice domain = cairn_domain_name(cairn_sql_reader_domain(asking->reader));
+    return cairn_sql_head_read(asking->pg, domain, view, side, arena, ret_head, err);
 }
 
 /* What is being built, beside a live generation or for the first time. */
-static enum cairn_rc fill_next(struct cairn_sql_reader *reader, struct cairn_pg *pg, bool live,
+static enum cairn_rc fill_next(struct cairn_sql_asking *asking, bool live,
                                struct cairn_arena *arena, struct cairn_view_status *status,
                                struct cairn_err *err)
 {
     struct cairn_sql_head next;
-    enum cairn_rc rc = cairn_sql_head_read(pg, cairn_domain_name(cairn_sql_reader_domain(reader)),
-                                           status->name, CAIRN_SIDE_NEXT, arena, &next, err);
+    enum cairn_rc rc = read_head(asking, status->name, CAIRN_SIDE_NEXT, arena, &next, err);
     if (rc != CAIRN_OK) {
         return rc == CAIRN_ENOENT ? CAIRN_OK : rc;
     }
@@ -64,23 +86,23 @@ static enum cairn_rc fill_next(struct cairn_sql_reader *reader, struct cairn_pg 
     if (next.error.size > 0) {
         status->error = next.error;
         status->error_event = next.error_event;
+        status->error_partition = next.error_partition;
+        status->error_offset = next.error_offset;
     }
     return CAIRN_OK;
 }
 
-static enum cairn_rc read_heads(struct cairn_sql_reader *reader, struct cairn_pg *pg,
-                                struct cairn_arena *arena, struct cairn_view_status *status,
-                                struct cairn_err *err)
+static enum cairn_rc fill_heads(struct cairn_sql_asking *asking, struct cairn_arena *arena,
+                                struct cairn_view_status *status, struct cairn_err *err)
 {
     struct cairn_sql_head live;
-    enum cairn_rc rc = cairn_sql_head_read(pg, cairn_domain_name(cairn_sql_reader_domain(reader)),
-                                           status->name, CAIRN_SIDE_LIVE, arena, &live, err);
+    enum cairn_rc rc = read_head(asking, status->name, CAIRN_SIDE_LIVE, arena, &live, err);
     bool there = rc == CAIRN_OK;
     if (there) {
         fill_head(&live, status);
     }
     rc = rc == CAIRN_ENOENT ? CAIRN_OK : rc;
-    return rc == CAIRN_OK ? fill_next(reader, pg, there, arena, status, err) : rc;
+    return rc == CAIRN_OK ? fill_next(asking, there, arena, status, err) : rc;
 }
 
 static enum cairn_rc copy_columns(const struct cairn_sql_face *face, struct cairn_arena *arena,
@@ -97,31 +119,33 @@ static enum cairn_rc copy_columns(const struct cairn_sql_face *face, struct cair
     return rc == CAIRN_OK ? CAIRN_OK : CAIRN_FAIL(err, rc, "read the columns of a view");
 }
 
+/* What the table of the live generation has. */
+static enum cairn_rc fill_table(struct cairn_sql_asking *asking, struct cairn_arena *arena,
+                                struct cairn_view_status *status, struct cairn_err *err)
+{
+    enum cairn_rc rc = cairn_sql_asking_look(asking, status->generation, err);
+    rc = rc == CAIRN_OK ? count_rows(asking, &status->rows, err) : rc;
+    return rc == CAIRN_OK ? copy_columns(asking->face, arena, status, err) : rc;
+}
+
 enum cairn_rc cairn_sql_view_status(struct cairn_sql_reader *reader, struct cairn_slice view,
                                     struct cairn_arena *arena, struct cairn_view_status *ret_status,
                                     struct cairn_err *err)
 {
     struct cairn_sql_asking asking;
-    struct cairn_pg *pg = NULL;
     struct cairn_view_status status = {.state = CAIRN_VIEW_BUILDING};
     if (cairn_arena_copy(arena, view, &status.name) != CAIRN_OK) {
         return CAIRN_FAIL(err, CAIRN_ENOMEM, "read the state of a view");
     }
-    enum cairn_rc rc =
-        cairn_pg_pool_acquire(cairn_sql_reader_pool(reader), CAIRN_SQL_ACQUIRE_MS, &pg, err);
+    enum cairn_rc rc = cairn_sql_asking_connect(reader, view, &asking, err);
     if (rc != CAIRN_OK) {
         return rc;
     }
-    rc = read_heads(reader, pg, arena, &status, err);
-    cairn_pg_pool_release(cairn_sql_reader_pool(reader), pg);
+    rc = fill_heads(&asking, arena, &status, err);
     if (rc == CAIRN_OK && status.state != CAIRN_VIEW_BUILDING) {
-        rc = cairn_sql_asking_begin(reader, view, &asking, err);
-        if (rc == CAIRN_OK) {
-            rc = count_rows(&asking, &status.rows, err);
-            rc = rc == CAIRN_OK ? copy_columns(asking.face, arena, &status, err) : rc;
-            cairn_sql_asking_end(&asking);
-        }
+        rc = fill_table(&asking, arena, &status, err);
     }
+    cairn_sql_asking_end(&asking);
     if (rc == CAIRN_OK) {
         *ret_status = status;
     }
@@ -156,26 +180,39 @@ enum cairn_rc cairn_sql_reader_state(struct cairn_sql_reader *reader, size_t n,
     return rc == CAIRN_OK ? CAIRN_OK : CAIRN_FAIL(err, rc, "the state of a view");
 }
 
+/* Asked again and again while a request waits, so it reads no more of the row than that. */
+static const char held_sql[] =
+    "SELECT position, state FROM _cairn_view WHERE view = $1 AND side = 'live'";
+
+/* rows NULL: no projector has made the table of them yet. */
+static enum cairn_rc take_held(const struct cairn_pg_result *rows, struct cairn_position *ret_held,
+                               bool *ret_building, bool *ret_stopped, struct cairn_err *err)
+{
+    bool building = rows == NULL || cairn_pg_result_rows(rows) == 0;
+    if (!building &&
+        cairn_position_parse(cairn_pg_result_value(rows, 0, 0), ret_held) != CAIRN_OK) {
+        return CAIRN_FAIL(err, CAIRN_ECORRUPT, "the row of _cairn_view does not read");
+    }
+    *ret_building = building;
+    *ret_stopped = !building && cairn_slice_is(cairn_pg_result_value(rows, 0, 1), "stopped");
+    return CAIRN_OK;
+}
+
 enum cairn_rc cairn_sql_view_held(struct cairn_sql_reader *reader, struct cairn_slice view,
                                   struct cairn_position *ret_held, bool *ret_building,
                                   bool *ret_stopped, struct cairn_err *err)
 {
-    struct cairn_arena arena = {.max = (size_t)4 * 1024 * 1024};
-    struct cairn_sql_head head;
-    struct cairn_pg *pg = NULL;
-    enum cairn_rc rc =
-        cairn_pg_pool_acquire(cairn_sql_reader_pool(reader), CAIRN_SQL_ACQUIRE_MS, &pg, err);
+    struct cairn_sql_asking asking;
+    struct cairn_pg_result *rows = NULL;
+    enum cairn_rc rc = cairn_sql_asking_connect(reader, view, &asking, err);
     if (rc != CAIRN_OK) {
         return rc;
     }
-    rc = cairn_sql_head_read(pg, cairn_domain_name(cairn_sql_reader_domain(reader)), view,
-                             CAIRN_SIDE_LIVE, &arena, &head, err);
-    cairn_pg_pool_release(cairn_sql_reader_pool(reader), pg);
-    *ret_building = rc == CAIRN_ENOENT;
-    if (rc == CAIRN_OK) {
-        *ret_held = head.position;
-        *ret_stopped = head.state == CAIRN_VIEW_STOPPED;
+    rc = cairn_pg_query(asking.pg, held_sql, &view, 1, &rows, err);
+    if (rc == CAIRN_OK || strcmp(cairn_pg_sqlstate(asking.pg), UNDEFINED_TABLE) == 0) {
+        rc = take_held(rows, ret_held, ret_building, ret_stopped, err);
     }
-    cairn_arena_fini(&arena);
-    return rc == CAIRN_ENOENT ? CAIRN_OK : rc;
+    cairn_pg_result_free(rows);
+    cairn_sql_asking_end(&asking);
+    return rc;
 }

@@ -46,18 +46,14 @@ static enum cairn_rc stream_of(const struct cairn_event *event, const struct cai
                                struct cairn_arena *arena, struct cairn_slice *ret_text)
 {
     (void)data;
-    (void)arena;
-    *ret_text = event->stream;
-    return CAIRN_OK;
+    return cairn_arena_copy(arena, event->stream, ret_text);
 }
 
 static enum cairn_rc aggregate_of(const struct cairn_event *event, const struct cairn_value *data,
                                   struct cairn_arena *arena, struct cairn_slice *ret_text)
 {
     (void)data;
-    (void)arena;
-    *ret_text = cairn_stream_aggregate(event->stream);
-    return CAIRN_OK;
+    return cairn_arena_copy(arena, cairn_stream_aggregate(event->stream), ret_text);
 }
 
 static enum cairn_rc aggregate_id_of(const struct cairn_event *event,
@@ -65,18 +61,14 @@ static enum cairn_rc aggregate_id_of(const struct cairn_event *event,
                                      struct cairn_slice *ret_text)
 {
     (void)data;
-    (void)arena;
-    *ret_text = cairn_stream_id(event->stream);
-    return CAIRN_OK;
+    return cairn_arena_copy(arena, cairn_stream_id(event->stream), ret_text);
 }
 
 static enum cairn_rc type_of(const struct cairn_event *event, const struct cairn_value *data,
                              struct cairn_arena *arena, struct cairn_slice *ret_text)
 {
     (void)data;
-    (void)arena;
-    *ret_text = event->type;
-    return CAIRN_OK;
+    return cairn_arena_copy(arena, event->type, ret_text);
 }
 
 static enum cairn_rc version_of(const struct cairn_event *event, const struct cairn_value *data,
@@ -112,9 +104,11 @@ static enum cairn_rc principal_of(const struct cairn_event *event, const struct 
                                   struct cairn_arena *arena, struct cairn_slice *ret_text)
 {
     (void)data;
-    (void)arena;
-    *ret_text = event->principal.size > 0 ? event->principal : CAIRN_SLICE_NONE;
-    return CAIRN_OK;
+    if (event->principal.size == 0) {
+        *ret_text = CAIRN_SLICE_NONE;
+        return CAIRN_OK;
+    }
+    return cairn_arena_copy(arena, event->principal, ret_text);
 }
 
 static enum cairn_rc data_of(const struct cairn_event *event, const struct cairn_value *data,
@@ -160,9 +154,7 @@ static enum cairn_rc print_value(const struct cairn_value *value, struct cairn_a
         *ret_text = CAIRN_SLICE_NONE;
         return CAIRN_OK;
     case CAIRN_STRING:
-        /* An empty string is no NULL. */
-        *ret_text = value->count > 0 ? cairn_value_slice(value) : CAIRN_SLICE_LIT("");
-        return CAIRN_OK;
+        return cairn_arena_copy(arena, cairn_value_slice(value), ret_text);
     case CAIRN_BOOL:
         *ret_text = value->as.boolean ? CAIRN_SLICE_LIT("true") : CAIRN_SLICE_LIT("false");
         return CAIRN_OK;

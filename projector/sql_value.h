@@ -20,9 +20,9 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_sql_source_find(struct cairn_slice name,
                                                      struct cairn_sql_source *ret_source,
                                                      struct cairn_err *err);
 
-/* The value as text, in arena or borrowed from event and data; data NULL: SQL's NULL, also for a
- * member that is missing. Numbers as JSON writes them, lists and maps as their JSON. ENOMEM,
- * ETOOBIG. */
+/* The value as text, which lives as long as arena, whatever becomes of event and data; data NULL:
+ * SQL's NULL, also for a member that is missing. Numbers as JSON writes them, lists and maps as
+ * their JSON. ENOMEM, ETOOBIG. */
 CAIRN_MUST_CHECK enum cairn_rc
 cairn_sql_source_read(const struct cairn_sql_source *source, const struct cairn_event *event,
                       const struct cairn_value *data, struct cairn_arena *arena,

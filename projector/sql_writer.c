@@ -13,7 +13,7 @@
 #define ROWS_MIN       256
 /* The first statement of every batch. */
 #define MOVE      "move"
-#define MOVE_SIZE 6
+#define MOVE_SIZE 7
 /* The SQLSTATE by which it fails. */
 #define DIVISION_BY_ZERO "22012"
 
@@ -40,7 +40,8 @@ struct cairn_sql_writer {
 
 /* ---- opening ---- */
 
-/* The checkpoint moves only from where the batch began; elsewise the division fails, and with it
+/* The checkpoint moves only from where the batch began, and with the parked streams that it left
+ * out; elsewise the division fails, and with it
  * everything behind it in the pipeline. The row stays locked up to the commit, so of two projectors
  * the second waits here and then finds the place taken. */
 static enum cairn_rc prepare_move(struct cairn_sql_writer *writer, struct cairn_err *err)
@@ -49,13 +50,14 @@ static enum cairn_rc prepare_move(struct cairn_sql_writer *writer, struct cairn_
     enum cairn_rc rc = cairn_buf_append_str(&sql, "WITH moved AS (UPDATE ");
     rc = rc == CAIRN_OK ? cairn_pg_quote_name(&sql, writer->options.domain) : rc;
     rc = rc == CAIRN_OK
-             ? cairn_buf_append_str(&sql,
-                                    "._cairn_view SET position = $1, events = events + $2::bigint, "
-                                    "state = CASE side WHEN 'live' THEN 'live' ELSE state END, "
-                                    "error = '', error_event = '', updated = now() "
-                                    "WHERE view = $3 AND side = $4 AND "
-                                    "generation = $5::bigint AND position = $6 RETURNING 1) "
-                                    "SELECT 1 / count(*) FROM moved")
+             ? cairn_buf_append_str(
+                   &sql, "._cairn_view SET position = $1, events = events + $2::bigint, "
+                         "state = CASE side WHEN 'live' THEN 'live' ELSE state END, "
+                         "error = '', error_event = '', error_position = '', updated = now() "
+                         "WHERE view = $3 AND side = $4 AND "
+                         "generation = $5::bigint AND position = $6 AND "
+                         "parks = $7::bigint RETURNING 1) "
+                         "SELECT 1 / count(*) FROM moved")
              : rc;
     rc = rc == CAIRN_OK ? cairn_buf_append(&sql, cairn_slice_of("", 1)) : rc; /* NUL-ended */
     rc = rc == CAIRN_OK
@@ -283,17 +285,19 @@ static enum cairn_rc send_move(struct cairn_sql_writer *writer, const struct cai
 {
     char events[24];
     char generation[24];
+    char parks[24];
     size_t index = 0;
     (void)snprintf(events, sizeof(events), "%llu", (unsigned long long)to->events);
     (void)snprintf(generation, sizeof(generation), "%llu",
                    (unsigned long long)to->from->generation);
-    const struct cairn_slice values[MOVE_SIZE] = {
-        to->place,
-        cairn_slice_str(events),
-        writer->options.view->name,
-        writer->options.side == CAIRN_SIDE_LIVE ? CAIRN_SLICE_LIT("live") : CAIRN_SLICE_LIT("next"),
-        cairn_slice_str(generation),
-        to->from->place};
+    (void)snprintf(parks, sizeof(parks), "%llu", (unsigned long long)to->from->parks);
+    const struct cairn_slice values[MOVE_SIZE] = {to->place,
+                                                  cairn_slice_str(events),
+                                                  writer->options.view->name,
+                                                  cairn_sql_side_name(writer->options.side),
+                                                  cairn_slice_str(generation),
+                                                  to->from->place,
+                                                  cairn_slice_str(parks)};
     enum cairn_rc rc =
         cairn_pg_pipeline_send(writer->options.pg, MOVE, values, MOVE_SIZE, &index, err);
     assert(rc != CAIRN_OK || index == 0);

@@ -67,7 +67,7 @@ static size_t pack_head(const struct cairn_view_head *head, unsigned char out[HE
     out[0] = (unsigned char)head->state;
     out[1] = (unsigned char)head->slot;
     put_number(out + 2, count, 2);
-    put_number(out + 4, 0, 4);
+    put_number(out + 4, head->parks, 4);
     put_number(out + 8, head->generation, 8);
     put_number(out + 16, head->events, 8);
     put_number(out + 24, head->all, 8);
@@ -84,6 +84,7 @@ static enum cairn_rc unpack_head(struct cairn_slice packed, struct cairn_view_he
     }
     struct cairn_view_head head = {.state = (enum cairn_view_state)in[0],
                                    .slot = in[1],
+                                   .parks = (uint32_t)get_number(in + 4, 4),
                                    .generation = get_number(in + 8, 8),
                                    .events = get_number(in + 16, 8),
                                    .all = get_number(in + 24, 8)};

@@ -21,7 +21,13 @@
                           */
 
 /* Which of a view's generations a row speaks of. */
-enum cairn_view_side { CAIRN_SIDE_LIVE, CAIRN_SIDE_NEXT, CAIRN_SIDE_OLD };
+enum cairn_view_side {
+    CAIRN_SIDE_LIVE,
+    CAIRN_SIDE_NEXT, /* being built */
+    CAIRN_SIDE_OLD,  /* what was live before the last switch */
+    CAIRN_SIDE_CHECK /* a scratch generation of a comparison; in PostgreSQL alone */
+};
+/* Sides and slots that a view in LMDB has. */
 #define CAIRN_VIEW_SIDES 3
 #define CAIRN_VIEW_SLOTS 3
 
@@ -33,6 +39,7 @@ struct cairn_view_head {
     uint64_t events;     /* applied to it since it was begun */
     uint64_t all;        /* events the log held when its build began, or its way back from old/; 0:
                             neither */
+    uint32_t parks; /* changes of the set of streams that it leaves out; 0: it leaves out none */
     struct cairn_position position;
 };
 

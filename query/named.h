@@ -5,6 +5,7 @@
 
 #include "platform/http.h"
 #include "platform/pg.h"
+#include "platform/pg_text.h"
 #include "schemas/sql_query.h"
 
 /* Columns of an answer: the row's document, then the text of each column of the order. */
@@ -31,11 +32,13 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_named_read(const struct cairn_sql_query *qu
                                                 struct cairn_named *ret_named,
                                                 struct cairn_err *err);
 
-/* The statement, NUL-ended: the query's own as a subselect, its parameters of their declared types,
- * behind the place where there is one, one row more than the limit where there is an order. Adds
- * the place's values. ret_text_at: the byte where the query's own text begins. ENOMEM, ETOOBIG. */
-CAIRN_MUST_CHECK enum cairn_rc cairn_named_sql(struct cairn_named *named, struct cairn_buf *sql,
-                                               size_t *ret_text_at, struct cairn_err *err);
+/* The statement, borrowed from sql, which comes empty: the query's own as a subselect, its
+ * parameters of their declared types, behind the place where there is one, one row more than the
+ * limit where there is an order. Adds the place's values. ret_text_at: the byte where the query's
+ * own text begins. ENOMEM, ETOOBIG. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_named_sql(struct cairn_named *named, struct cairn_pg_text *sql,
+                                               const char **ret_sql, size_t *ret_text_at,
+                                               struct cairn_err *err);
 
 /* How many of the rows that came are this page's, and its cursor; next is empty at the end. A page
  * never ends inside rows of equal order, so that the next one leaves none out. errors: EINTERNAL

@@ -9,39 +9,30 @@
  * Nobody reads _cairn: the first mention of a parameter decides its type, and there it is the
  * declared one. Null is behind everything going up and first going down, as PostgreSQL has it. */
 #include <assert.h>
-#include <stdio.h>
 
 #include "query/named.h"
 
-/* Text under way; the first failure is kept. */
+/* The statement under way. */
 struct writing {
     struct cairn_named *named;
-    struct cairn_buf *sql;
-    enum cairn_rc rc;
+    struct cairn_pg_text *sql;
 };
 
-static void add(struct writing *writing, const char *text)
+static void add(struct writing *writing, const char *words)
 {
-    if (writing->rc == CAIRN_OK) {
-        writing->rc = cairn_buf_append_str(writing->sql, text);
-    }
+    cairn_pg_text_add(writing->sql, words);
 }
 
-static void add_number(struct writing *writing, const char *before, size_t number)
+static void add_param(struct writing *writing, const char *before, size_t number)
 {
-    char text[24];
-    (void)snprintf(text, sizeof(text), "%zu", number);
-    add(writing, before);
-    add(writing, text);
+    cairn_pg_text_add(writing->sql, before);
+    cairn_pg_text_add_param(writing->sql, number);
 }
 
 static void add_column(struct writing *writing, size_t order)
 {
-    add(writing, "q.");
-    if (writing->rc == CAIRN_OK) {
-        writing->rc =
-            cairn_pg_quote_name(writing->sql, writing->named->query->orders[order].column);
-    }
+    cairn_pg_text_add(writing->sql, "q.");
+    cairn_pg_text_add_name(writing->sql, writing->named->query->orders[order].column);
 }
 
 static void add_types(struct writing *writing)
@@ -53,7 +44,7 @@ static void add_types(struct writing *writing)
             p++;
             assert(p < query->param_count);
         }
-        add_number(writing, i == 0 ? "WITH _cairn AS (SELECT $" : ", $", i + 1);
+        add_param(writing, i == 0 ? "WITH _cairn AS (SELECT " : ", ", i + 1);
         add(writing, "::");
         add(writing, cairn_sql_type_name(query->params[p].type));
     }
@@ -75,7 +66,7 @@ static void add_strictly(struct writing *writing, size_t order, size_t value)
         add(writing, " IS NOT NULL)");
         return;
     }
-    add_number(writing, descending ? " < $" : " > $", value);
+    add_param(writing, descending ? " < " : " > ", value);
     if (!descending) {
         add(writing, " OR ");
         add_column(writing, order);
@@ -90,7 +81,7 @@ static void add_equal(struct writing *writing, size_t order, size_t value)
     if (writing->named->place[order].data == NULL) {
         add(writing, " IS NULL");
     } else {
-        add_number(writing, " = $", value);
+        add_param(writing, " = ", value);
     }
 }
 
@@ -129,12 +120,12 @@ static void add_order(struct writing *writing)
     }
 }
 
-enum cairn_rc cairn_named_sql(struct cairn_named *named, struct cairn_buf *sql, size_t *ret_text_at,
-                              struct cairn_err *err)
+enum cairn_rc cairn_named_sql(struct cairn_named *named, struct cairn_pg_text *sql,
+                              const char **ret_sql, size_t *ret_text_at, struct cairn_err *err)
 {
     const struct cairn_sql_query *query = named->query;
     struct writing writing = {.named = named, .sql = sql};
-    assert(sql->size == 0 && named->limit > 0);
+    assert(sql->buf.size == 0 && named->limit > 0);
     add_types(&writing);
     add(&writing, "SELECT row_to_json(q)::text");
     for (size_t i = 0; i < query->order_count; i++) {
@@ -143,18 +134,19 @@ enum cairn_rc cairn_named_sql(struct cairn_named *named, struct cairn_buf *sql, 
         add(&writing, "::text");
     }
     add(&writing, " FROM (\n");
-    *ret_text_at = sql->size;
+    size_t text_at = sql->buf.size;
     add(&writing, query->statement.text);
     add(&writing, "\n) q"); /* a remark may end the text */
     if (named->has_place) {
         add_place(&writing);
     }
     add_order(&writing);
-    add_number(&writing, " LIMIT ", named->limit + (query->order_count > 0));
-    if (writing.rc == CAIRN_OK) {
-        writing.rc = cairn_buf_append(sql, cairn_slice_of("", 1)); /* NUL-ended */
+    add(&writing, " LIMIT ");
+    cairn_pg_text_add_number(sql, named->limit + (query->order_count > 0));
+    enum cairn_rc rc = cairn_pg_text_end(sql, ret_sql);
+    if (rc != CAIRN_OK) {
+        return CAIRN_FAIL(err, rc, "the statement of query %.*s", CAIRN_SLICE_ARG(query->name));
     }
-    return writing.rc == CAIRN_OK ? CAIRN_OK
-                                  : CAIRN_FAIL(err, writing.rc, "the statement of query %.*s",
-                                               CAIRN_SLICE_ARG(query->name));
+    *ret_text_at = text_at;
+    return CAIRN_OK;
 }

@@ -185,19 +185,19 @@ static enum cairn_rc write_page(struct asking *asking, const struct cairn_pg_res
 static enum cairn_rc run_query(struct asking *asking, struct cairn_pg *pg, struct cairn_err *err)
 {
     struct cairn_named named = asking->named; /* a second try begins with the same values */
-    struct cairn_buf sql = {.max = SQL_BYTES_MAX};
+    struct cairn_pg_text text = CAIRN_PG_TEXT(SQL_BYTES_MAX);
     struct cairn_pg_result *rows = NULL;
+    const char *sql = NULL;
     size_t text_at = 0;
     cairn_pg_set_patience(pg, (int)named.query->timeout_ms + GRACE_MS);
-    enum cairn_rc rc = cairn_named_sql(&named, &sql, &text_at, err);
+    enum cairn_rc rc = cairn_named_sql(&named, &text, &sql, &text_at, err);
     if (rc == CAIRN_OK) {
-        rc = cairn_pg_query(pg, cairn_buf_slice(&sql).data, named.values, named.value_count, &rows,
-                            err);
+        rc = cairn_pg_query(pg, sql, named.values, named.value_count, &rows, err);
         rc = rc == CAIRN_OK ? rc : judge(asking, pg, rc, err);
     }
     rc = rc == CAIRN_OK ? write_page(asking, rows, err) : rc;
     cairn_pg_result_free(rows);
-    cairn_buf_fini(&sql);
+    cairn_pg_text_fini(&text);
     return rc;
 }
 
@@ -218,10 +218,6 @@ static enum cairn_rc ask(struct asking *asking, struct cairn_err *err)
     struct cairn_pg_pool *pool = asking->api->options.postgres;
     struct cairn_pg *pg = NULL;
     enum cairn_rc rc = cairn_pg_pool_acquire(pool, ACQUIRE_MS, &pg, err);
-    if (rc == CAIRN_EFORBIDDEN) {
-        /* The service's own login, not that of whoever asks. */
-        return cairn_err_wrap(err, CAIRN_EBUSY, "PostgreSQL");
-    }
     if (rc != CAIRN_OK) {
         return rc;
     }

@@ -84,9 +84,10 @@ static enum cairn_rc take_key(void *into, const struct cairn_sql_note *note, str
 static enum cairn_rc take_on_error(void *into, const struct cairn_sql_note *note,
                                    struct cairn_err *err)
 {
-    (void)into; /* there is one answer so far */
-    if (!cairn_slice_is(note->value, "stop")) {
-        return CAIRN_FAIL(err, CAIRN_EINVAL, "line %u: on_error: must be stop", note->line);
+    struct reading *reading = into;
+    reading->view.parks = cairn_slice_is(note->value, "park");
+    if (!reading->view.parks && !cairn_slice_is(note->value, "stop")) {
+        return CAIRN_FAIL(err, CAIRN_EINVAL, "line %u: on_error: must be stop or park", note->line);
     }
     return expect_no_statement(note, err);
 }
@@ -172,18 +173,54 @@ static enum cairn_rc add_table(struct reading *reading, const struct cairn_sql_s
     return CAIRN_OK;
 }
 
+/* A table whose rows can go while the view's place in the log stays is never whole again. */
+static enum cairn_rc check_keeps_rows(const struct cairn_sql_statement *statement,
+                                      struct cairn_err *err)
+{
+    static const char unlogged[] = "a crash of PostgreSQL empties an UNLOGGED table";
+    static const char temporary[] = "a temporary table goes with its session";
+    static const struct {
+        const char *before;
+        const char *word;
+        const char *why;
+    } refused[] = {
+        {"CREATE", "UNLOGGED", unlogged}, {"SET", "UNLOGGED", unlogged},
+        {"CREATE", "TEMP", temporary},    {"CREATE", "TEMPORARY", temporary},
+        {"LOCAL", "TEMP", temporary},     {"LOCAL", "TEMPORARY", temporary},
+        {"GLOBAL", "TEMP", temporary},    {"GLOBAL", "TEMPORARY", temporary},
+    };
+    struct cairn_sql_scan scan = cairn_sql_scan_begin(statement->source);
+    struct cairn_sql_token before = {.kind = CAIRN_SQL_END};
+    struct cairn_sql_token token;
+    for (next_tokens(&scan, &token, 1); token.kind != CAIRN_SQL_END;
+         next_tokens(&scan, &token, 1)) {
+        for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+            if (cairn_sql_token_is(&before, refused[i].before) &&
+                cairn_sql_token_is(&token, refused[i].word)) {
+                return CAIRN_FAIL(err, CAIRN_EINVAL,
+                                  "line %u: %s, and the view would go on without its rows",
+                                  statement->line + token.line - 1, refused[i].why);
+            }
+        }
+        before = token;
+    }
+    return CAIRN_OK;
+}
+
 /* What moves with its table when a generation is switched, and nothing else. */
 static enum cairn_rc check_definition(const struct cairn_sql_statement *statement,
                                       struct cairn_err *err)
 {
-    static const char *const known[] = {"CREATE TABLE", "CREATE UNLOGGED TABLE",
-                                        "CREATE INDEX", "CREATE UNIQUE INDEX",
-                                        "ALTER TABLE",  "COMMENT ON",
-                                        "GRANT"};
+    static const char *const known[] = {"CREATE TABLE", "CREATE INDEX", "CREATE UNIQUE INDEX",
+                                        "ALTER TABLE",  "COMMENT ON",   "GRANT"};
     if (statement->param_count > 0) {
         return CAIRN_FAIL(err, CAIRN_EINVAL, "line %u: a definition has no parameters like :%.*s",
                           cairn_sql_param_line(statement, statement->params[0]),
                           CAIRN_SLICE_ARG(statement->params[0]));
+    }
+    enum cairn_rc rc = check_keeps_rows(statement, err);
+    if (rc != CAIRN_OK) {
+        return rc;
     }
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
         if (cairn_sql_begins(statement, known[i])) {
@@ -231,8 +268,7 @@ static enum cairn_rc take_table(void *into, const struct cairn_sql_note *note,
     for (size_t i = 0; i < note->statement_count && rc == CAIRN_OK; i++) {
         const struct cairn_sql_statement *statement = &note->statements[i];
         rc = check_definition(statement, err);
-        if (rc == CAIRN_OK && (cairn_sql_begins(statement, "CREATE TABLE") ||
-                               cairn_sql_begins(statement, "CREATE UNLOGGED TABLE"))) {
+        if (rc == CAIRN_OK && cairn_sql_begins(statement, "CREATE TABLE")) {
             rc = add_table(reading, statement, err);
         }
     }

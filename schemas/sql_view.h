@@ -3,11 +3,12 @@
  *   -- view: daily_turnover        the file's name
  *   -- version: 1                  from 1; raise it to rebuild
  *   -- key: day                    columns that make /views/{view}/{key}; default: the primary key
- *   -- on_error: stop              the one there is
+ *   -- on_error: stop              at an event that cannot be applied; the default. park: its
+ * stream is left out from then on, and the view goes on
  *   -- table:
- *   CREATE TABLE ...;              one or more statements of DDL (CREATE [UNLOGGED] TABLE, CREATE
- *                                  [UNIQUE] INDEX, ALTER TABLE, COMMENT ON, GRANT); one table has
- *                                  the view's name; names carry no schema
+ *   CREATE TABLE ...;              one or more statements of DDL (CREATE TABLE, CREATE [UNIQUE]
+ *                                  INDEX, ALTER TABLE, COMMENT ON, GRANT); one table has the
+ *                                  view's name; names carry no schema; none UNLOGGED or TEMPORARY
  *   -- on: Deposited               or several, by commas
  *   INSERT ...;                    one or more statements (INSERT, UPDATE, DELETE, MERGE, WITH),
  *                                  in order, once for each event
@@ -44,6 +45,7 @@ struct cairn_sql_view {
     uint32_t version;
     struct cairn_slice keys[CAIRN_SQL_VIEW_KEYS_MAX]; /* none: the primary key */
     size_t key_count;
+    bool parks;                         /* on_error: park */
     struct cairn_sql_statement *tables; /* DDL; without parameters */
     size_t table_count;
     struct cairn_sql_created *created;

@@ -116,21 +116,22 @@ static enum cairn_rc try_query(const struct check *check, const struct cairn_sql
                                 .value_count = query->statement.param_count,
                                 .limit = query->limit,
                                 .has_place = query->order_count > 0};
-    struct cairn_buf sql = {.max = SQL_BYTES_MAX};
+    struct cairn_pg_text text = CAIRN_PG_TEXT(SQL_BYTES_MAX);
+    const char *sql = NULL;
     size_t text_at = 0;
     for (size_t i = 0; i < query->order_count; i++) {
         named.place[i] = CAIRN_SLICE_LIT("");
     }
-    enum cairn_rc rc = cairn_named_sql(&named, &sql, &text_at, err);
+    enum cairn_rc rc = cairn_named_sql(&named, &text, &sql, &text_at, err);
     if (rc == CAIRN_OK) {
-        rc = cairn_pg_prepare(check->pg, "q", cairn_buf_slice(&sql).data, NULL, 0, err);
+        rc = cairn_pg_prepare(check->pg, "q", sql, NULL, 0, err);
         size_t at = cairn_pg_error_at(check->pg);
         if (rc != CAIRN_OK) {
             at = at > text_at ? at - text_at : 0;
             rc = cairn_err_wrap(err, rc, "line %u", cairn_sql_byte_line(&query->statement, at));
         }
     }
-    cairn_buf_fini(&sql);
+    cairn_pg_text_fini(&text);
     return rc;
 }
 

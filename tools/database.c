@@ -4,7 +4,6 @@
 #include <stdio.h>
 
 #include "platform/file.h"
-#include "platform/mem.h"
 
 #define URI_BYTES_MAX ((size_t)16 * 1024)
 #define FILE_PREFIX   "file:"
@@ -16,17 +15,6 @@
 #define ANSWER_TIMEOUT_MS  (STATEMENT_TIMEOUT_MS + 500)
 #define CONNECT_TIMEOUT_MS 2000
 
-/* The content of a file without its last newline. */
-static enum cairn_rc read_secret(const char *path, struct cairn_buf *text, struct cairn_err *err)
-{
-    enum cairn_rc rc = cairn_file_read(path, text, err);
-    struct cairn_slice found = cairn_buf_slice(text);
-    if (rc == CAIRN_OK && found.size > 0 && found.data[found.size - 1] == '\n') {
-        cairn_buf_truncate(text, found.size - 1);
-    }
-    return rc == CAIRN_OK ? CAIRN_OK : cairn_err_wrap(err, rc, "--postgres");
-}
-
 enum cairn_rc cairn_database_init(struct cairn_database *database,
                                   const struct cairn_config *config, struct cairn_err *err)
 {
@@ -37,7 +25,8 @@ enum cairn_rc cairn_database_init(struct cairn_database *database,
     }
     enum cairn_rc rc = CAIRN_OK;
     if (strncmp(given, FILE_PREFIX, strlen(FILE_PREFIX)) == 0) {
-        rc = read_secret(given + strlen(FILE_PREFIX), &database->text, err);
+        rc = cairn_file_read_value(given + strlen(FILE_PREFIX), &database->text, err);
+        rc = rc == CAIRN_OK ? CAIRN_OK : cairn_err_wrap(err, rc, "--postgres");
     } else if (cairn_buf_append_str(&database->text, given) != CAIRN_OK) {
         rc = CAIRN_FAIL(err, CAIRN_ETOOBIG, "--postgres is too long");
     }
@@ -51,7 +40,7 @@ void cairn_database_fini(struct cairn_database *database)
 {
     cairn_sql_reader_free(database->reader);
     cairn_pg_pool_free(database->pool);
-    cairn_buf_fini(&database->text);
+    cairn_buf_wipe(&database->text);
     *database = (struct cairn_database){.given = false};
 }
 

@@ -14,7 +14,7 @@ struct cairn_database {
     struct cairn_sql_reader *reader;
 };
 
-/* Read --postgres. Nothing is connected. errors: ENOENT, EIO (file:PATH), ETOOBIG. */
+/* Read --postgres. Nothing is connected. errors: ENOENT, EIO, EINVAL (file:PATH), ETOOBIG. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_database_init(struct cairn_database *database,
                                                    const struct cairn_config *config,
                                                    struct cairn_err *err);

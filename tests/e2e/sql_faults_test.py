@@ -103,6 +103,30 @@ class SqlFaults(unittest.TestCase):
             sql_shop.send(node, self.commands)
             sql_shop.check_totals(self, node, self.totals)
 
+    def test_a_login_that_is_refused(self):
+        """Nobody who asks can mend it: 503 with the reason, the same everywhere, until the operator has."""
+        end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'clerk'"
+        self.server.psql("CREATE ROLE clerk LOGIN PASSWORD 'first'; "
+                         f"GRANT CONNECT, CREATE ON DATABASE {self.uri.rpartition('/')[2]} TO clerk")
+        uri = self.uri.replace(f"//{self.uri.split('/')[2].split('@')[0]}@", "//clerk:first@")
+        with serve(self.home, uri) as node:
+            sql_shop.send(node, self.commands)
+            self.check_when_it_answers(node)
+            self.server.psql(f"ALTER ROLE clerk PASSWORD 'second'; {end}")
+            wait_until(lambda: node.get("/queries/top_customers").status == 503, "the sessions are gone")
+            for path in ("/views/customer_totals", "/views/customer_totals/guest", "/queries/top_customers"):
+                answer = node.get(path)
+                self.assertEqual(answer.status, 503, (path, answer.body))
+                self.assertIn("retry-after", answer.headers)
+                self.assertEqual(answer.json["type"], "/problems/unreachable")
+                self.assertIn("PostgreSQL refuses the login of this service", answer.json["detail"])
+            state = view_state(node, "customer_totals")
+            self.assertEqual(state["state"], "unavailable")
+            self.assertIn("refuses the login", state["error"]["detail"])
+            self.assertEqual(node.get("/views/customers?limit=1").status, 200)
+            self.server.psql("ALTER ROLE clerk PASSWORD 'first'")
+            self.check_when_it_answers(node)
+
     def test_sessions_that_are_ended_under_load(self):
         """What an operator or a failover does: pg_terminate_backend, again and again."""
         with serve(self.home, self.uri) as node:

@@ -190,6 +190,30 @@ static void connections_that_died_while_they_idled_are_replaced_unseen(void **st
     cairn_pg_pool_free(pool);
 }
 
+static void a_refused_login_is_not_that_of_who_asks(void **state)
+{
+    struct pg_stage *stage = *state;
+    char *wrong = pg_stage_uri_as("nobody_here", "secret");
+    char setting[STAGE_TEXT_MAX];
+    (void)snprintf(setting, sizeof(setting), "%s?sslmode=sometimes", pg_stage_uri());
+    const char *const uris[] = {wrong, setting};
+    for (size_t i = 0; i < 2; i++) {
+        struct cairn_pg_options options = pg_stage_options(stage);
+        struct cairn_pg_pool *pool = NULL;
+        struct cairn_pg *pg = NULL;
+        options.uri = uris[i];
+        assert_ok(cairn_pg_pool_new(&options, 1, &pool, &stage->err), &stage->err);
+        for (int again = 0; again < 2; again++) {
+            assert_int_equal(cairn_pg_pool_acquire(pool, PATIENCE_MS, &pg, &stage->err),
+                             CAIRN_EUNREACHABLE);
+            assert_non_null(strstr(stage->err.text, "refuses the login of this service"));
+        }
+        assert_count(pool, 0, 0);
+        cairn_pg_pool_free(pool);
+    }
+    test_free(wrong);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, pg_stage_setup, pg_stage_teardown)
@@ -199,6 +223,7 @@ int main(void)
         TEST(a_pool_that_is_out_says_so_when_the_time_is_over),
         TEST(what_is_inside_a_transaction_or_broken_is_not_lent_again),
         TEST(connections_that_died_while_they_idled_are_replaced_unseen),
+        TEST(a_refused_login_is_not_that_of_who_asks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

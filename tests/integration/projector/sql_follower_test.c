@@ -122,6 +122,55 @@ static void the_event_that_fails_is_found_and_told(void **state)
     cairn_sql_follower_close(follower);
 }
 
+/* More than the log gives at a time. */
+static uint64_t fill_long_log(struct sql_stage *stage)
+{
+    enum { COMMAND_EVENTS = 100, LONG_COMMANDS = 80, TO_BYTES = 100 };
+    char to[TO_BYTES + 1];
+    memset(to, 't', TO_BYTES);
+    to[TO_BYTES] = '\0';
+    for (int i = 0; i < LONG_COMMANDS; i++) {
+        world_add(&stage->world, "1", 1, to, COMMAND_EVENTS);
+    }
+    return (uint64_t)COMMAND_EVENTS * LONG_COMMANDS;
+}
+
+static void one_batch_holds_several_reads_of_the_log(void **state)
+{
+    struct sql_stage *stage = *state;
+    size_t applied = 0;
+    begin(stage, "sums", sql_stage_sums, 1);
+    begin_build(stage, "sums");
+    uint64_t events = fill_long_log(stage);
+    struct cairn_chunks chunks;
+    struct cairn_source *source = NULL;
+    const struct cairn_position start = {{0}};
+    assert_ok(cairn_source_open(stage->world.store, &start, &source, &stage->err), &stage->err);
+    assert_ok(cairn_source_next(source, events, NULL, &chunks, &stage->err), &stage->err);
+    assert_true(chunks.events < events);
+    cairn_source_close(source);
+    struct cairn_sql_follower *follower = follow(stage, "sums");
+    assert_ok(cairn_sql_follower_step(follower, events, &applied, &stage->err), &stage->err);
+    assert_int_equal(applied, events);
+    sums_are(stage, (int64_t)events, events);
+    cairn_sql_follower_close(follower);
+}
+
+static void what_fails_behind_several_reads_is_found(void **state)
+{
+    struct sql_stage *stage = *state;
+    begin(stage, "sums", sql_stage_sums, 1);
+    begin_build(stage, "sums");
+    uint64_t before = fill_long_log(stage);
+    world_add(&stage->world, "1", -1, "refused", 1);
+    world_add(&stage->world, "1", 1, "behind", 1);
+    struct cairn_sql_follower *follower = follow(stage, "sums");
+    sql_stage_catch_up(follower, before * 2);
+    stopped_behind(stage, follower, before);
+    sums_are(stage, (int64_t)before, before);
+    cairn_sql_follower_close(follower);
+}
+
 /* A row for each event; refuses one by its number. */
 static const char NUMBERED[] = "-- view: numbered\n"
                                "-- version: 1\n"
@@ -402,6 +451,8 @@ int main(void)
         staged(a_follower_holds_the_fold_of_the_log),
         staged(without_a_generation_nothing_is_followed),
         staged(the_event_that_fails_is_found_and_told),
+        staged(one_batch_holds_several_reads_of_the_log),
+        staged(what_fails_behind_several_reads_is_found),
         staged(of_a_command_of_many_events_the_right_one_is_told),
         staged(sums_at_the_end_of_their_type_stop_where_one_by_one_does),
         staged(one_command_near_a_types_end_goes_statement_by_statement),

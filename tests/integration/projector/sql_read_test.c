@@ -396,17 +396,56 @@ static void a_view_that_is_built_or_switched_is_told_from_one_that_is_there(void
     assert_true(status.rebuilding);
     assert_int_equal(status.rows, 5);
     assert_int_equal(status.column_count, 6);
-    assert_ok(cairn_sql_switch(reading.stage->pg, CAIRN_SLICE_LIT("test"), CAIRN_SLICE_LIT("v"), 2,
-                               &reading.stage->err),
+    assert_ok(cairn_sql_generation_switch(reading.stage->pg, CAIRN_SLICE_LIT("test"),
+                                          CAIRN_SLICE_LIT("v"), 2, CAIRN_SLICE_LIT(""),
+                                          &reading.stage->err),
               &reading.stage->err);
-    row_of(&reading, "1", "name", "new");
     assert_ok(cairn_sql_view_status(reading.reader, CAIRN_SLICE_LIT("v"), &reading.arena, &status,
                                     &reading.stage->err),
               &reading.stage->err);
     assert_int_equal(status.generation, 2);
-    assert_int_equal(status.column_count, 7);
+    assert_int_equal(status.column_count, 7); /* though nobody has read a row of it yet */
+    row_of(&reading, "1", "name", "new");
     sql_stage_run(reading.stage, "DELETE FROM _cairn_view");
     assert_int_equal(get(&reading, CAIRN_SLICE_LIT("1"), &row), CAIRN_EBEHIND);
+    end(&reading);
+}
+
+static void held_gives(struct reading *reading, uint64_t offset, bool building, bool stopped)
+{
+    struct cairn_position held = {{0}};
+    bool is_building = !building;
+    bool is_stopped = !stopped;
+    assert_ok(cairn_sql_view_held(reading->reader, CAIRN_SLICE_LIT("v"), &held, &is_building,
+                                  &is_stopped, &reading->stage->err),
+              &reading->stage->err);
+    assert_int_equal(held.offsets[0], offset);
+    assert_int_equal(is_building, building);
+    assert_int_equal(is_stopped, stopped);
+}
+
+static void a_wait_sees_how_far_the_live_generation_is(void **state)
+{
+    struct reading reading;
+    struct cairn_sql_head head;
+    struct cairn_position held;
+    bool flags[2];
+    begin(&reading, *state, TABLE);
+    held_gives(&reading, 0, false, false);
+    sql_stage_build(reading.stage, "v", &reading.arena, &head);
+    sql_stage_run(reading.stage, "UPDATE _cairn_view SET position = '0:9' WHERE side = 'next'; "
+                                 "UPDATE _cairn_view SET position = '0:7' WHERE side = 'live'");
+    held_gives(&reading, 7, false, false);
+    sql_stage_run(reading.stage, "UPDATE _cairn_view SET state = 'stopped' WHERE side = 'live'");
+    held_gives(&reading, 7, false, true);
+    sql_stage_run(reading.stage, "UPDATE _cairn_view SET position = 'x' WHERE side = 'live'");
+    assert_int_equal(cairn_sql_view_held(reading.reader, CAIRN_SLICE_LIT("v"), &held, &flags[0],
+                                         &flags[1], &reading.stage->err),
+                     CAIRN_ECORRUPT);
+    sql_stage_run(reading.stage, "DELETE FROM _cairn_view WHERE side = 'live'");
+    held_gives(&reading, 0, true, false);
+    sql_stage_run(reading.stage, "DROP TABLE _cairn_view");
+    held_gives(&reading, 0, true, false);
     end(&reading);
 }
 
@@ -426,6 +465,7 @@ int main(void)
         staged(pages_have_every_row_once_through_ties_and_nulls),
         staged(a_page_has_the_members_asked_for),
         staged(a_view_that_is_built_or_switched_is_told_from_one_that_is_there),
+        staged(a_wait_sees_how_far_the_live_generation_is),
     };
     return cmocka_run_group_tests(tests, sql_stage_group_setup, sql_stage_group_teardown);
 }

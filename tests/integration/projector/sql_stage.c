@@ -173,7 +173,7 @@ void sql_stage_build(struct sql_stage *stage, const char *view, struct cairn_are
                                                     .all = stage->world.appended};
     struct cairn_err err;
     assert_ok(cairn_sql_store_prepare(stage->pg, definition.domain, &err), &err);
-    assert_ok(cairn_sql_build_begin(stage->pg, &definition, &err), &err);
+    assert_ok(cairn_sql_generation_begin(stage->pg, &definition, CAIRN_SIDE_NEXT, &err), &err);
     assert_ok(cairn_sql_head_read(stage->pg, definition.domain, definition.view, CAIRN_SIDE_NEXT,
                                   arena, ret_head, &err),
               &err);
@@ -184,8 +184,8 @@ void sql_stage_make_live(struct sql_stage *stage, const char *view)
     struct cairn_arena arena = {.max = 1u << 20};
     struct cairn_sql_head head;
     sql_stage_build(stage, view, &arena, &head);
-    assert_ok(cairn_sql_switch(stage->pg, CAIRN_SLICE_LIT("test"), cairn_slice_str(view),
-                               head.generation, &stage->err),
+    assert_ok(cairn_sql_generation_switch(stage->pg, CAIRN_SLICE_LIT("test"), cairn_slice_str(view),
+                                          head.generation, CAIRN_SLICE_LIT(""), &stage->err),
               &stage->err);
     cairn_arena_fini(&arena);
 }

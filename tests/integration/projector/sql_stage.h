@@ -4,6 +4,7 @@
 #define CAIRN_TESTS_INTEGRATION_PROJECTOR_SQL_STAGE_H
 
 #include "projector/sql_follower.h"
+#include "projector/sql_generation.h"
 #include "tests/integration/platform/pg_stage.h"
 #include "tests/unit/projector/world.h"
 

@@ -17,7 +17,8 @@ static void begin(struct sql_stage *stage)
 
 static enum cairn_rc switch_to(struct sql_stage *stage, uint64_t generation)
 {
-    return cairn_sql_switch(stage->pg, DOMAIN, SUMS, generation, &stage->err);
+    return cairn_sql_generation_switch(stage->pg, DOMAIN, SUMS, generation, CAIRN_SLICE_LIT(""),
+                                       &stage->err);
 }
 
 static bool is_there(struct sql_stage *stage, const char *relation)
@@ -36,6 +37,40 @@ static void a_second_preparation_changes_nothing(void **state)
     assert_ok(cairn_sql_store_prepare(stage->pg, DOMAIN, &stage->err), &stage->err);
     assert_int_equal(sql_stage_number(stage, "SELECT count(*) FROM _cairn_view"), 1);
     cairn_arena_fini(&arena);
+}
+
+/* Rows of a table that an earlier version made are kept, and count no change yet. */
+static void a_control_table_without_parks_gets_them(void **state)
+{
+    struct sql_stage *stage = *state;
+    struct cairn_arena arena = {.max = 1u << 20};
+    struct cairn_sql_head head;
+    begin(stage);
+    sql_stage_build(stage, "sums", &arena, &head);
+    sql_stage_run(stage, "ALTER TABLE _cairn_view DROP COLUMN parks; DROP TABLE _cairn_parked");
+    assert_ok(cairn_sql_store_prepare(stage->pg, DOMAIN, &stage->err), &stage->err);
+    assert_ok(
+        cairn_sql_head_read(stage->pg, DOMAIN, SUMS, CAIRN_SIDE_NEXT, &arena, &head, &stage->err),
+        &stage->err);
+    assert_int_equal(head.generation, 1);
+    assert_int_equal(head.parks + head.parked, 0);
+    cairn_arena_fini(&arena);
+}
+
+/* Whoever reads or follows holds the table; a start that had to alter it would wait for them. */
+static void preparing_waits_for_nobody_who_uses_the_table(void **state)
+{
+    struct sql_stage *stage = *state;
+    struct cairn_pg *other = NULL;
+    const struct cairn_pg_options options = {.uri = stage->uri};
+    begin(stage);
+    assert_ok(cairn_sql_store_prepare(stage->pg, DOMAIN, &stage->err), &stage->err);
+    assert_ok(cairn_pg_open(&options, &other, &stage->err), &stage->err);
+    pg_stage_run(other, "BEGIN; SELECT * FROM test._cairn_view FOR UPDATE; "
+                        "LOCK TABLE test._cairn_parked IN ROW EXCLUSIVE MODE");
+    sql_stage_run(stage, "SET lock_timeout = 1000");
+    assert_ok(cairn_sql_store_prepare(stage->pg, DOMAIN, &stage->err), &stage->err);
+    cairn_pg_close(other);
 }
 
 static void *prepare_alone(void *argument)
@@ -130,7 +165,9 @@ static void ddl_that_is_refused_leaves_what_was(void **state)
         .domain = DOMAIN, .view = SUMS, .version = 2, .tables = tables, .table_count = 2};
     begin(stage);
     sql_stage_build(stage, "sums", &arena, &head);
-    assert_int_equal(cairn_sql_build_begin(stage->pg, &definition, &stage->err), CAIRN_EINVAL);
+    assert_int_equal(
+        cairn_sql_generation_begin(stage->pg, &definition, CAIRN_SIDE_NEXT, &stage->err),
+        CAIRN_EINVAL);
     assert_non_null(strstr(stage->err.text, "sums"));
     assert_int_equal(sql_stage_number(stage, "SELECT version FROM _cairn_view"), 1);
     assert_true(is_there(stage, "test_build_sums.sums_by_sum"));
@@ -159,7 +196,9 @@ static void a_switch_moves_tables_with_their_indexes(void **state)
         &stage->err);
     assert_int_equal(head.generation, 2);
     assert_int_equal(head.state, CAIRN_VIEW_LIVE);
-    assert_int_equal(sql_stage_number(stage, "SELECT count(*) FROM _cairn_view"), 1);
+    assert_string_equal(sql_stage_value(stage, "SELECT who FROM test_old_sums.sums"), "old");
+    assert_true(is_there(stage, "test_old_sums.sums_by_sum"));
+    assert_int_equal(sql_stage_number(stage, "SELECT count(*) FROM _cairn_view"), 2);
     cairn_arena_fini(&arena);
 }
 
@@ -206,24 +245,30 @@ static void a_stop_is_written_only_where_the_row_still_stands(void **state)
         &stage->err);
     struct cairn_sql_head elsewhere = head;
     elsewhere.place = CAIRN_SLICE_LIT("0:1");
-    assert_ok(cairn_sql_stop_write(stage->pg, DOMAIN, SUMS, CAIRN_SIDE_LIVE, &elsewhere, "no",
-                                   CAIRN_SLICE_LIT("e"), &stage->err),
+    const struct cairn_sql_stop stop = {
+        .error = "it's \"so\"", .event = CAIRN_SLICE_LIT("e"), .partition = 1, .offset = 17};
+    assert_ok(cairn_sql_stop_write(stage->pg, DOMAIN, SUMS, CAIRN_SIDE_LIVE, &elsewhere, &stop,
+                                   &stage->err),
               &stage->err);
     assert_string_equal(sql_stage_value(stage, "SELECT state || error FROM _cairn_view"), "live");
-    assert_ok(cairn_sql_stop_write(stage->pg, DOMAIN, SUMS, CAIRN_SIDE_LIVE, &head, "it's \"so\"",
-                                   CAIRN_SLICE_LIT("e"), &stage->err),
-              &stage->err);
+    assert_ok(
+        cairn_sql_stop_write(stage->pg, DOMAIN, SUMS, CAIRN_SIDE_LIVE, &head, &stop, &stage->err),
+        &stage->err);
     assert_ok(
         cairn_sql_head_read(stage->pg, DOMAIN, SUMS, CAIRN_SIDE_LIVE, &arena, &head, &stage->err),
         &stage->err);
     assert_int_equal(head.state, CAIRN_VIEW_STOPPED);
     assert_true(cairn_slice_is(head.error, "it's \"so\""));
     assert_true(cairn_slice_is(head.error_event, "e"));
-    assert_ok(cairn_sql_stop_write(stage->pg, DOMAIN, SUMS, CAIRN_SIDE_LIVE, &head, NULL,
-                                   CAIRN_SLICE_LIT("e"), &stage->err),
-              &stage->err);
+    assert_int_equal(head.error_partition, 1);
+    assert_int_equal(head.error_offset, 17);
+    assert_ok(
+        cairn_sql_stop_write(stage->pg, DOMAIN, SUMS, CAIRN_SIDE_LIVE, &head, NULL, &stage->err),
+        &stage->err);
     assert_string_equal(
-        sql_stage_value(stage, "SELECT state || error || error_event FROM _cairn_view"), "live");
+        sql_stage_value(stage, "SELECT state || error || error_event || error_position FROM "
+                               "_cairn_view"),
+        "live");
     cairn_arena_fini(&arena);
 }
 
@@ -234,9 +279,10 @@ static void a_build_that_failed_is_still_a_build(void **state)
     struct cairn_sql_head head;
     begin(stage);
     sql_stage_build(stage, "sums", &arena, &head);
-    assert_ok(cairn_sql_stop_write(stage->pg, DOMAIN, SUMS, CAIRN_SIDE_NEXT, &head, "why",
-                                   CAIRN_SLICE_LIT("e"), &stage->err),
-              &stage->err);
+    const struct cairn_sql_stop stop = {.error = "why", .event = CAIRN_SLICE_LIT("e")};
+    assert_ok(
+        cairn_sql_stop_write(stage->pg, DOMAIN, SUMS, CAIRN_SIDE_NEXT, &head, &stop, &stage->err),
+        &stage->err);
     assert_string_equal(sql_stage_value(stage, "SELECT state || error FROM _cairn_view"),
                         "buildingwhy");
     cairn_arena_fini(&arena);
@@ -263,12 +309,46 @@ static void only_views_of_the_domain_are_kept(void **state)
     cairn_arena_fini(&arena);
 }
 
+static void park(struct sql_stage *stage, const char *view, int generation)
+{
+    sql_stage_run(stage,
+                  "INSERT INTO _cairn_parked (view, generation, stream, version, event, position, "
+                  "error) VALUES ('%s', %d, 'box-1', 1, 'e', '0:1', 'no')",
+                  view, generation);
+}
+
+static void what_a_generation_parked_goes_with_it(void **state)
+{
+    struct sql_stage *stage = *state;
+    struct cairn_arena arena = {.max = 1u << 20};
+    struct cairn_sql_head head;
+    begin(stage);
+    sql_stage_make_live(stage, "sums");
+    park(stage, "sums", 1);
+    sql_stage_build(stage, "sums", &arena, &head);
+    assert_int_equal(head.generation, 2);
+    park(stage, "sums", 2);
+    park(stage, "other", 2);
+    sql_stage_build(stage, "sums", &arena, &head); /* in the place of the unfinished one */
+    assert_int_equal(head.parked, 0);
+    assert_string_equal(
+        sql_stage_value(stage, "SELECT string_agg(view || generation, ' ' ORDER BY view) FROM "
+                               "_cairn_parked"),
+        "other2 sums1");
+    assert_ok(cairn_sql_store_keep(stage->pg, DOMAIN, NULL, 0, &stage->err), &stage->err);
+    assert_string_equal(sql_stage_value(stage, "SELECT string_agg(view, '') FROM _cairn_parked"),
+                        "other");
+    cairn_arena_fini(&arena);
+}
+
 #define staged(test) cmocka_unit_test_setup_teardown(test, sql_stage_setup, sql_stage_teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         staged(a_second_preparation_changes_nothing),
+        staged(a_control_table_without_parks_gets_them),
+        staged(preparing_waits_for_nobody_who_uses_the_table),
         staged(several_prepare_at_the_same_time),
         staged(without_a_store_or_a_row_there_is_no_head),
         staged(a_build_begins_at_the_begin_of_the_log),
@@ -280,6 +360,7 @@ int main(void)
         staged(a_stop_is_written_only_where_the_row_still_stands),
         staged(a_build_that_failed_is_still_a_build),
         staged(only_views_of_the_domain_are_kept),
+        staged(what_a_generation_parked_goes_with_it),
     };
     return cmocka_run_group_tests(tests, sql_stage_group_setup, sql_stage_group_teardown);
 }

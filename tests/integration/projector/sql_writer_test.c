@@ -184,8 +184,9 @@ static void a_checkpoint_elsewhere_fences_and_writes_nothing(void **state)
     struct writing writing;
     size_t tag = 0;
     begin(&writing, *state);
-    static const char *const moves[] = {"position = '0:1'", "position = '0:0', generation = 2",
-                                        "side = 'live', generation = 1"};
+    static const char *const moves[] = {
+        "position = '0:1'", "position = '0:0', generation = 2", "side = 'live', generation = 1",
+        "side = 'next', parks = 1" /* a stream that flows again is in no set of this follower's */};
     for (size_t i = 0; i < sizeof(moves) / sizeof(moves[0]); i++) {
         sql_stage_run(writing.stage, "UPDATE _cairn_view SET %s", moves[i]);
         begin_batch(&writing);
@@ -194,7 +195,7 @@ static void a_checkpoint_elsewhere_fences_and_writes_nothing(void **state)
         row_is(&writing, "a", -1);
         assert_int_equal(sql_stage_number(writing.stage, "SELECT events FROM _cairn_view"), 0);
     }
-    sql_stage_run(writing.stage, "UPDATE _cairn_view SET side = 'next'");
+    sql_stage_run(writing.stage, "UPDATE _cairn_view SET parks = 0");
     commit_well(&writing, "0:1");
     row_is(&writing, "a", 3);
     sql_stage_run(writing.stage, "DELETE FROM _cairn_view");

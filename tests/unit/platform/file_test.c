@@ -208,6 +208,55 @@ static void a_failing_read_leaves_the_buffer_as_it_was(void **state)
     }
 }
 
+static void a_value_is_a_files_content_without_its_last_line_end(void **state)
+{
+    struct world *world = *state;
+    static const struct {
+        const char *content;
+        const char *value;
+    } cases[] = {
+        {"secret", "secret"},
+        {"secret\n", "secret"},
+        {"secret\r\n", "secret"},
+        {"a\n\n", "a\n"},
+        {"a\r\n\r\n", "a\r\n"},
+        {"secret\r", "secret\r"},
+        {" a ", " a "},
+        {"\n", ""},
+        {"\r\n", ""},
+        {"", ""},
+    };
+    struct cairn_err err;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct cairn_buf out = {.max = 64};
+        assert_int_equal(cairn_buf_append_str(&out, "\r"), CAIRN_OK); /* no part of the value */
+        assert_ok(cairn_file_replace(in(world, "value"), cairn_slice_str(cases[i].content), &err),
+                  &err);
+        assert_ok(cairn_file_read_value(world->path, &out, &err), &err);
+        assert_int_equal(out.data[0], '\r');
+        assert_true(cairn_slice_is(cairn_slice_of(out.data + 1, out.size - 1), cases[i].value));
+        cairn_buf_wipe(&out);
+    }
+}
+
+static void a_value_with_a_zero_byte_or_too_long_is_none(void **state)
+{
+    struct world *world = *state;
+    struct cairn_buf out = {.max = 4};
+    struct cairn_err err;
+    assert_int_equal(cairn_buf_append_str(&out, "x"), CAIRN_OK);
+    assert_ok(cairn_file_replace(in(world, "value"), CAIRN_SLICE_LIT("a\0\n"), &err), &err);
+    assert_int_equal(cairn_file_read_value(world->path, &out, &err), CAIRN_EINVAL);
+    assert_non_null(strstr(err.text, world->path));
+    assert_ok(cairn_file_replace(world->path, CAIRN_SLICE_LIT("abc\n"), &err), &err);
+    assert_int_equal(cairn_file_read_value(world->path, &out, &err), CAIRN_ETOOBIG);
+    assert_int_equal(cairn_file_read_value(in(world, "none"), &out, &err), CAIRN_ENOENT);
+    assert_true(cairn_slice_is(cairn_buf_slice(&out), "x"));
+    cairn_buf_wipe(&out);
+    cairn_buf_wipe(&out);
+    cairn_buf_wipe(NULL);
+}
+
 static void list_is_sorted_and_leaves_the_dots_out(void **state)
 {
     struct world *world = *state;
@@ -390,6 +439,8 @@ int main(void)
         T(replace_under_any_fault_leaves_the_old_file_or_the_new_and_nothing_beside),
         T(replace_in_the_working_folder_needs_no_slash),
         T(a_failing_read_leaves_the_buffer_as_it_was),
+        T(a_value_is_a_files_content_without_its_last_line_end),
+        T(a_value_with_a_zero_byte_or_too_long_is_none),
         T(list_is_sorted_and_leaves_the_dots_out),
         T(remove_tree_takes_everything_but_what_links_point_to),
         T(remove_tree_of_a_link_takes_the_link_alone),

@@ -18,6 +18,14 @@ static void each_generation_has_its_schema(void **state)
                                schema, &err),
               &err);
     assert_string_equal(schema, "shop_build_stock");
+    assert_ok(cairn_sql_schema(CAIRN_SLICE_LIT("shop"), CAIRN_SLICE_LIT("stock"), CAIRN_SIDE_OLD,
+                               schema, &err),
+              &err);
+    assert_string_equal(schema, "shop_old_stock");
+    assert_ok(cairn_sql_schema(CAIRN_SLICE_LIT("shop"), CAIRN_SLICE_LIT("stock"), CAIRN_SIDE_CHECK,
+                               schema, &err),
+              &err);
+    assert_string_equal(schema, "shop_check_stock");
 }
 
 static void names_that_postgres_would_cut_are_refused(void **state)

@@ -94,12 +94,14 @@ static void a_fault_names_parameter_and_type(void **state)
 
 static void check_statement(struct fixture *fixture, const char *expected)
 {
-    struct cairn_buf sql = {.max = ARENA_MAX};
+    struct cairn_pg_text text = CAIRN_PG_TEXT(ARENA_MAX);
+    const char *sql = NULL;
     size_t text_at = 0;
-    assert_ok(cairn_named_sql(&fixture->named, &sql, &text_at, &fixture->err), &fixture->err);
-    assert_string_equal(sql.data, expected);
-    assert_memory_equal(sql.data + text_at, "SELECT name", 11);
-    cairn_buf_fini(&sql);
+    assert_ok(cairn_named_sql(&fixture->named, &text, &sql, &text_at, &fixture->err),
+              &fixture->err);
+    assert_string_equal(sql, expected);
+    assert_memory_equal(sql + text_at, "SELECT name", 11);
+    cairn_pg_text_fini(&text);
 }
 
 #define STATEMENT                                                                                  \

@@ -41,7 +41,7 @@ static void settings_tables_and_handlers_are_read(void **state)
                               "CREATE TABLE V (\n"
                               "  -- cents: of a day\n"
                               "  day date);\n"
-                              "create unlogged table if not exists \"V\"\"x\" (b int);\n"
+                              "create table if not exists \"V\"\"x\" (b int);\n"
                               "CREATE INDEX ON v (day);\n"
                               "-- on: A, B\n"
                               "INSERT INTO v VALUES (:a);\n"
@@ -85,12 +85,36 @@ static void a_type_finds_its_handler(void **state)
     cairn_arena_fini(&lot.arena);
 }
 
+static void a_table_may_be_logged_and_called_anything(void **state)
+{
+    (void)state;
+    struct lot lot;
+    assert_ok(read_text(&lot, HEAD "-- table:\nCREATE TABLE v (temp int, \"set\" text DEFAULT 'set "
+                                   "unlogged', unlogged int);\nALTER TABLE v SET LOGGED;\n" ON),
+              &lot.err);
+    assert_int_equal(lot.view.created_count, 1);
+    cairn_arena_fini(&lot.arena);
+}
+
 static void what_a_file_leaves_out_has_its_default(void **state)
 {
     (void)state;
     struct lot lot;
     assert_ok(read_text(&lot, HEAD TABLE ON), &lot.err);
     assert_int_equal(lot.view.key_count, 0);
+    assert_false(lot.view.parks);
+    cairn_arena_fini(&lot.arena);
+}
+
+static void a_view_stops_or_parks_at_an_error(void **state)
+{
+    (void)state;
+    struct lot lot;
+    assert_ok(read_text(&lot, HEAD "-- on_error: stop\n" TABLE ON), &lot.err);
+    assert_false(lot.view.parks);
+    cairn_arena_fini(&lot.arena);
+    assert_ok(read_text(&lot, HEAD "--on_error:  park \n" TABLE ON), &lot.err);
+    assert_true(lot.view.parks);
     cairn_arena_fini(&lot.arena);
 }
 
@@ -127,7 +151,11 @@ static const struct {
     {HEAD "-- key: a, a\n", "line 3: key: \"a\" is no column (lower case letters, digits and '_'), "
                             "or is there twice"},
     {HEAD "-- key: a,b,c,d,e,f,g,h,i\n", "line 3: key: more than 8 columns"},
-    {HEAD "-- on_error: park\n", "line 3: on_error: must be stop"},
+    {HEAD "-- on_error: skip\n", "line 3: on_error: must be stop or park"},
+    {HEAD "-- on_error: Park\n", "line 3: on_error: must be stop or park"},
+    {HEAD "-- on_error:\n", "line 3: on_error: must be stop or park"},
+    {HEAD "-- on_error: park\n-- on_error: stop\n", "line 4: on_error: is there already in line 3"},
+    {HEAD "-- on_error: park\nDELETE FROM v;\n", "line 4: a statement stands behind"},
     {HEAD "\nDELETE FROM v;\n" TABLE, "line 4: a statement stands behind \"-- table:\""},
     {"-- nothing\nSELECT 1;" HEAD, "line 2: a statement before the first annotation"},
     {HEAD "-- table: v\n", "line 3: table: nothing stands behind the colon"},
@@ -143,7 +171,17 @@ static const struct {
      "line 4: a table's name has 63 bytes at most"},
     {HEAD "-- table:\nCREATE TABLE v (a int);\nDROP TABLE w;",
      "line 5: behind \"-- table:\" stand"},
-    {HEAD "-- table:\nCREATE TEMP TABLE v (a int);", "line 4: behind \"-- table:\" stand"},
+    {HEAD "-- table:\nCREATE VIEW v AS SELECT 1;", "line 4: behind \"-- table:\" stand"},
+    {HEAD "-- table:\nCREATE\nUNLOGGED TABLE v (a int);",
+     "line 5: a crash of PostgreSQL empties an UNLOGGED table, and the view would go on without"},
+    {HEAD "-- table:\ncreate table v (a int);\nalter table v\n  set unlogged;",
+     "line 6: a crash of PostgreSQL empties an UNLOGGED table"},
+    {HEAD "-- table:\nCREATE TABLE v (a int);\nALTER TABLE v ADD b int, SET /* */ UNLOGGED;",
+     "line 5: a crash of PostgreSQL empties an UNLOGGED table"},
+    {HEAD "-- table:\nCREATE TEMP TABLE v (a int);",
+     "line 4: a temporary table goes with its session"},
+    {HEAD "-- table:\nCREATE LOCAL TEMPORARY TABLE v (a int);",
+     "line 4: a temporary table goes with its session"},
     {HEAD "-- table:\nCREATE TABLE v (a int\nDEFAULT :x);",
      "line 5: a definition has no parameters"},
     {HEAD "-- table:\nCREATE TABLE v (a int)\n-- on: A\n", "line 5: on: stands in a statement"},
@@ -255,7 +293,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(settings_tables_and_handlers_are_read),
         cmocka_unit_test(a_type_finds_its_handler),
+        cmocka_unit_test(a_table_may_be_logged_and_called_anything),
         cmocka_unit_test(what_a_file_leaves_out_has_its_default),
+        cmocka_unit_test(a_view_stops_or_parks_at_an_error),
         cmocka_unit_test(annotations_count_only_where_they_are_comments_of_their_own),
         cmocka_unit_test(every_fault_names_its_line),
         cmocka_unit_test(counts_past_their_limits_are_refused),

@@ -65,14 +65,15 @@ static void a_uri_is_taken_as_it_stands(void **state)
     cairn_database_fini(&database);
 }
 
-static void a_file_gives_its_text_without_the_last_newline(void **state)
+static void a_file_gives_its_text_without_the_last_line_end(void **state)
 {
     static const char *const texts[] = {"postgresql://a:secret@host/db\n",
+                                        "postgresql://a:secret@host/db\r\n",
                                         "postgresql://a:secret@host/db"};
     struct cairn_database database;
     struct cairn_err err;
     (void)state;
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         assert_ok(init_file(texts[i], &database, &err), &err);
         assert_string_equal(cairn_database_uri(&database), "postgresql://a:secret@host/db");
         cairn_database_fini(&database);
@@ -125,7 +126,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_the_flag_there_is_none),
         cmocka_unit_test(a_uri_is_taken_as_it_stands),
-        cmocka_unit_test(a_file_gives_its_text_without_the_last_newline),
+        cmocka_unit_test(a_file_gives_its_text_without_the_last_line_end),
         cmocka_unit_test(a_file_that_is_missing_or_too_long_is_told_by_the_flag),
         cmocka_unit_test(a_reader_needs_no_server_to_be_made),
     };
