@@ -41,7 +41,7 @@ static enum cairn_rc begin(struct cairn_build *build, struct cairn_err *err)
 {
     struct cairn_arena arena = {.max = STORED_BYTES_MAX};
     struct cairn_view_head head;
-    struct cairn_view_code code;
+    struct cairn_view_code code = {.version = 0};
     struct cairn_projection *projection = NULL;
     enum cairn_rc rc = begin_old(build, &arena, &head, &code, err);
     if (rc == CAIRN_OK) {
