@@ -156,7 +156,7 @@ static void a_killed_build_is_gone_on_with(void **state)
     world.store = NULL;
     for (int round = 1; round <= 3; round++) {
         pid_t child = fork_rebuild(&world);
-        wait_for_progress(&world, (uint64_t)(1000 * round));
+        wait_for_progress(&world, UINT64_C(1000) * (uint64_t)round);
         assert_int_equal(kill(child, SIGKILL), 0);
         assert_int_equal(waitpid(child, NULL, 0), child);
     }
