@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "projector/build_int.h"
+#include "projector/view_parked.h"
 
 /* Memory for a stored definition. */
 #define STORED_BYTES_MAX (16u * 1024u * 1024u)
@@ -213,6 +214,11 @@ static enum cairn_rc fill_result(struct cairn_build *build, struct cairn_err *er
         return rc;
     }
     rc = cairn_kv_count(txn, build->tables.rows[head->slot], &build->result.rows, err);
+    if (rc == CAIRN_OK) {
+        const struct cairn_parked_place place = {cairn_views_meta(build->views), build->view,
+                                                 head->slot};
+        rc = cairn_view_parked_count(txn, &place, &build->result.parked, err);
+    }
     cairn_kv_end(txn);
     build->result.events = head->events;
     build->result.seconds = cairn_build_meter_seconds(&build->meter);

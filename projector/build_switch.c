@@ -162,7 +162,8 @@ enum cairn_rc cairn_build_sweep(struct cairn_views *views, struct cairn_slice vi
 /* ---- The comparison ---------------------------------------------------------------------------
  */
 
-/* Where the live generation is, if the build's definition is that of it. */
+/* Where the live generation is, if the build's definition is that of it. Streams that one of them
+ * has parked the other may have applied, so they are no twins then. */
 static enum cairn_rc find_twin(struct cairn_build *build, bool *ret_same,
                                struct cairn_position *ret_position, struct cairn_err *err)
 {
@@ -181,6 +182,7 @@ static enum cairn_rc find_twin(struct cairn_build *build, bool *ret_same,
     cairn_kv_end(txn);
     if (rc == CAIRN_OK) {
         *ret_same = live.found && coming.found && live.head.state != CAIRN_VIEW_BUILDING &&
+                    live.head.parks == 0 && coming.head.parks == 0 &&
                     cairn_slice_equal(live.code.hash, coming.code.hash);
         *ret_position = live.head.position;
     }
@@ -237,7 +239,7 @@ enum cairn_rc cairn_build_compare(struct cairn_build *build, struct cairn_err *e
     if (rc == CAIRN_OK) {
         rc = digest_side(build, build->side, &after, &reached, err);
     }
-    if (rc == CAIRN_OK && memcmp(&reached, &live, sizeof live) == 0) {
+    if (rc == CAIRN_OK && head->parks == 0 && memcmp(&reached, &live, sizeof live) == 0) {
         build->result.compared = true;
         build->result.before = before;
         build->result.after = after;

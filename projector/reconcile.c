@@ -366,7 +366,7 @@ enum cairn_rc cairn_reconcile_ready(struct cairn_views *views, struct cairn_foll
         return rc;
     }
     rc = cairn_view_head_get(txn, meta, CAIRN_SIDE_LIVE, name, &head, err);
-    if (rc == CAIRN_OK && head.generation == follower->head.generation) {
+    if (rc == CAIRN_OK && !cairn_follower_differs(follower, &head)) {
         head.state = CAIRN_VIEW_LIVE;
         head.all = 0;
         rc = cairn_view_head_put(txn, meta, CAIRN_SIDE_LIVE, name, &head, err);

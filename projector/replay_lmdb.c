@@ -5,6 +5,7 @@
 
 #include "projector/build.h"
 #include "projector/compare.h"
+#include "projector/parked_lmdb.h"
 
 /* The view store, opened to write, with the lock of the view's builds. */
 struct bench {
@@ -111,4 +112,7 @@ const struct cairn_replay_store cairn_replay_lmdb = {
     .rollback = rollback,
     .drop_kept = drop_kept,
     .compare = cairn_compare_lmdb,
+    .parked = cairn_parked_lmdb_list,
+    .parked_retry = cairn_parked_lmdb_retry,
+    .parked_drop = cairn_parked_lmdb_drop,
 };

@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "projector/sql_read.h"
+#include "projector/view_parked.h"
 #include "projector/views_int.h"
 
 static void fill_head(const struct cairn_view_head *head, struct cairn_view_status *status)
@@ -97,6 +98,10 @@ static enum cairn_rc fill_status(struct cairn_views *views, struct cairn_kv_txn 
     }
     if (rc == CAIRN_OK) {
         rc = fill_trouble(txn, meta, arena, ret_status, err);
+    }
+    if (rc == CAIRN_OK && head.parks > 0) {
+        const struct cairn_parked_place place = {.meta = meta, .view = name, .slot = head.slot};
+        rc = cairn_view_parked_count(txn, &place, &ret_status->parked, err);
     }
     return rc == CAIRN_OK ? CAIRN_OK : cairn_err_wrap(err, rc, "view %.*s", CAIRN_SLICE_ARG(name));
 }

@@ -7,6 +7,7 @@
 #include "platform/map.h"
 #include "platform/mem.h"
 #include "projector/sql_read.h"
+#include "projector/view_parked.h"
 #include "projector/views_int.h"
 #include "schemas/msgpack.h"
 
@@ -187,8 +188,12 @@ enum cairn_rc cairn_views_clear_slot(struct cairn_views *views, struct cairn_kv_
                                      struct cairn_err *err)
 {
     assert(views != NULL && view.size > 0 && slot < CAIRN_VIEW_SLOTS);
+    const struct cairn_parked_place place = {views->meta, view, slot};
     enum cairn_rc rc = cairn_kv_clear(txn, tables->rows[slot], false, err);
-    return rc == CAIRN_OK ? cairn_kv_clear(txn, tables->index[slot], false, err) : rc;
+    if (rc == CAIRN_OK) {
+        rc = cairn_kv_clear(txn, tables->index[slot], false, err);
+    }
+    return rc == CAIRN_OK ? cairn_view_parked_clear(txn, &place, err) : rc;
 }
 
 /* Put opened tables into the map, unless another thread was faster: ids are the same then. */
