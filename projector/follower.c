@@ -25,6 +25,10 @@ void cairn_follower_metrics_add(struct cairn_metrics *metrics, struct cairn_slic
     ret_metrics->stopped =
         cairn_metrics_add(metrics, CAIRN_GAUGE, "cairn_view_stopped", labels,
                           "1 while the view's projection stands at an event that it failed at.");
+    ret_metrics->parked =
+        cairn_metrics_add(metrics, CAIRN_GAUGE, "cairn_view_parked_streams", labels,
+                          "Streams whose events wait, because the view "
+                          "could not apply one of them.");
     ret_metrics->build_done =
         cairn_metrics_add(metrics, CAIRN_GAUGE, "cairn_view_rebuild_done_events", labels,
                           "Events applied to the generation that is being built; 0: none is.");
@@ -65,6 +69,7 @@ void cairn_follower_free(struct cairn_follower *follower)
         return;
     }
     cairn_projection_free(follower->projection);
+    cairn_parking_fini(&follower->parking);
     cairn_mem_free(follower);
 }
 
@@ -79,8 +84,36 @@ static enum cairn_rc read_row(void *self, struct cairn_slice key, struct cairn_s
                         ret_packed, err);
 }
 
-void cairn_follower_begin(struct cairn_follower *follower, struct cairn_kv_txn *snapshot,
-                          struct cairn_arena *arena)
+static struct cairn_parked_place parked_place(const struct cairn_follower *follower,
+                                              cairn_kv_table_id meta)
+{
+    return (struct cairn_parked_place){
+        .meta = meta, .view = cairn_follower_name(follower), .slot = follower->head.slot};
+}
+
+static void show_parked(const struct cairn_follower *follower)
+{
+    if (follower->side == CAIRN_SIDE_LIVE) {
+        cairn_metric_set(follower->metrics.parked, (int64_t)follower->parking.set.waiting);
+    }
+}
+
+static enum cairn_rc load_parked(struct cairn_follower *follower, struct cairn_kv_txn *snapshot,
+                                 cairn_kv_table_id meta, struct cairn_err *err)
+{
+    const struct cairn_parked_place place = parked_place(follower, meta);
+    enum cairn_rc rc =
+        cairn_parking_load(&follower->parking, snapshot, &place, follower->head.parks, err);
+    if (rc != CAIRN_OK) {
+        return cairn_err_wrap(err, rc, "view %s", follower->name);
+    }
+    show_parked(follower);
+    return CAIRN_OK;
+}
+
+enum cairn_rc cairn_follower_begin(struct cairn_follower *follower, struct cairn_kv_txn *snapshot,
+                                   cairn_kv_table_id meta, struct cairn_arena *arena,
+                                   struct cairn_err *err)
 {
     const struct cairn_row_reader reader = {.get = read_row, .self = follower};
     follower->snapshot = snapshot;
@@ -88,6 +121,43 @@ void cairn_follower_begin(struct cairn_follower *follower, struct cairn_kv_txn *
     follower->row_op_count = 0;
     follower->index_op_count = 0;
     cairn_projection_begin(follower->projection, arena, &reader);
+    return load_parked(follower, snapshot, meta, err);
+}
+
+static void fail(struct cairn_follower *follower, const struct cairn_event *event,
+                 const struct cairn_err *cause)
+{
+    follower->failure = (struct cairn_follower_failure){.failed = true,
+                                                        .err = *cause,
+                                                        .event = event->id,
+                                                        .partition = event->partition,
+                                                        .offset = event->offset};
+}
+
+enum cairn_rc cairn_follower_refuse(struct cairn_follower *follower,
+                                    const struct cairn_event *event, const struct cairn_err *cause,
+                                    int64_t now_us, struct cairn_arena *arena,
+                                    struct cairn_err *err)
+{
+    assert(!follower->failure.failed);
+    if (!cairn_projection_parks(follower->projection)) {
+        fail(follower, event, cause);
+        return CAIRN_OK;
+    }
+    struct cairn_err full;
+    enum cairn_rc rc = cairn_parking_add(&follower->parking, event, cause, now_us, arena, &full);
+    if (rc == CAIRN_ETOOBIG) {
+        struct cairn_err both = *cause;
+        (void)cairn_err_wrap(&both, CAIRN_ESCRIPT, "%s, so the definition seems wrong", full.text);
+        fail(follower, event, &both);
+        return CAIRN_OK;
+    }
+    if (rc != CAIRN_OK) {
+        *err = full;
+        return rc;
+    }
+    cairn_projection_undo(follower->projection);
+    return CAIRN_OK;
 }
 
 /* ---- Sealing ----------------------------------------------------------------------------------
@@ -237,7 +307,7 @@ enum cairn_rc cairn_follower_seal(struct cairn_follower *follower, struct cairn_
 /* ---- Writing ----------------------------------------------------------------------------------
  */
 
-/* Is the follower's generation still the one that the store knows on its side? */
+/* Is the follower's generation still the one that the store knows on its side, and where it is? */
 static enum cairn_rc check_place(struct cairn_follower *follower, struct cairn_kv_txn *txn,
                                  cairn_kv_table_id meta, struct cairn_err *err)
 {
@@ -245,7 +315,7 @@ static enum cairn_rc check_place(struct cairn_follower *follower, struct cairn_k
     enum cairn_rc rc =
         cairn_view_head_get(txn, meta, follower->side, cairn_follower_name(follower), &stored, err);
     if (rc == CAIRN_OK) {
-        follower->moved = stored.generation != follower->head.generation;
+        follower->moved = cairn_follower_differs(follower, &stored);
     } else if (rc == CAIRN_ENOENT) {
         follower->moved = true;
         rc = CAIRN_OK;
@@ -274,7 +344,7 @@ static enum cairn_rc write_stop(struct cairn_follower *follower, struct cairn_kv
                                          .event = cairn_slice_of(id, sizeof id),
                                          .partition = follower->failure.partition,
                                          .offset = follower->failure.offset,
-                                         .of_build = follower->side == CAIRN_SIDE_NEXT};
+                                         .of_build = follower->side != CAIRN_SIDE_LIVE};
     return cairn_view_stop_put(txn, meta, cairn_follower_name(follower), &stop, err);
 }
 
@@ -292,6 +362,11 @@ enum cairn_rc cairn_follower_write(struct cairn_follower *follower, struct cairn
         rc = write_ops(txn, follower->tables.index[slot], follower->index_ops,
                        follower->index_op_count, err);
     }
+    if (rc == CAIRN_OK && follower->parking.note_count > 0) {
+        const struct cairn_parked_place place = parked_place(follower, meta);
+        follower->next.parks = follower->head.parks + (uint32_t)follower->parking.note_count;
+        rc = cairn_parking_write(&follower->parking, txn, &place, err);
+    }
     if (rc == CAIRN_OK && follower->failure.failed) {
         if (follower->side == CAIRN_SIDE_LIVE) {
             follower->next.state = CAIRN_VIEW_STOPPED;
@@ -305,7 +380,7 @@ enum cairn_rc cairn_follower_write(struct cairn_follower *follower, struct cairn
     return rc == CAIRN_OK ? CAIRN_OK : cairn_err_wrap(err, rc, "view %s", follower->name);
 }
 
-void cairn_follower_done(struct cairn_follower *follower)
+void cairn_follower_done(struct cairn_follower *follower, struct cairn_log *log)
 {
     if (follower->moved) {
         return;
@@ -314,7 +389,11 @@ void cairn_follower_done(struct cairn_follower *follower)
     cairn_metric_inc(follower->metrics.events, follower->next.events - follower->head.events);
     cairn_metric_set(follower->metrics.stopped, follower->failure.failed ? 1 : 0);
     follower->head = follower->next;
-    if (follower->side == CAIRN_SIDE_NEXT || follower->head.state == CAIRN_VIEW_BUILDING) {
+    if (follower->parking.note_count > 0) {
+        cairn_parking_done(&follower->parking, cairn_follower_name(follower), log);
+        show_parked(follower);
+    }
+    if (follower->side != CAIRN_SIDE_LIVE || follower->head.state == CAIRN_VIEW_BUILDING) {
         cairn_metric_set(follower->metrics.build_done, (int64_t)follower->head.events);
         cairn_metric_set(follower->metrics.build_all, (int64_t)follower->head.all);
     }

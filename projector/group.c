@@ -32,6 +32,7 @@ enum cairn_rc cairn_view_group_init(struct cairn_view_group *group,
                                        .store = options->store,
                                        .clock = options->clock == NULL ? cairn_clock_system()
                                                                        : options->clock,
+                                       .log = options->log,
                                        .arena = {.max = BATCH_BYTES_MAX},
                                        .event_arena = {.max = EVENT_BYTES_MAX}};
     if (options->metrics != NULL) {
@@ -80,16 +81,6 @@ struct cairn_follower *cairn_view_group_remove(struct cairn_view_group *group, s
 /* ---- Applying ---------------------------------------------------------------------------------
  */
 
-static void fail_follower(struct cairn_follower *follower, const struct cairn_event *event,
-                          const struct cairn_err *err)
-{
-    follower->failure = (struct cairn_follower_failure){.failed = true,
-                                                        .err = *err,
-                                                        .event = event->id,
-                                                        .partition = event->partition,
-                                                        .offset = event->offset};
-}
-
 /* The event's value, made at its first use. ESCRIPT: an upcaster failed. */
 static enum cairn_rc event_value(struct cairn_view_group *group, const struct cairn_event *event,
                                  struct cairn_value *value, bool *made, struct cairn_err *err)
@@ -108,7 +99,21 @@ static enum cairn_rc event_value(struct cairn_view_group *group, const struct ca
     return rc;
 }
 
-/* One event for one follower. OK also when its projection fails: then its flag is set. */
+/* The follower's handler, where it has one for the event. */
+static enum cairn_rc call_handler(struct cairn_view_group *group, struct cairn_follower *follower,
+                                  const struct cairn_event *event, struct cairn_value *value,
+                                  bool *made, struct cairn_err *err)
+{
+    if (!cairn_projection_handles(follower->projection, event->type)) {
+        return CAIRN_OK;
+    }
+    enum cairn_rc rc = event_value(group, event, value, made, err);
+    return rc == CAIRN_OK ? cairn_projection_apply(follower->projection, event->type, value, err)
+                          : rc;
+}
+
+/* One event for one follower. OK also when its projection fails: then its flag is set, or the
+ * event's stream is parked. */
 static enum cairn_rc apply_one(struct cairn_view_group *group, struct cairn_follower *follower,
                                const struct cairn_event *event, struct cairn_value *value,
                                bool *made, struct cairn_err *err)
@@ -116,20 +121,22 @@ static enum cairn_rc apply_one(struct cairn_view_group *group, struct cairn_foll
     if (follower->failure.failed || !cairn_follower_wants(follower, event)) {
         return CAIRN_OK;
     }
-    if (cairn_projection_handles(follower->projection, event->type)) {
-        enum cairn_rc rc = event_value(group, event, value, made, err);
-        if (rc == CAIRN_OK) {
-            rc = cairn_projection_apply(follower->projection, event->type, value, err);
-        }
+    if (event->index == 0) {
+        cairn_projection_mark(follower->projection);
+    }
+    bool takes = cairn_follower_takes(follower, event);
+    if (takes && !cairn_parked_has(&follower->parking.set, event)) {
+        enum cairn_rc rc = call_handler(group, follower, event, value, made, err);
         if (rc == CAIRN_ESCRIPT) {
-            fail_follower(follower, event, err);
-            return CAIRN_OK;
+            const struct cairn_err cause = *err;
+            rc = cairn_follower_refuse(follower, event, &cause, cairn_clock_now_us(group->clock),
+                                       &group->arena, err);
         }
-        if (rc != CAIRN_OK) {
+        if (rc != CAIRN_OK || follower->failure.failed) {
             return rc;
         }
     }
-    cairn_follower_pass(follower, event);
+    cairn_follower_pass(follower, event, takes);
     return CAIRN_OK;
 }
 
@@ -189,13 +196,23 @@ static enum cairn_rc apply_reads(struct cairn_view_group *group, size_t max_even
     return CAIRN_OK;
 }
 
+static enum cairn_rc begin_follower(struct cairn_view_group *group, struct cairn_follower *follower,
+                                    struct cairn_kv_txn *snapshot, struct cairn_err *err)
+{
+    follower->failure.failed = false;
+    return cairn_follower_begin(follower, snapshot, cairn_views_meta(group->views), &group->arena,
+                                err);
+}
+
 /* A follower has failed within a command: apply again what was before that command. */
 static enum cairn_rc cut_back(struct cairn_view_group *group, struct cairn_follower *follower,
                               struct cairn_kv_txn *snapshot, struct cairn_err *err)
 {
     struct cairn_follower_failure failure = follower->failure;
-    follower->failure.failed = false;
-    cairn_follower_begin(follower, snapshot, &group->arena);
+    enum cairn_rc begun = begin_follower(group, follower, snapshot, err);
+    if (begun != CAIRN_OK) {
+        return begun;
+    }
     for (size_t c = 0; c < group->chunks.count; c++) {
         const struct cairn_chunk *chunk = &group->chunks.items[c];
         for (size_t e = 0; e < chunk->count; e++) {
@@ -265,16 +282,20 @@ static enum cairn_rc run_batch(struct cairn_view_group *group, size_t max_events
     if (rc != CAIRN_OK) {
         return rc;
     }
-    for (size_t i = 0; i < group->count; i++) {
-        group->followers[i]->failure.failed = false;
-        cairn_follower_begin(group->followers[i], snapshot, &group->arena);
+    for (size_t i = 0; i < group->count && rc == CAIRN_OK; i++) {
+        rc = begin_follower(group, group->followers[i], snapshot, err);
     }
-    rc = apply_reads(group, max_events, until, batch, err);
+    if (rc == CAIRN_OK) {
+        rc = apply_reads(group, max_events, until, batch, err);
+    }
     batch->again = batch->failed && batch->reads > 1;
     if (rc == CAIRN_OK && batch->events > 0 && !batch->again) {
         rc = seal_all(group, snapshot, err);
         if (rc == CAIRN_OK) {
             rc = write_all(group, err);
+        }
+        for (size_t i = 0; i < group->count && rc == CAIRN_OK; i++) {
+            cairn_follower_done(group->followers[i], group->log);
         }
     }
     cairn_kv_end(snapshot);
@@ -324,14 +345,20 @@ enum cairn_rc cairn_view_group_step(struct cairn_view_group *group, size_t max_e
         group->careful = false;
         return rc;
     }
-    for (size_t i = 0; i < group->count; i++) {
-        cairn_follower_done(group->followers[i]);
-    }
     group->position = batch.position;
     cairn_metric_observe_ns(group->batch_seconds,
                             cairn_clock_monotonic_ns(group->clock) - begun_ns);
     *ret_events = batch.events;
     return CAIRN_OK;
+}
+
+enum cairn_rc cairn_view_group_apply(struct cairn_view_group *group,
+                                     struct cairn_follower *follower,
+                                     const struct cairn_event *event, struct cairn_err *err)
+{
+    struct cairn_value value;
+    bool made = false;
+    return call_handler(group, follower, event, &value, &made, err);
 }
 
 enum cairn_rc cairn_view_group_lag(const struct cairn_view_group *group, uint64_t *ret_lag,

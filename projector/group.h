@@ -1,9 +1,9 @@
 /* A group: followers that go along the log together, one batch and one transaction at a time.
  *
  * Each batch is read once, each event unpacked and lifted to its current version once, and rows,
- * index entries and checkpoints of all followers commit together, at the border of a command. A
- * follower whose projection fails is cut back to the command before and stops there; the others go
- * on. thread: owner. */
+ * index entries and checkpoints of all followers commit together, at the border of a command. Where
+ * a projection fails, its follower is cut back to the command before and stops there, or undoes the
+ * command alone, parks its stream and goes on; the others go on in either case. thread: owner. */
 #ifndef CAIRN_PROJECTOR_GROUP_H
 #define CAIRN_PROJECTOR_GROUP_H
 
@@ -23,6 +23,7 @@ struct cairn_view_group {
     struct cairn_position position;     /* how far the source was applied */
     struct cairn_metric *batch_seconds; /* may be NULL */
     const struct cairn_clock *clock;
+    struct cairn_log *log;          /* of parked streams; may be NULL */
     struct cairn_arena arena;       /* of the batch: write-sets */
     struct cairn_arena event_arena; /* of the event in hand: its value */
     bool careful; /* one read a batch, so that the command that failed is still in memory */
@@ -37,6 +38,7 @@ struct cairn_view_group_options {
     struct cairn_store *store;
     const struct cairn_domain *domain;
     const struct cairn_clock *clock;
+    struct cairn_log *log; /* may be NULL */
     struct cairn_metrics *metrics;
 };
 
@@ -61,6 +63,13 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_view_group_step(struct cairn_view_group *gr
                                                      size_t max_events,
                                                      const struct cairn_position *until,
                                                      size_t *ret_events, struct cairn_err *err);
+/* Call the follower's handler for an event, wherever in the log it is: its value is read and lifted
+ * as in a batch. The follower's batch must be begun; its checkpoint stays. errors: as
+ * cairn_projection_apply. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_view_group_apply(struct cairn_view_group *group,
+                                                      struct cairn_follower *follower,
+                                                      const struct cairn_event *event,
+                                                      struct cairn_err *err);
 /* Events between the group's position and the end of the log. errors: EIO. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_view_group_lag(const struct cairn_view_group *group,
                                                     uint64_t *ret_lag, struct cairn_err *err);

@@ -15,6 +15,7 @@ enum cairn_rc cairn_live_init(struct cairn_live *live,
                                                    .store = options->store,
                                                    .domain = options->domain,
                                                    .clock = options->clock,
+                                                   .log = options->log,
                                                    .metrics = options->metrics};
     live->options = options;
     live->views = views;
@@ -172,7 +173,7 @@ enum cairn_rc cairn_live_join(struct cairn_live *live, struct cairn_follower *fo
 /* ---- Following --------------------------------------------------------------------------------
  */
 
-/* Mark those whose generation is not the live one any more. */
+/* Mark those that the store knows otherwise: switched, or with streams tried again. */
 static enum cairn_rc find_moved(struct cairn_live *live, struct cairn_follower *const *followers,
                                 size_t count, struct cairn_err *err)
 {
@@ -186,7 +187,7 @@ static enum cairn_rc find_moved(struct cairn_live *live, struct cairn_follower *
         rc = cairn_view_head_get(txn, cairn_views_meta(live->views), CAIRN_SIDE_LIVE,
                                  cairn_follower_name(followers[i]), &head, err);
         rc = rc == CAIRN_ENOENT ? CAIRN_OK : rc;
-        followers[i]->moved = rc == CAIRN_OK && head.generation != followers[i]->head.generation;
+        followers[i]->moved = rc == CAIRN_OK && cairn_follower_differs(followers[i], &head);
     }
     cairn_kv_end(txn);
     return rc;

@@ -66,6 +66,15 @@ static enum cairn_rc key_entry(struct cairn_projection *projection, struct cairn
     return CAIRN_OK;
 }
 
+static enum cairn_rc note_change(struct cairn_projection *projection, struct cairn_write *entry,
+                                 struct cairn_err *err)
+{
+    if (cairn_writeset_note(&projection->writes, entry) != CAIRN_OK) {
+        return world_failed(projection, CAIRN_FAIL(err, CAIRN_ENOMEM, "touch a row"), err);
+    }
+    return CAIRN_OK;
+}
+
 /* Look the stored row up, once a batch. */
 static enum cairn_rc load_entry(struct cairn_projection *projection, struct cairn_write *entry,
                                 struct cairn_err *err)
@@ -150,6 +159,10 @@ static enum cairn_rc host_put(void *self, struct cairn_lua_frame *frame, struct 
         return CAIRN_FAIL(err, CAIRN_EINVAL, "a row is larger than %u bytes",
                           CAIRN_VIEW_ROW_BYTES_MAX);
     }
+    rc = note_change(projection, entry, err);
+    if (rc != CAIRN_OK) {
+        return rc;
+    }
     entry->value = document;
     entry->present = true;
     entry->dirty = true;
@@ -162,6 +175,9 @@ static enum cairn_rc host_delete(void *self, struct cairn_lua_frame *frame, stru
     struct cairn_write *entry = NULL;
     enum cairn_rc rc = key_entry(projection, frame, &entry, err);
     assert(rc != CAIRN_OK || entry != NULL);
+    if (rc == CAIRN_OK) {
+        rc = note_change(projection, entry, err);
+    }
     if (rc == CAIRN_OK) {
         entry->present = false;
         entry->dirty = true;
@@ -251,6 +267,21 @@ static enum cairn_rc read_indexes(struct cairn_projection *projection, struct ca
     return CAIRN_OK;
 }
 
+static enum cairn_rc read_on_error(struct cairn_projection *projection, struct cairn_err *err)
+{
+    struct cairn_value answer;
+    enum cairn_rc rc = find_value(projection, "on_error", &answer, err);
+    if (rc != CAIRN_OK || answer.type == CAIRN_NULL) {
+        return rc;
+    }
+    struct cairn_slice text =
+        answer.type == CAIRN_STRING ? cairn_value_slice(&answer) : CAIRN_SLICE_NONE;
+    projection->writes.notes_kept = cairn_slice_is(text, "park");
+    return projection->writes.notes_kept || cairn_slice_is(text, "stop")
+               ? CAIRN_OK
+               : CAIRN_FAIL(err, CAIRN_ESCRIPT, "on_error must be \"stop\" or \"park\"");
+}
+
 static enum cairn_rc read_handlers(struct cairn_projection *projection, struct cairn_err *err)
 {
     cairn_lua_ref on = 0;
@@ -291,6 +322,9 @@ static enum cairn_rc read_definition(struct cairn_projection *projection, struct
     enum cairn_rc rc = read_version(projection, err);
     if (rc == CAIRN_OK) {
         rc = read_indexes(projection, err);
+    }
+    if (rc == CAIRN_OK) {
+        rc = read_on_error(projection, err);
     }
     return rc == CAIRN_OK ? read_handlers(projection, err) : rc;
 }
@@ -345,6 +379,11 @@ const struct cairn_view_code *cairn_projection_code(const struct cairn_projectio
     return &projection->code;
 }
 
+bool cairn_projection_parks(const struct cairn_projection *projection)
+{
+    return projection->writes.notes_kept;
+}
+
 bool cairn_projection_handles(const struct cairn_projection *projection, struct cairn_slice type)
 {
     return cairn_map_get(&projection->handlers, type) != NULL;
@@ -366,6 +405,16 @@ void cairn_projection_begin(struct cairn_projection *projection, struct cairn_ar
     projection->reader = *reader;
     projection->fault = CAIRN_OK;
     cairn_writeset_begin(&projection->writes, arena);
+}
+
+void cairn_projection_mark(struct cairn_projection *projection)
+{
+    cairn_writeset_mark(&projection->writes);
+}
+
+void cairn_projection_undo(struct cairn_projection *projection)
+{
+    cairn_writeset_undo(&projection->writes);
 }
 
 enum cairn_rc cairn_projection_apply(struct cairn_projection *projection, struct cairn_slice type,

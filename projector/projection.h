@@ -34,18 +34,24 @@ void cairn_projection_free(struct cairn_projection *projection);
 
 /* Its view.version and its indexes; the hash is not filled in. Lives as long as the projection. */
 const struct cairn_view_code *cairn_projection_code(const struct cairn_projection *projection);
+/* view.on_error: does an event that cannot be applied park its stream ("park"), or stop the view
+ * ("stop", which it is when nothing is said)? */
+bool cairn_projection_parks(const struct cairn_projection *projection);
 bool cairn_projection_handles(const struct cairn_projection *projection, struct cairn_slice type);
 
 /* Begin a batch. Rows and the write-set live in arena. */
 void cairn_projection_begin(struct cairn_projection *projection, struct cairn_arena *arena,
                             const struct cairn_row_reader *reader);
 /* Call the handler of the event's type (none: nothing happens). value: cairn_event_value.
- * errors: ESCRIPT, what the script did wrong: the batch must be begun again, without this event;
- * ENOMEM, EIO, ECORRUPT: not the script's fault. */
+ * errors: ESCRIPT, what the script did wrong: the command must be undone, or the batch be begun
+ * again without it; ENOMEM, EIO, ECORRUPT: not the script's fault. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_projection_apply(struct cairn_projection *projection,
                                                       struct cairn_slice type,
                                                       const struct cairn_value *value,
                                                       struct cairn_err *err);
+/* Of one that parks, a command begins; and what was applied of it is taken back. */
+void cairn_projection_mark(struct cairn_projection *projection);
+void cairn_projection_undo(struct cairn_projection *projection);
 /* What the batch wrote so far. */
 struct cairn_writeset *cairn_projection_writes(struct cairn_projection *projection);
 

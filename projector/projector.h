@@ -22,6 +22,8 @@ struct cairn_projector_options {
     const struct cairn_clock *clock;
     struct cairn_log *log;
     struct cairn_metrics *metrics;
+    struct cairn_views *views; /* for the calls of replay.h, where this process has the view store
+                                  open; NULL: they open it */
 };
 
 /* Open the view store for writing (one projector for a data folder: ELOCKED) and start following.

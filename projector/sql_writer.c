@@ -14,6 +14,9 @@
 /* The first statement of every batch. */
 #define MOVE      "move"
 #define MOVE_SIZE 7
+/* An array of changes is a join. It goes row by row through the table's key, as its statement does:
+ * a server that knows little of a table as it grows would read all of it each time. */
+#define LOOKUPS "lookups"
 /* The SQLSTATE by which it fails. */
 #define DIVISION_BY_ZERO "22012"
 
@@ -65,6 +68,14 @@ static enum cairn_rc prepare_move(struct cairn_sql_writer *writer, struct cairn_
              : CAIRN_FAIL(err, rc, "prepare the checkpoint");
     cairn_buf_fini(&sql);
     return rc;
+}
+
+static enum cairn_rc prepare_lookups(struct cairn_sql_writer *writer, struct cairn_err *err)
+{
+    static const char sql[] = "SELECT pg_catalog.set_config('enable_hashjoin', $1, true), "
+                              "pg_catalog.set_config('enable_mergejoin', $1, true), "
+                              "pg_catalog.set_config('enable_seqscan', $1, true)";
+    return cairn_pg_prepare(writer->options.pg, LOOKUPS, sql, NULL, 0, err);
 }
 
 static enum cairn_rc find_sources(struct cairn_sql_writer *writer, struct prepared *prepared,
@@ -181,6 +192,7 @@ enum cairn_rc cairn_sql_writer_open(const struct cairn_sql_writer_options *optio
     writer->options = *options;
     writer->arena.max = DEFINITION_MAX;
     enum cairn_rc rc = prepare_move(writer, err);
+    rc = rc == CAIRN_OK ? prepare_lookups(writer, err) : rc;
     rc = rc == CAIRN_OK ? prepare_all(writer, err) : rc;
     if (rc != CAIRN_OK) {
         cairn_sql_writer_close(writer);
@@ -347,15 +359,16 @@ struct parcel {
      * line in the view's file. */
     size_t *tags;
     unsigned *lines;
-    size_t count; /* room in both */
-    size_t sent;  /* the checkpoint's statement among them */
+    size_t count;  /* room in both */
+    bool looks_up; /* what goes next is planned so */
+    size_t sent;   /* the checkpoint's statement among them */
 };
 
 static enum cairn_rc make_parcel(struct cairn_sql_writer *writer, bool careful,
                                  struct parcel *parcel, struct cairn_err *err)
 {
     enum cairn_rc rc = CAIRN_OK;
-    *parcel = (struct parcel){.count = writer->row_count + 1, .sent = 1};
+    *parcel = (struct parcel){.sent = 1};
     if (careful) {
         rc = cairn_sql_plan_careful(writer->rows, writer->row_count, writer->batch, &parcel->plan,
                                     err);
@@ -367,6 +380,7 @@ static enum cairn_rc make_parcel(struct cairn_sql_writer *writer, bool careful,
         return rc;
     }
     size_t steps = parcel->plan.step_count;
+    parcel->count = writer->row_count + 1 + 2 * steps; /* the checkpoint, the rows, the settings */
     parcel->arrays = cairn_arena_zalloc(writer->batch, steps + 1, sizeof(*parcel->arrays));
     parcel->tags = cairn_arena_zalloc(writer->batch, parcel->count, sizeof(*parcel->tags));
     parcel->lines = cairn_arena_zalloc(writer->batch, parcel->count, sizeof(*parcel->lines));
@@ -397,18 +411,38 @@ static enum cairn_rc send_one(struct cairn_sql_writer *writer, struct parcel *pa
     return rc;
 }
 
+/* Only lookups by key from here on, or any plan again. */
+static enum cairn_rc send_lookups(struct cairn_sql_writer *writer, struct parcel *parcel,
+                                  bool looks_up, struct cairn_err *err)
+{
+    if (parcel->looks_up == looks_up) {
+        return CAIRN_OK;
+    }
+    const struct cairn_slice others = looks_up ? CAIRN_SLICE_LIT("off") : CAIRN_SLICE_LIT("on");
+    size_t place = parcel->sent++;
+    size_t index = 0;
+    assert(place < parcel->count);
+    parcel->tags[place] = SIZE_MAX;
+    parcel->looks_up = looks_up;
+    return cairn_pg_pipeline_send(writer->options.pg, LOOKUPS, &others, 1, &index, err);
+}
+
 static enum cairn_rc send_step(struct cairn_sql_writer *writer, struct parcel *parcel, size_t step,
                                struct cairn_err *err)
 {
     const struct cairn_sql_step *planned = &parcel->plan.steps[step];
     const struct prepared *prepared = &writer->prepared[planned->statement];
+    bool joins = planned->arrays && writer->shapes[planned->statement].kind == CAIRN_SQL_CHANGE;
+    enum cairn_rc rc = send_lookups(writer, parcel, joins, err);
+    if (rc != CAIRN_OK) {
+        return rc;
+    }
     if (planned->arrays) {
         char name[NAME_SIZE + 1];
         size_t tag = planned->row_count == 1 ? writer->tags[planned->rows[0]] : SIZE_MAX;
         (void)snprintf(name, sizeof(name), "a%s", prepared->name);
         return send_one(writer, parcel, name, prepared, parcel->arrays[step], tag, err);
     }
-    enum cairn_rc rc = CAIRN_OK;
     for (size_t r = 0; rc == CAIRN_OK && r < planned->row_count; r++) {
         uint32_t row = planned->rows[r];
         rc = send_one(writer, parcel, prepared->name, prepared, writer->rows[row].values,

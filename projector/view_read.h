@@ -53,6 +53,7 @@ struct cairn_view_status {
     uint64_t rows;
     struct cairn_position position;
     struct cairn_slice code_hash;       /* hex */
+    uint64_t parked;                    /* streams whose events wait */
     bool rebuilding;                    /* another generation is being built beside this one */
     uint64_t rebuild_done, rebuild_all; /* events */
     struct cairn_slice error;           /* of STOPPED: what happened, and where in the script */

@@ -15,6 +15,8 @@ void cairn_writeset_begin(struct cairn_writeset *set, struct cairn_arena *arena)
     assert(arena != NULL);
     set->arena = arena;
     set->count = 0;
+    set->command = 0;
+    cairn_writeset_mark(set);
     if (set->table != NULL) {
         memset(set->table, 0, set->table_size * sizeof *set->table);
     }
@@ -92,6 +94,53 @@ enum cairn_rc cairn_writeset_entry(struct cairn_writeset *set, struct cairn_slic
     return CAIRN_OK;
 }
 
+static enum cairn_rc grow_notes(struct cairn_writeset *set)
+{
+    size_t cap = set->note_cap == 0 ? ENTRIES_FIRST : set->note_cap * 2;
+    struct cairn_write_note *notes = cairn_mem_realloc(set->notes, cap * sizeof *notes);
+    if (notes == NULL) {
+        return CAIRN_ENOMEM;
+    }
+    set->notes = notes;
+    set->note_cap = cap;
+    return CAIRN_OK;
+}
+
+enum cairn_rc cairn_writeset_note(struct cairn_writeset *set, struct cairn_write *entry)
+{
+    assert(entry >= set->entries && entry < set->entries + set->count);
+    if (!set->notes_kept || entry->noted == set->command) {
+        return CAIRN_OK;
+    }
+    if (set->note_count == set->note_cap) {
+        enum cairn_rc rc = grow_notes(set);
+        if (rc != CAIRN_OK) {
+            return rc;
+        }
+    }
+    set->notes[set->note_count++] =
+        (struct cairn_write_note){.entry = (size_t)(entry - set->entries),
+                                  .dirty = entry->dirty,
+                                  .present = entry->present,
+                                  .value = entry->value};
+    entry->noted = set->command;
+    return CAIRN_OK;
+}
+
+void cairn_writeset_undo(struct cairn_writeset *set)
+{
+    assert(set->notes_kept && set->note_count <= set->count);
+    for (size_t i = 0; i < set->note_count; i++) {
+        const struct cairn_write_note *note = &set->notes[i];
+        struct cairn_write *entry = &set->entries[note->entry];
+        entry->dirty = note->dirty;
+        entry->present = note->present;
+        entry->value = note->value;
+        entry->noted = 0;
+    }
+    set->note_count = 0;
+}
+
 static int compare_entries(const void *a, const void *b)
 {
     const struct cairn_write *left = a;
@@ -101,6 +150,7 @@ static int compare_entries(const void *a, const void *b)
 
 void cairn_writeset_sort(struct cairn_writeset *set)
 {
+    set->note_count = 0;
     if (set->count > 1) {
         qsort(set->entries, set->count, sizeof *set->entries, compare_entries);
     }
@@ -110,5 +160,6 @@ void cairn_writeset_fini(struct cairn_writeset *set)
 {
     cairn_mem_free(set->entries);
     cairn_mem_free(set->table);
+    cairn_mem_free(set->notes);
     *set = (struct cairn_writeset){0};
 }

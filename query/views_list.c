@@ -117,6 +117,7 @@ static enum cairn_rc fill_item(struct cairn_query_api *api, struct item *item,
     add(item, "lag_seconds", cairn_value_float(age_s));
     add(item, "rows", cairn_value_uint(found->rows));
     add(item, "generation", cairn_value_uint(found->generation));
+    add(item, "parked", cairn_value_uint(found->parked));
     add_columns(item, found);
     add_rebuild(item, found);
     add_error(item, found);

@@ -86,6 +86,42 @@ static enum cairn_rc check_indexes(struct cairn_domain_load *load, struct cairn_
     return CAIRN_OK;
 }
 
+/* The line of the script where a name stands first; 0: nowhere. */
+static unsigned line_of(struct cairn_slice script, const char *name)
+{
+    size_t size = strlen(name);
+    unsigned line = 1;
+    for (size_t i = 0; i + size <= script.size; i++) {
+        if (memcmp(script.data + i, name, size) == 0) {
+            return line;
+        }
+        line += script.data[i] == '\n';
+    }
+    return 0;
+}
+
+static enum cairn_rc check_on_error(struct cairn_domain_load *load, struct cairn_lua *lua,
+                                    const struct cairn_domain_view *view)
+{
+    const struct cairn_script_path path = {"views", view->name, NULL};
+    struct cairn_value answer;
+    enum cairn_rc rc = cairn_script_value(lua, &path, "on_error", &load->domain->arena, &answer);
+    if (rc == CAIRN_ENOMEM) {
+        return CAIRN_FAIL(load->err, rc, "a view");
+    }
+    struct cairn_slice text = rc == CAIRN_OK && answer.type == CAIRN_STRING
+                                  ? cairn_value_slice(&answer)
+                                  : CAIRN_SLICE_NONE;
+    if (rc == CAIRN_ENOENT || cairn_slice_is(text, "stop") || cairn_slice_is(text, "park")) {
+        return CAIRN_OK;
+    }
+    unsigned line = line_of(view->script, "on_error");
+    return line == 0 ? view_fault(load, view, "on_error must be \"stop\" or \"park\"")
+                     : cairn_domain_fault(load, CAIRN_EINVAL,
+                                          "%.*s:%u: on_error must be \"stop\" or \"park\"",
+                                          CAIRN_SLICE_ARG(view->script_name), line);
+}
+
 static enum cairn_rc check_handlers(struct cairn_domain_load *load, struct cairn_lua *lua,
                                     const struct cairn_domain_view *view)
 {
@@ -137,7 +173,7 @@ static enum cairn_rc check_lua(struct cairn_domain_load *load, const struct cair
 {
     static enum cairn_rc (*const checks[])(struct cairn_domain_load *, struct cairn_lua *,
                                            const struct cairn_domain_view *) = {
-        check_version, check_indexes, check_handlers};
+        check_version, check_indexes, check_on_error, check_handlers};
     struct cairn_lua *lua = NULL;
     struct cairn_err why;
     bool made = false;

@@ -93,8 +93,9 @@ static void check_shape(const struct cairn_sql_statement *statement,
         assert(shape->key[i].param < statement->param_count);
     }
     if (shape->text != NULL) {
-        assert(statement->param_count > 0 && shape->kind != CAIRN_SQL_CHANGE);
-        assert(strstr(shape->text, " WITH ORDINALITY AS p(p1, ") != NULL);
+        bool changes = shape->kind == CAIRN_SQL_CHANGE;
+        assert(statement->param_count > 0 && (!changes || shape->key_count > 0));
+        assert(strstr(shape->text, changes ? " AS _cairn1" : " AS p") != NULL);
     }
     check_words(statement);
 }

@@ -133,6 +133,8 @@ static void a_definition_that_cannot_be_is_refused(void **state)
         {"local v = view 'v' v.indexes = { 'key' }", "index 1 must be the name"},
         {"local v = view 'v' v.indexes = { 1 }", "index 1 must be the name"},
         {"local v = view 'v' v.indexes = { x = 'y' }", "indexes must be a list"},
+        {"local v = view 'v' v.on_error = 'skip'", "on_error must be \"stop\" or \"park\""},
+        {"local v = view 'v' v.on_error = 1", "on_error must be \"stop\" or \"park\""},
         {"local v = view 'v' v.on.Added = 1", "on.Added is not a function"},
         {"local v = view 'v' v.on = 5", "on must be a table"},
         {"local v = view 'v' store.put(nil, 'k', {})", "view v: "},
@@ -174,6 +176,7 @@ static void a_definition_tells_version_indexes_and_types(void **state)
     assert_true(cairn_slice_is(code->columns[1].name, "a"));
     assert_true(cairn_projection_handles(projection, CAIRN_SLICE_LIT("Added")));
     assert_false(cairn_projection_handles(projection, CAIRN_SLICE_LIT("Other")));
+    assert_false(cairn_projection_parks(projection));
     cairn_projection_free(projection);
 }
 

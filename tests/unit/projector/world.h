@@ -111,6 +111,40 @@ static inline struct cairn_projector *world_projector(const struct world *world)
     return projector;
 }
 
+/* In a process of its own: keep the views until killed. */
+static inline void world_run_projector(struct world *world, int started)
+{
+    world->store = NULL;
+    world_open_store(world, false, 0);
+    (void)world_projector(world);
+    if (write(started, "x", 1) != 1) {
+        return;
+    }
+    for (;;) {
+        (void)pause();
+    }
+}
+
+/* A projector of another process follows; this process writes the log. LMDB and the log forbid use
+ * across fork, so the child is forked before anything is open. Returns when the child's projector
+ * has started. */
+static inline pid_t world_fork_projector(struct world *world)
+{
+    int ends[2];
+    char byte = 0;
+    assert_int_equal(pipe(ends), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        world_run_projector(world, ends[1]);
+        _exit(1);
+    }
+    (void)close(ends[1]);
+    assert_int_equal(read(ends[0], &byte, 1), 1);
+    (void)close(ends[0]);
+    return child;
+}
+
 /* One command of count Added events, each with n and to, in the stream box-ID. */
 static inline void world_add(struct world *world, const char *id, int64_t n, const char *to,
                              uint16_t count)

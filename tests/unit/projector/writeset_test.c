@@ -104,6 +104,60 @@ static void no_memory_leaves_the_entries_that_are_there(void **state)
     cairn_fault_disarm();
 }
 
+/* Put the number in a row, or delete it where it is below 0. */
+static void change(struct cairn_writeset *set, const char *key, int64_t number)
+{
+    struct cairn_write *entry = NULL;
+    assert_int_equal(cairn_writeset_entry(set, cairn_slice_str(key), &entry), CAIRN_OK);
+    assert_int_equal(cairn_writeset_note(set, entry), CAIRN_OK);
+    entry->dirty = true;
+    entry->present = number >= 0;
+    entry->value = cairn_value_int(number);
+}
+
+/* The row's number, -1 where there is none, -2 where the batch has not changed it. */
+static int64_t look(struct cairn_writeset *set, const char *key)
+{
+    struct cairn_write *entry = NULL;
+    assert_int_equal(cairn_writeset_entry(set, cairn_slice_str(key), &entry), CAIRN_OK);
+    if (!entry->dirty) {
+        return -2;
+    }
+    return entry->present ? entry->value.as.integer : -1;
+}
+
+static void a_command_is_undone_and_those_before_it_stay(void **state)
+{
+    struct cairn_arena arena = {.max = 1u << 24};
+    struct cairn_writeset set = {.notes_kept = true};
+    char key[32];
+    (void)state;
+    cairn_writeset_begin(&set, &arena);
+    change(&set, "a", 1);
+    change(&set, "b", 2);
+    change(&set, "gone", 3);
+    cairn_writeset_mark(&set);
+    change(&set, "a", 10);
+    change(&set, "a", 11);
+    change(&set, "gone", -1);
+    for (int i = 0; i < 1000; i++) { /* the entries move while they are noted */
+        (void)snprintf(key, sizeof key, "new-%d", i);
+        change(&set, key, i);
+    }
+    for (int round = 0; round < 2; round++) { /* to undo twice is to undo once */
+        cairn_writeset_undo(&set);
+        assert_int_equal(look(&set, "a"), 1);
+        assert_int_equal(look(&set, "b"), 2);
+        assert_int_equal(look(&set, "gone"), 3);
+        assert_int_equal(look(&set, "new-999"), -2);
+    }
+    change(&set, "a", 12);
+    cairn_writeset_undo(&set);
+    assert_int_equal(look(&set, "a"), 1);
+    cairn_writeset_fini(&set);
+    cairn_arena_fini(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -111,6 +165,7 @@ int main(void)
         cmocka_unit_test(sorted_entries_ascend_by_key),
         cmocka_unit_test(a_new_batch_begins_empty),
         cmocka_unit_test(no_memory_leaves_the_entries_that_are_there),
+        cmocka_unit_test(a_command_is_undone_and_those_before_it_stay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -201,7 +201,7 @@ static void views_tell_their_state(void **state)
     assert_non_null(strstr(answer.body, "{\"name\":\"balances\",\"kind\":\"lmdb\",\"state\":"
                                         "\"live\",\"position\":\"0:7\",\"lag\":0,"
                                         "\"lag_seconds\":0.0,\"rows\":4"));
-    assert_non_null(strstr(answer.body, "\"columns\":[\"owner\",\"cents\"]"));
+    assert_non_null(strstr(answer.body, "\"parked\":0,\"columns\":[\"owner\",\"cents\"]"));
     assert_non_null(strstr(answer.body, "{\"name\":\"daily\",\"kind\":\"postgres\",\"state\":"
                                         "\"unavailable\""));
     peer_answer_fini(&answer);

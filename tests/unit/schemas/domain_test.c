@@ -39,7 +39,7 @@ static const struct file sound[] = {
     {"schemas/events/Added.json", OBJECT},
     {"schemas/events/Added.v1.json", "{\"type\":\"object\"}"},
     {"schemas/events/Added.v2.json", "{\"type\":\"object\"}"},
-    {"views/sums.lua", "local v = view 'sums'\nv.indexes = {'n'}\n"
+    {"views/sums.lua", "local v = view 'sums'\nv.indexes = {'n'}\nv.on_error = 'park'\n"
                        "function v.on.Added(view, e) view:put('all', {n = 1}) end\n"},
     {"views/daily.sql", "-- view: daily\n-- version: 1\n-- table:\n"
                         "CREATE TABLE daily (day date PRIMARY KEY, n bigint);\n"
@@ -281,6 +281,10 @@ static const struct broken {
      "views/sums.lua: indexes:"},
     {"views/sums.lua", "local v = view 'sums' function v.on.Added() end v.indexes = {'a', 'a'}",
      "views/sums.lua: indexes:"},
+    {"views/sums.lua", "local v = view 'sums' function v.on.Added() end\nv.on_error = 'skip'",
+     "views/sums.lua:2: on_error must be \"stop\" or \"park\""},
+    {"views/sums.lua", "local v = view 'sums' function v.on.Added() end v.on_error = false",
+     "views/sums.lua:1: on_error must be"},
     {"views/sums.sql", "", "views/sums: there in Lua and in SQL"},
     {"views/Bad.lua", "", "views/Bad.lua: the file's name must be"},
     {"queries/Bad.sql", "", "queries/Bad.sql: the file's name must be"},
