@@ -140,7 +140,8 @@ class SqlChange(unittest.TestCase):
                 reader.join()
             self.assertEqual(failures, [])
             sql_shop.check_totals(self, node, self.totals)
-        self.assertEqual(self.sql("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'shop%'"), "1")
+        self.assertEqual(self.sql("SELECT string_agg(nspname, ',' ORDER BY nspname) FROM pg_namespace WHERE nspname LIKE "
+                                  "'shop%'"), "shop,shop_old_customer_totals")
 
     def read_until(self, node, stop, seen, total):
         """What is read is whole, and by one definition or the other; its position never goes back."""
