@@ -11,7 +11,7 @@
 #include "platform/bytes.h"
 
 #define CAIRN_KV_KEY_MAX    511
-#define CAIRN_KV_TABLES_MAX 512
+#define CAIRN_KV_TABLES_MAX 800
 
 struct cairn_kv;     /* an environment: one folder */
 struct cairn_kv_txn; /* a read or a write */

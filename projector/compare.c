@@ -5,6 +5,11 @@
 #include <unistd.h>
 
 #include "projector/build.h"
+#include "projector/compare_rows.h"
+#include "projector/pace.h"
+
+/* Memory for the live generation's definition. */
+#define STORED_BYTES_MAX (16u * 1024u * 1024u)
 
 /* A comparison under way. */
 struct comparison {
@@ -13,13 +18,20 @@ struct comparison {
     const struct cairn_compare_request *request;
     const struct cairn_compare_hooks *hooks;
     struct cairn_views *live;
+    struct cairn_arena arena;         /* of the live generation's definition */
+    struct cairn_view_code live_code; /* in arena */
+    uint64_t generation;              /* that it is of */
     struct cairn_views *scratch;
     char folder[CAIRN_PATH_MAX]; /* of the scratch store; empty until it is made */
     struct cairn_view_tables scratch_tables;
-    struct cairn_view_group group;
+    struct cairn_view_group group; /* of one follower */
     struct cairn_build_meter meter;
+    struct cairn_pace pace;
     struct cairn_compare_report report;
 };
+
+/* ---- The scratch place ------------------------------------------------------------------------
+ */
 
 static enum cairn_rc open_scratch(struct comparison *comparison, struct cairn_err *err)
 {
@@ -30,6 +42,8 @@ static enum cairn_rc open_scratch(struct comparison *comparison, struct cairn_er
         comparison->folder[0] = 0;
         return CAIRN_FAIL(err, CAIRN_ETOOBIG, "the path of the data folder is too long");
     }
+    /* A process of the same number may have died in it. */
+    (void)cairn_file_remove_tree(comparison->folder, NULL);
     enum cairn_rc rc = cairn_file_make_folder(comparison->folder, err);
     if (rc == CAIRN_OK) {
         rc = cairn_views_open_writer(comparison->folder, false, &comparison->scratch, err);
@@ -47,192 +61,198 @@ static enum cairn_rc begin_scratch(struct comparison *comparison,
 {
     struct cairn_kv_txn *txn = NULL;
     enum cairn_rc rc = cairn_kv_write_begin(cairn_views_kv(comparison->scratch), &txn, err);
-    if (rc != CAIRN_OK) {
-        return rc;
+    if (rc == CAIRN_OK) {
+        rc = cairn_view_head_put(txn, cairn_views_meta(comparison->scratch), CAIRN_SIDE_LIVE,
+                                 comparison->definition->name, head, err);
+        rc = cairn_views_end_write(comparison->scratch, txn, rc, err);
     }
-    rc = cairn_view_head_put(txn, cairn_views_meta(comparison->scratch), CAIRN_SIDE_LIVE,
-                             comparison->definition->name, head, err);
-    if (rc != CAIRN_OK) {
-        cairn_kv_end(txn);
-        return rc;
-    }
-    return cairn_kv_commit(txn, err);
+    return rc;
+}
+
+/* By the live generation's definition, or by the domain's. */
+static enum cairn_rc open_projection(const struct comparison *comparison,
+                                     struct cairn_projection **ret_projection,
+                                     struct cairn_err *err)
+{
+    const struct cairn_domain_view *definition = comparison->definition;
+    const struct cairn_view_code *code = &comparison->live_code;
+    bool stored = comparison->request->stored;
+    return cairn_projection_new(
+        definition->name, stored ? code->script_name : definition->script_name,
+        stored ? code->script : definition->script, &comparison->options->lua, ret_projection, err);
 }
 
 static enum cairn_rc begin_follower(struct comparison *comparison, struct cairn_err *err)
 {
-    const struct cairn_domain_view *definition = comparison->definition;
+    const struct cairn_replay_scope *scope = &comparison->request->scope;
     const struct cairn_view_head head = {.state = CAIRN_VIEW_LIVE, .generation = 1};
     struct cairn_projection *projection = NULL;
     struct cairn_follower *follower = NULL;
     enum cairn_rc rc = begin_scratch(comparison, &head, err);
     if (rc == CAIRN_OK) {
-        rc = cairn_projection_new(definition->name, definition->script_name, definition->script,
-                                  &comparison->options->lua, &projection, err);
+        rc = open_projection(comparison, &projection, err);
     }
     if (rc == CAIRN_OK) {
-        rc = cairn_follower_new(definition->name, projection, &comparison->scratch_tables,
-                                CAIRN_SIDE_LIVE, &head, NULL, &follower, err);
+        rc = cairn_follower_new(comparison->definition->name, projection,
+                                &comparison->scratch_tables, CAIRN_SIDE_LIVE, &head, NULL,
+                                &follower, err);
     }
     if (rc == CAIRN_OK) {
+        if (scope->has_until || cairn_replay_scope_is_partial(scope)) {
+            follower->scope = scope;
+        }
         cairn_view_group_add(&comparison->group, follower);
     }
     return rc;
 }
 
-/* Replay up to a position of the live view. */
+/* ---- Replaying --------------------------------------------------------------------------------
+ */
+
+static enum cairn_rc check_follower(const struct cairn_follower *follower, struct cairn_err *err)
+{
+    if (!follower->failure.failed) {
+        return CAIRN_OK;
+    }
+    *err = follower->failure.err;
+    return cairn_err_wrap(err, CAIRN_EINVAL, "event at %u:%llu", follower->failure.partition,
+                          (unsigned long long)follower->failure.offset);
+}
+
+/* Up to a position between commands, or to where the scope ends. */
 static enum cairn_rc replay(struct comparison *comparison, const struct cairn_position *until,
                             struct cairn_err *err)
 {
     const struct cairn_position start = {{0}};
-    const struct cairn_follower *follower = comparison->group.followers[0];
-    uint64_t all = cairn_position_lag(&start, until);
+    const struct cairn_compare_hooks *hooks = comparison->hooks;
+    const struct cairn_replay_scope *scope = &comparison->request->scope;
+    bool (*cancelled)(void *) = hooks == NULL ? NULL : hooks->cancelled;
+    void *self = hooks == NULL ? NULL : hooks->self;
     size_t events = 1;
-    while (events > 0) {
-        enum cairn_rc rc = cairn_view_group_step(&comparison->group, CAIRN_GROUP_BUILD_EVENTS,
-                                                 until, &events, err);
-        if (rc == CAIRN_OK && follower->failure.failed) {
-            *err = follower->failure.err;
-            rc = cairn_err_wrap(err, CAIRN_ESCRIPT, "event at %u:%llu", follower->failure.partition,
-                                (unsigned long long)follower->failure.offset);
+    while (events > 0 && !(scope->has_until &&
+                           cairn_position_reached(&comparison->group.position, &scope->until))) {
+        if (cancelled != NULL && cancelled(self)) {
+            return CAIRN_FAIL(err, CAIRN_ESTOPPED, "cancelled");
         }
+        enum cairn_rc rc = cairn_view_group_step(
+            &comparison->group, cairn_pace_batch(&comparison->pace, CAIRN_GROUP_BUILD_EVENTS),
+            until, &events, err);
+        rc = rc == CAIRN_OK ? check_follower(comparison->group.followers[0], err) : rc;
         if (rc != CAIRN_OK) {
             return rc;
         }
-        cairn_build_meter_report(&comparison->meter, follower->head.events, all, false);
+        cairn_build_meter_report(&comparison->meter,
+                                 cairn_position_lag(&start, &comparison->group.position),
+                                 cairn_position_lag(&start, until), false);
+        cairn_pace_wait(&comparison->pace, events, cancelled, self);
     }
     return CAIRN_OK;
 }
 
-static void tell(struct comparison *comparison, struct cairn_slice key, enum cairn_difference kind)
+/* Where the long part ends: at the live view's position, or at the end of the log, where the scope
+ * may end behind that. */
+static enum cairn_rc replay_long(struct comparison *comparison, const struct cairn_position *live,
+                                 struct cairn_err *err)
 {
-    comparison->report.differences++;
-    if (comparison->report.differences <= comparison->request->told_max &&
-        comparison->hooks != NULL && comparison->hooks->different != NULL) {
-        const struct cairn_row_difference difference = {.kind = kind, .key = key};
-        comparison->hooks->different(comparison->hooks->self, &difference);
+    struct cairn_position until = *live;
+    enum cairn_rc rc = CAIRN_OK;
+    if (comparison->request->scope.has_until) {
+        rc = cairn_store_end(comparison->options->store, &until, err);
     }
+    return rc == CAIRN_OK ? replay(comparison, &until, err) : rc;
 }
 
-/* Two tables walked side by side. */
-struct pair {
-    struct cairn_kv_cursor *cursors[2]; /* live, replayed */
-    struct cairn_slice keys[2];
-    struct cairn_slice values[2];
-    bool ended[2];
-};
-
-static enum cairn_rc step_side(struct pair *pair, int side, enum cairn_kv_step step,
-                               struct cairn_err *err)
+/* Where the replayed rows are: the events behind the scope's end are passed, but not in them. */
+static struct cairn_position replayed_position(const struct comparison *comparison)
 {
-    enum cairn_rc rc = cairn_kv_seek(pair->cursors[side], step, CAIRN_SLICE_NONE, &pair->keys[side],
-                                     &pair->values[side], err);
-    pair->ended[side] = rc == CAIRN_ENOENT;
-    return rc == CAIRN_ENOENT ? CAIRN_OK : rc;
+    const struct cairn_replay_scope *scope = &comparison->request->scope;
+    struct cairn_position position = comparison->group.position;
+    for (unsigned i = 0; scope->has_until && i < CAIRN_PARTITIONS_MAX; i++) {
+        if (position.offsets[i] > scope->until.offsets[i]) {
+            position.offsets[i] = scope->until.offsets[i];
+        }
+    }
+    return position;
 }
 
-/* What one side has and the other has not, or has otherwise. */
-static enum cairn_rc compare_pair(struct comparison *comparison, struct pair *pair, bool rows,
-                                  struct cairn_err *err)
-{
-    enum cairn_rc rc = step_side(pair, 0, CAIRN_KV_FIRST, err);
-    if (rc == CAIRN_OK) {
-        rc = step_side(pair, 1, CAIRN_KV_FIRST, err);
-    }
-    while (rc == CAIRN_OK && !(pair->ended[0] && pair->ended[1])) {
-        int order = pair->ended[0]   ? 1
-                    : pair->ended[1] ? -1
-                                     : cairn_slice_compare(pair->keys[0], pair->keys[1]);
-        if (order > 0) {
-            tell(comparison, pair->keys[1], rows ? CAIRN_ROW_MISSING : CAIRN_INDEX_DIFFERS);
-        } else if (order < 0) {
-            tell(comparison, pair->keys[0], rows ? CAIRN_ROW_EXTRA : CAIRN_INDEX_DIFFERS);
-        } else if (!cairn_slice_equal(pair->values[0], pair->values[1])) {
-            tell(comparison, pair->keys[0], CAIRN_ROW_DIFFERS);
-        }
-        comparison->report.rows += rows && order >= 0;
-        if (order <= 0) {
-            rc = step_side(pair, 0, CAIRN_KV_NEXT, err);
-        }
-        if (order >= 0 && rc == CAIRN_OK) {
-            rc = step_side(pair, 1, CAIRN_KV_NEXT, err);
-        }
-    }
-    return rc;
-}
+/* ---- Comparing --------------------------------------------------------------------------------
+ */
 
-static enum cairn_rc compare_tables(struct comparison *comparison, struct cairn_kv_txn *live,
-                                    cairn_kv_table_id live_table, struct cairn_kv_txn *replayed,
-                                    cairn_kv_table_id replayed_table, bool rows,
-                                    struct cairn_err *err)
+static bool same_indexes(const struct cairn_view_code *a, const struct cairn_view_code *b)
 {
-    struct pair pair = {.cursors = {NULL, NULL}};
-    enum cairn_rc rc = cairn_kv_cursor_open(live, live_table, &pair.cursors[0], err);
-    if (rc == CAIRN_OK) {
-        rc = cairn_kv_cursor_open(replayed, replayed_table, &pair.cursors[1], err);
+    bool same = a->column_count == b->column_count;
+    for (size_t i = 0; i < a->column_count && same; i++) {
+        same = cairn_slice_equal(a->columns[i].name, b->columns[i].name);
     }
-    if (rc == CAIRN_OK) {
-        rc = compare_pair(comparison, &pair, rows, err);
-    }
-    for (int i = 0; i < 2; i++) {
-        if (pair.cursors[i] != NULL) {
-            cairn_kv_cursor_close(pair.cursors[i]);
-        }
-    }
-    return rc;
-}
-
-/* Were both made by definitions with the same indexes? Else their index tables differ rightly. */
-static enum cairn_rc same_indexes(struct comparison *comparison,
-                                  const struct cairn_view_snapshot *live, bool *ret_same,
-                                  struct cairn_err *err)
-{
-    struct cairn_arena arena = {.max = 16u * 1024u * 1024u};
-    struct cairn_view_code code;
-    const struct cairn_view_code *fresh =
-        cairn_projection_code(comparison->group.followers[0]->projection);
-    enum cairn_rc rc =
-        cairn_view_code_get(live->txn, cairn_views_meta(comparison->live), CAIRN_SIDE_LIVE,
-                            comparison->definition->name, &arena, &code, err);
-    if (rc == CAIRN_OK) {
-        bool same = code.column_count == fresh->column_count;
-        for (size_t i = 0; i < code.column_count && same; i++) {
-            same = cairn_slice_equal(code.columns[i].name, fresh->columns[i].name);
-        }
-        *ret_same = same;
-    } else if (rc == CAIRN_ENOENT) {
-        rc = CAIRN_FAIL(err, CAIRN_ECORRUPT, "the view has no definition");
-    }
-    cairn_arena_fini(&arena);
-    return rc;
+    return same;
 }
 
 static enum cairn_rc compare_snapshot(struct comparison *comparison,
                                       const struct cairn_view_snapshot *live, struct cairn_err *err)
 {
-    struct cairn_kv_txn *replayed = NULL;
-    bool indexes = false;
+    const struct cairn_follower *follower = comparison->group.followers[0];
+    const struct cairn_replay_scope *scope = &comparison->request->scope;
+    const struct cairn_view_code *code = cairn_projection_code(follower->projection);
+    struct cairn_compare_report *report = &comparison->report;
     unsigned slot = live->head.slot;
-    enum cairn_rc rc = replay(comparison, &live->head.position, err);
+    report->position = replayed_position(comparison);
+    report->events = follower->head.events;
+    report->compared =
+        cairn_replay_scope_is_partial(scope) ||
+        memcmp(&report->position, &live->head.position, sizeof report->position) == 0;
+    struct cairn_compare_rows rows = {
+        .live = {live->txn, live->tables.rows[slot], live->tables.index[slot]},
+        .replayed = {NULL, comparison->scratch_tables.rows[0], comparison->scratch_tables.index[0]},
+        .code = code,
+        .hooks = comparison->hooks,
+        .told_max = comparison->request->told_max,
+        .compared = report->compared,
+        .partial = cairn_replay_scope_is_partial(scope),
+        .indexed = same_indexes(&comparison->live_code, code)};
+    enum cairn_rc rc =
+        cairn_kv_read_begin(cairn_views_kv(comparison->scratch), &rows.replayed.txn, err);
     if (rc == CAIRN_OK) {
-        rc = same_indexes(comparison, live, &indexes, err);
+        rc = cairn_compare_rows(&rows, report, err);
+        cairn_kv_end(rows.replayed.txn);
     }
-    if (rc == CAIRN_OK) {
-        rc = cairn_kv_read_begin(cairn_views_kv(comparison->scratch), &replayed, err);
+    return rc;
+}
+
+/* A snapshot of the live view. It must still be of the generation that is replayed. */
+static enum cairn_rc begin_snapshot(struct comparison *comparison,
+                                    struct cairn_view_snapshot *ret_live, struct cairn_err *err)
+{
+    struct cairn_slice view = comparison->definition->name;
+    enum cairn_rc rc = cairn_view_snapshot_begin(comparison->live, view, ret_live, err);
+    if (rc == CAIRN_ENOENT) {
+        return CAIRN_FAIL(err, CAIRN_EBEHIND, "no projector has built view %.*s yet",
+                          CAIRN_SLICE_ARG(view));
     }
+    if (rc == CAIRN_OK && comparison->generation != 0 &&
+        comparison->generation != ret_live->head.generation) {
+        cairn_view_snapshot_end(ret_live);
+        return CAIRN_FAIL(err, CAIRN_EBEHIND, "view %.*s was switched meanwhile: compare it again",
+                          CAIRN_SLICE_ARG(view));
+    }
+    return rc;
+}
+
+/* Where the live view is, and by which definition. */
+static enum cairn_rc look(struct comparison *comparison, struct cairn_position *ret_position,
+                          struct cairn_err *err)
+{
+    struct cairn_view_snapshot live;
+    enum cairn_rc rc = begin_snapshot(comparison, &live, err);
     if (rc != CAIRN_OK) {
         return rc;
     }
-    rc = compare_tables(comparison, live->txn, live->tables.rows[slot], replayed,
-                        comparison->scratch_tables.rows[0], true, err);
-    if (rc == CAIRN_OK && indexes) {
-        rc = compare_tables(comparison, live->txn, live->tables.index[slot], replayed,
-                            comparison->scratch_tables.index[0], false, err);
-    }
-    cairn_kv_end(replayed);
-    comparison->report.position = live->head.position;
-    comparison->report.compared = true;
-    comparison->report.events = comparison->group.followers[0]->head.events;
+    rc = cairn_view_code_get(live.txn, cairn_views_meta(comparison->live), CAIRN_SIDE_LIVE,
+                             comparison->definition->name, &comparison->arena,
+                             &comparison->live_code, err);
+    rc = rc == CAIRN_ENOENT ? CAIRN_FAIL(err, CAIRN_ECORRUPT, "the view has no definition") : rc;
+    cairn_view_snapshot_end(&live);
+    comparison->generation = live.head.generation;
+    *ret_position = live.head.position;
     return rc;
 }
 
@@ -241,23 +261,26 @@ static enum cairn_rc compare_snapshot(struct comparison *comparison,
 static enum cairn_rc run(struct comparison *comparison, struct cairn_err *err)
 {
     struct cairn_view_snapshot live;
-    struct cairn_slice view = comparison->definition->name;
-    enum cairn_rc rc = cairn_view_snapshot_begin(comparison->live, view, &live, err);
+    struct cairn_position at;
+    enum cairn_rc rc = look(comparison, &at, err);
+    if (rc == CAIRN_OK) {
+        rc = begin_follower(comparison, err);
+    }
+    if (rc == CAIRN_OK) {
+        rc = replay_long(comparison, &at, err);
+    }
+    if (rc == CAIRN_OK) {
+        rc = begin_snapshot(comparison, &live, err);
+    }
     if (rc != CAIRN_OK) {
         return rc;
     }
-    cairn_view_snapshot_end(&live);
-    rc = begin_follower(comparison, err);
-    if (rc == CAIRN_OK) {
+    if (!comparison->request->scope.has_until) {
         rc = replay(comparison, &live.head.position, err);
     }
     if (rc == CAIRN_OK) {
-        rc = cairn_view_snapshot_begin(comparison->live, view, &live, err);
+        rc = compare_snapshot(comparison, &live, err);
     }
-    if (rc != CAIRN_OK) {
-        return rc;
-    }
-    rc = compare_snapshot(comparison, &live, err);
     cairn_view_snapshot_end(&live);
     if (rc == CAIRN_OK) {
         cairn_build_meter_report(&comparison->meter, comparison->report.events,
@@ -266,15 +289,26 @@ static enum cairn_rc run(struct comparison *comparison, struct cairn_err *err)
     return rc;
 }
 
+static enum cairn_rc open_live(struct comparison *comparison, struct cairn_err *err)
+{
+    enum cairn_rc rc = cairn_views_open(comparison->options->data_folder, &comparison->live, err);
+    return rc == CAIRN_ENOENT ? cairn_err_wrap(err, CAIRN_EBEHIND, "there is nothing to compare")
+                              : rc;
+}
+
 enum cairn_rc cairn_compare_lmdb(const struct cairn_projector_options *options,
                                  const struct cairn_domain_view *definition,
                                  const struct cairn_compare_request *request,
                                  const struct cairn_compare_hooks *hooks,
                                  struct cairn_compare_report *ret_report, struct cairn_err *err)
 {
-    struct comparison comparison = {
-        .options = options, .definition = definition, .request = request, .hooks = hooks};
-    enum cairn_rc rc = cairn_views_open(options->data_folder, &comparison.live, err);
+    assert(definition != NULL && request != NULL && ret_report != NULL);
+    struct comparison comparison = {.options = options,
+                                    .definition = definition,
+                                    .request = request,
+                                    .hooks = hooks,
+                                    .arena = {.max = STORED_BYTES_MAX}};
+    enum cairn_rc rc = open_live(&comparison, err);
     if (rc == CAIRN_OK) {
         rc = open_scratch(&comparison, err);
     }
@@ -289,11 +323,13 @@ enum cairn_rc cairn_compare_lmdb(const struct cairn_projector_options *options,
         cairn_build_meter_init(&comparison.meter, comparison.group.clock,
                                hooks == NULL ? NULL : hooks->progress,
                                hooks == NULL ? NULL : hooks->self);
+        cairn_pace_init(&comparison.pace, comparison.group.clock, request->throttle);
         rc = run(&comparison, err);
     }
     cairn_view_group_fini(&comparison.group);
     cairn_views_close(comparison.scratch);
     cairn_views_close(comparison.live);
+    cairn_arena_fini(&comparison.arena);
     if (comparison.folder[0] != 0) {
         (void)cairn_file_remove_tree(comparison.folder, NULL);
     }

@@ -307,7 +307,7 @@ enum cairn_rc cairn_follower_seal(struct cairn_follower *follower, struct cairn_
 /* ---- Writing ----------------------------------------------------------------------------------
  */
 
-/* Is the follower's generation still the one that the store knows on its side? */
+/* Is the follower's generation still the one that the store knows on its side, and where it is? */
 static enum cairn_rc check_place(struct cairn_follower *follower, struct cairn_kv_txn *txn,
                                  cairn_kv_table_id meta, struct cairn_err *err)
 {
@@ -344,7 +344,7 @@ static enum cairn_rc write_stop(struct cairn_follower *follower, struct cairn_kv
                                          .event = cairn_slice_of(id, sizeof id),
                                          .partition = follower->failure.partition,
                                          .offset = follower->failure.offset,
-                                         .of_build = follower->side == CAIRN_SIDE_NEXT};
+                                         .of_build = follower->side != CAIRN_SIDE_LIVE};
     return cairn_view_stop_put(txn, meta, cairn_follower_name(follower), &stop, err);
 }
 
@@ -393,7 +393,7 @@ void cairn_follower_done(struct cairn_follower *follower, struct cairn_log *log)
         cairn_parking_done(&follower->parking, cairn_follower_name(follower), log);
         show_parked(follower);
     }
-    if (follower->side == CAIRN_SIDE_NEXT || follower->head.state == CAIRN_VIEW_BUILDING) {
+    if (follower->side != CAIRN_SIDE_LIVE || follower->head.state == CAIRN_VIEW_BUILDING) {
         cairn_metric_set(follower->metrics.build_done, (int64_t)follower->head.events);
         cairn_metric_set(follower->metrics.build_all, (int64_t)follower->head.all);
     }

@@ -10,6 +10,7 @@
 #include "platform/metrics.h"
 #include "projector/parking.h"
 #include "projector/projection.h"
+#include "projector/scope.h"
 #include "projector/views_int.h"
 
 /* What is counted for each view. Any may be NULL. */
@@ -48,6 +49,8 @@ struct cairn_follower {
     enum cairn_view_side side;
     struct cairn_view_head head; /* as committed */
     struct cairn_follower_metrics metrics;
+    const struct cairn_replay_scope *scope; /* which events it applies, of those that it passes;
+                                               NULL: all. Borrowed */
     struct cairn_parking parking;
     bool moved; /* another generation has become the live one, or another process has tried parked
                    streams again: open the view anew */
@@ -83,12 +86,18 @@ static inline bool cairn_follower_wants(const struct cairn_follower *follower,
 {
     return event->offset > follower->head.position.offsets[event->partition];
 }
+/* Does it apply the event, or only pass it? */
+static inline bool cairn_follower_takes(const struct cairn_follower *follower,
+                                        const struct cairn_event *event)
+{
+    return follower->scope == NULL || cairn_replay_scope_takes(follower->scope, event);
+}
 /* The event is part of the batch: move the checkpoint. */
 static inline void cairn_follower_pass(struct cairn_follower *follower,
-                                       const struct cairn_event *event)
+                                       const struct cairn_event *event, bool taken)
 {
     follower->next.position.offsets[event->partition] = event->offset;
-    follower->next.events++;
+    follower->next.events += taken;
 }
 /* The projection cannot apply the event, why says cause: park the event's stream and take back what
  * was applied of its command; where the view does not park, or has parked too many, the follower
@@ -103,7 +112,7 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_follower_seal(struct cairn_follower *follow
                                                    struct cairn_arena *arena,
                                                    struct cairn_err *err);
 /* Write the changes and the checkpoint; with a failure also the stop. Sets moved, and writes
- * nothing, when the follower's generation is no longer what the store says. */
+ * nothing, when the follower's generation or its checkpoint is no longer what the store says. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_follower_write(struct cairn_follower *follower,
                                                     struct cairn_kv_txn *txn,
                                                     cairn_kv_table_id meta, struct cairn_err *err);
@@ -112,7 +121,9 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_follower_write(struct cairn_follower *follo
 static inline bool cairn_follower_differs(const struct cairn_follower *follower,
                                           const struct cairn_view_head *stored)
 {
-    return stored->generation != follower->head.generation || stored->parks != follower->head.parks;
+    return stored->generation != follower->head.generation ||
+           stored->parks != follower->head.parks ||
+           memcmp(&stored->position, &follower->head.position, sizeof stored->position) != 0;
 }
 /* The transaction is committed, the batch's arena still there. log: may be NULL. */
 void cairn_follower_done(struct cairn_follower *follower, struct cairn_log *log);

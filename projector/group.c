@@ -124,7 +124,8 @@ static enum cairn_rc apply_one(struct cairn_view_group *group, struct cairn_foll
     if (event->index == 0) {
         cairn_projection_mark(follower->projection);
     }
-    if (!cairn_parked_has(&follower->parking.set, event)) {
+    bool takes = cairn_follower_takes(follower, event);
+    if (takes && !cairn_parked_has(&follower->parking.set, event)) {
         enum cairn_rc rc = call_handler(group, follower, event, value, made, err);
         if (rc == CAIRN_ESCRIPT) {
             const struct cairn_err cause = *err;
@@ -135,7 +136,7 @@ static enum cairn_rc apply_one(struct cairn_view_group *group, struct cairn_foll
             return rc;
         }
     }
-    cairn_follower_pass(follower, event);
+    cairn_follower_pass(follower, event, takes);
     return CAIRN_OK;
 }
 

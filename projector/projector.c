@@ -126,8 +126,12 @@ static void advance_jobs(struct cairn_projector *projector)
 static void build_beside(struct cairn_projector *projector,
                          const struct cairn_domain_view *definition)
 {
-    const struct cairn_view_group_options options = group_options(projector);
     const struct cairn_rebuild_hooks hooks = {.cancelled = is_stopping, .self = projector};
+    const struct cairn_rebuild_request request = {.view = definition->name};
+    const struct cairn_build_options options = {.group = group_options(projector),
+                                                .limits = &projector->options.lua,
+                                                .request = &request,
+                                                .hooks = &hooks};
     enum cairn_rc rc = CAIRN_EIO;
     for (int i = 0; i < BUILD_TRIES_MAX && rc != CAIRN_OK && !is_stopping(projector); i++) {
         struct cairn_file_lock lock = {-1};
@@ -135,8 +139,7 @@ static void build_beside(struct cairn_projector *projector,
         struct cairn_err err;
         rc = cairn_build_lock(projector->options.data_folder, definition->name, &lock, &err);
         if (rc == CAIRN_OK) {
-            rc = cairn_build_run(&options, &projector->options.lua, definition, &hooks, &result,
-                                 &err);
+            rc = cairn_build_run(&options, definition, &result, &err);
         }
         cairn_file_lock_close(&lock);
         if (rc == CAIRN_OK) {
@@ -144,12 +147,17 @@ static void build_beside(struct cairn_projector *projector,
                             CAIRN_F_SLICE("view", definition->name),
                             CAIRN_F_UINT("generation", result.generation),
                             CAIRN_F_UINT("events", result.events),
+                            CAIRN_F_BOOL("resumed", result.resumed),
                             CAIRN_F_FLOAT("seconds", result.seconds));
             return;
         }
-        cairn_log_error(projector->options.log, CAIRN_LOG_ERROR, "projector", "build failed", &err);
-        if (rc == CAIRN_ESCRIPT || rc == CAIRN_ELOCKED) {
-            return; /* the same again would end the same; another builds it */
+        if (rc != CAIRN_ESTOPPED) {
+            cairn_log_error(projector->options.log, CAIRN_LOG_ERROR, "projector", "build failed",
+                            &err);
+        }
+        if (rc == CAIRN_ESCRIPT || rc == CAIRN_EINVAL || rc == CAIRN_ELOCKED ||
+            rc == CAIRN_ESTOPPED) {
+            return; /* the same again would end the same; another builds it; the next start does */
         }
         cairn_pause_nap(&projector->live.stopping, BUILD_PAUSE_MS);
     }

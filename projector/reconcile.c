@@ -8,13 +8,16 @@
 /* What the store holds of a view. */
 struct stored {
     bool found;
+    bool refused; /* the definition was rolled back from */
     struct cairn_view_head head;
     struct cairn_view_code code; /* in arena */
     struct cairn_arena arena;
 };
 
+/* hash: of the domain's definition. */
 static enum cairn_rc read_stored(struct cairn_views *views, struct cairn_slice view,
-                                 struct stored *stored, struct cairn_err *err)
+                                 struct cairn_slice hash, struct stored *stored,
+                                 struct cairn_err *err)
 {
     struct cairn_kv_txn *txn = NULL;
     cairn_kv_table_id meta = cairn_views_meta(views);
@@ -30,6 +33,9 @@ static enum cairn_rc read_stored(struct cairn_views *views, struct cairn_slice v
         rc = rc == CAIRN_ENOENT ? CAIRN_FAIL(err, CAIRN_ECORRUPT, "view %.*s has no definition",
                                              CAIRN_SLICE_ARG(view))
                                 : rc;
+    }
+    if (rc == CAIRN_OK) {
+        rc = cairn_view_refused_is(txn, meta, view, hash, &stored->refused, err);
     } else if (rc == CAIRN_ENOENT) {
         rc = CAIRN_OK;
     }
@@ -51,6 +57,7 @@ enum fate {
     FATE_BEGIN,  /* from the beginning of the log, with the new definition */
     FATE_GO_ON,  /* from its checkpoint, with the same definition */
     FATE_FIXED,  /* from its checkpoint, with the new definition */
+    FATE_LEAVE,  /* from its checkpoint, with the stored definition; the other is refused */
     FATE_REPLACE /* from its checkpoint, with the stored definition, while another is built */
 };
 
@@ -65,23 +72,34 @@ static enum fate decide_fate(const struct stored *stored, const struct cairn_vie
     if (stored->head.state == CAIRN_VIEW_BUILDING) {
         return FATE_BEGIN;
     }
+    if (stored->refused) {
+        return FATE_LEAVE;
+    }
     bool stopped = stored->head.state == CAIRN_VIEW_STOPPED;
     return stopped && same_shape(&stored->code, code) ? FATE_FIXED : FATE_REPLACE;
 }
 
+/* All of its rows, and what is known of it. A builder of another process that is at it finds its
+ * place gone. */
+static enum cairn_rc clear_view(struct cairn_views *views, struct cairn_kv_txn *txn,
+                                struct cairn_slice view, const struct cairn_view_tables *tables,
+                                struct cairn_err *err)
+{
+    enum cairn_rc rc = CAIRN_OK;
+    for (unsigned slot = 0; slot < CAIRN_VIEW_SLOTS && rc == CAIRN_OK; slot++) {
+        rc = cairn_views_clear_slot(views, txn, view, tables, slot, err);
+    }
+    return rc == CAIRN_OK ? cairn_view_meta_delete(txn, cairn_views_meta(views), view, err) : rc;
+}
+
 /* A view with nothing before it: its first generation, or its first build anew. Readable at once
  * where the log is empty. */
-static enum cairn_rc begin_first(struct cairn_kv_txn *txn, const struct cairn_view_tables *tables,
+static enum cairn_rc begin_first(struct cairn_views *views, struct cairn_kv_txn *txn,
+                                 struct cairn_slice view, const struct cairn_view_tables *tables,
                                  uint64_t events, struct cairn_view_head *head,
                                  struct cairn_err *err)
 {
-    enum cairn_rc rc = CAIRN_OK;
-    for (unsigned slot = 0; slot < 2 && rc == CAIRN_OK; slot++) {
-        rc = cairn_kv_clear(txn, tables->rows[slot], false, err);
-        if (rc == CAIRN_OK) {
-            rc = cairn_kv_clear(txn, tables->index[slot], false, err);
-        }
-    }
+    enum cairn_rc rc = clear_view(views, txn, view, tables, err);
     *head = (struct cairn_view_head){.state = events == 0 ? CAIRN_VIEW_LIVE : CAIRN_VIEW_BUILDING,
                                      .generation = head->generation + 1,
                                      .all = events};
@@ -101,7 +119,7 @@ static enum cairn_rc settle(struct cairn_views *views, const struct cairn_view_t
         return rc;
     }
     if (fate == FATE_BEGIN) {
-        rc = begin_first(txn, tables, events, head, err);
+        rc = begin_first(views, txn, view, tables, events, head, err);
     } else if (head->state == CAIRN_VIEW_STOPPED && fate != FATE_REPLACE) {
         head->state = CAIRN_VIEW_LIVE; /* tried again */
     }
@@ -117,20 +135,30 @@ static enum cairn_rc settle(struct cairn_views *views, const struct cairn_view_t
     return cairn_views_end_write(views, txn, rc, err);
 }
 
-/* A half-built generation of a process that died. One whose builder lives is left alone. */
-static enum cairn_rc discard_half_built(const struct cairn_projector_options *options,
-                                        struct cairn_views *views, struct cairn_slice view,
-                                        struct cairn_err *err)
+/* A half-built generation of a process that died: one of the domain's definition is gone on with,
+ * another is dropped. One whose builder lives is left alone. */
+static enum cairn_rc settle_half_built(const struct cairn_projector_options *options,
+                                       struct cairn_views *views, struct cairn_slice view,
+                                       struct cairn_slice hash, bool *ret_found,
+                                       struct cairn_err *err)
 {
     struct cairn_file_lock lock = {-1};
+    bool dropped = false;
+    *ret_found = false;
     enum cairn_rc rc = cairn_build_lock(options->data_folder, view, &lock, err);
     if (rc == CAIRN_ELOCKED) {
         return CAIRN_OK;
     }
     if (rc == CAIRN_OK) {
-        rc = cairn_build_discard(views, view, err);
-        cairn_file_lock_close(&lock);
+        rc = cairn_build_find(views, view, hash, ret_found, err);
     }
+    if (rc == CAIRN_OK && !*ret_found) {
+        rc = cairn_build_drop(views, view, CAIRN_SIDE_NEXT, &dropped, err);
+    }
+    if (rc == CAIRN_OK) {
+        rc = cairn_build_forget_rollback(views, view, err);
+    }
+    cairn_file_lock_close(&lock);
     return rc;
 }
 
@@ -174,7 +202,7 @@ static enum cairn_rc make_follower(const struct cairn_projector_options *options
                                    struct cairn_follower **ret_follower, struct cairn_err *err)
 {
     struct cairn_projection *projection = *take_projection;
-    if (fate == FATE_REPLACE) {
+    if (fate == FATE_REPLACE || fate == FATE_LEAVE) {
         enum cairn_rc rc = open_stored(options, definition->name, stored, &projection, err);
         if (rc != CAIRN_OK) {
             return rc;
@@ -186,20 +214,20 @@ static enum cairn_rc make_follower(const struct cairn_projector_options *options
                               options->metrics, ret_follower, err);
 }
 
-/* With the stored state read and the new script open. */
+/* With the stored state read and the new script open. half_built: the domain's definition has a
+ * build that was interrupted. */
 static enum cairn_rc reconcile_one(const struct cairn_projector_options *options,
                                    struct cairn_views *views,
                                    const struct cairn_domain_view *definition,
-                                   struct stored *stored, struct cairn_projection **take_projection,
+                                   struct cairn_slice hash, bool half_built, struct stored *stored,
+                                   struct cairn_projection **take_projection,
                                    struct cairn_reconciled *ret_reconciled, struct cairn_err *err)
 {
-    char hash[33];
     struct cairn_view_tables tables;
     struct cairn_follower *follower = NULL;
     struct cairn_view_code code = *cairn_projection_code(*take_projection);
     uint64_t events = 0;
-    cairn_view_hash_text(definition->code_hash, hash);
-    code.hash = cairn_slice_str(hash);
+    code.hash = hash;
     enum fate fate = decide_fate(stored, &code);
     enum cairn_rc rc = cairn_views_tables(views, definition->name, &tables, err);
     if (rc == CAIRN_OK) {
@@ -213,8 +241,16 @@ static enum cairn_rc reconcile_one(const struct cairn_projector_options *options
                            err);
     }
     if (rc == CAIRN_OK) {
-        *ret_reconciled = (struct cairn_reconciled){
-            .definition = definition, .follower = follower, .build = fate == FATE_REPLACE};
+        *ret_reconciled = (struct cairn_reconciled){.definition = definition,
+                                                    .follower = follower,
+                                                    .build = fate == FATE_REPLACE ||
+                                                             (half_built && fate != FATE_BEGIN)};
+        if (fate == FATE_LEAVE && !half_built) {
+            cairn_log_event(options->log, CAIRN_LOG_WARN, "projector", "view left as it is",
+                            CAIRN_F_SLICE("view", definition->name),
+                            CAIRN_F_STR("detail", "its definition was rolled back; cairn replay "
+                                                  "builds it again"));
+        }
     }
     return rc;
 }
@@ -226,16 +262,21 @@ enum cairn_rc cairn_reconcile(const struct cairn_projector_options *options,
     assert(definition->kind == CAIRN_VIEW_LMDB && ret_reconciled != NULL);
     struct stored stored = {.arena = {.max = STORED_BYTES_MAX}};
     struct cairn_projection *projection = NULL;
+    char text[33];
+    bool half_built = false;
     enum cairn_rc rc = cairn_projection_new(definition->name, definition->script_name,
                                             definition->script, &options->lua, &projection, err);
+    cairn_view_hash_text(definition->code_hash, text);
+    struct cairn_slice hash = cairn_slice_str(text);
     if (rc == CAIRN_OK) {
-        rc = discard_half_built(options, views, definition->name, err);
+        rc = settle_half_built(options, views, definition->name, hash, &half_built, err);
     }
     if (rc == CAIRN_OK) {
-        rc = read_stored(views, definition->name, &stored, err);
+        rc = read_stored(views, definition->name, hash, &stored, err);
     }
     if (rc == CAIRN_OK) {
-        rc = reconcile_one(options, views, definition, &stored, &projection, ret_reconciled, err);
+        rc = reconcile_one(options, views, definition, hash, half_built, &stored, &projection,
+                           ret_reconciled, err);
     }
     cairn_projection_free(projection);
     cairn_arena_fini(&stored.arena);
@@ -254,15 +295,7 @@ static enum cairn_rc delete_view(struct cairn_views *views, struct cairn_slice v
     if (rc != CAIRN_OK) {
         return rc;
     }
-    for (unsigned slot = 0; slot < 2 && rc == CAIRN_OK; slot++) {
-        rc = cairn_kv_clear(txn, tables.rows[slot], false, err);
-        if (rc == CAIRN_OK) {
-            rc = cairn_kv_clear(txn, tables.index[slot], false, err);
-        }
-    }
-    if (rc == CAIRN_OK) {
-        rc = cairn_view_meta_delete(txn, cairn_views_meta(views), view, err);
-    }
+    rc = clear_view(views, txn, view, &tables, err);
     if (rc != CAIRN_OK) {
         cairn_kv_end(txn);
         return rc;
@@ -303,7 +336,7 @@ enum cairn_rc cairn_reconcile_reopen(const struct cairn_projector_options *optio
     struct cairn_projection *projection = NULL;
     enum cairn_rc rc = cairn_views_tables(views, view, &tables, err);
     if (rc == CAIRN_OK) {
-        rc = read_stored(views, view, &stored, err);
+        rc = read_stored(views, view, CAIRN_SLICE_NONE, &stored, err);
     }
     if (rc == CAIRN_OK && !stored.found) {
         rc = CAIRN_FAIL(err, CAIRN_ENOENT, "view %.*s is gone", CAIRN_SLICE_ARG(view));

@@ -3,15 +3,19 @@
  *
  * A definition is its version, its indexes and its code hash (script, prelude, event schemas).
  *
- *   in the store                     definition     then
- *   nothing                          -              first build, not readable until it is done
- *   live                             the same       go on
- *   live                             another        go on by the stored script; build beside,
- * switch stopped                          the same       go on: try the event again stopped another
- * script go on with the new script: that is a fix stopped                          other version
- * build beside, switch or indexes in its first build               the same       go on in its
- * first build               another        begin again not in the domain                - rows and
- * all are deleted
+ *   in the store        definition      then
+ *   nothing             -               first build, not readable until it is done
+ *   live                the same        go on
+ *   live                another         go on by the stored script; build beside, switch
+ *   rolled back         refused         go on by the stored script
+ *   stopped             the same        go on: try the event again
+ *   stopped             another script  go on with the new script: that is a fix
+ *   stopped             other shape     build beside, switch
+ *   in its first build  the same        go on
+ *   in its first build  another         begin again
+ *   half-built beside   the same        go on with that build
+ *   half-built beside   another         drop it
+ *   not in the domain   -               rows and all are deleted
  *
  * thread: owner; before anything follows. */
 #ifndef CAIRN_PROJECTOR_RECONCILE_H

@@ -11,6 +11,7 @@ struct cairn_source {
     unsigned partitions;
     struct cairn_log_reader *readers[CAIRN_PARTITIONS_MAX];
     uint64_t at[CAIRN_PARTITIONS_MAX]; /* offset of the last event given */
+    bool ahead[CAIRN_PARTITIONS_MAX];  /* the reader is beyond that: a chunk of it was cut */
 };
 
 enum cairn_rc cairn_source_open(struct cairn_store *store, const struct cairn_position *after,
@@ -50,12 +51,28 @@ void cairn_source_close(struct cairn_source *source)
     cairn_mem_free(source);
 }
 
-/* Cut off what lies behind offset `last`. */
-static void cut_chunk(struct cairn_chunk *chunk, uint64_t last)
+/* Cut off what lies behind offset `last`. Was there something? */
+static bool cut_chunk(struct cairn_chunk *chunk, uint64_t last)
 {
+    size_t before = chunk->count;
     while (chunk->count > 0 && chunk->events[chunk->count - 1].offset > last) {
         chunk->count--;
     }
+    return chunk->count < before;
+}
+
+/* What its reader has next of a partition. */
+static enum cairn_rc read_chunk(struct cairn_source *source, unsigned partition, size_t share,
+                                struct cairn_chunk *chunk, struct cairn_err *err)
+{
+    struct cairn_log_reader *reader = source->readers[partition];
+    enum cairn_rc rc = CAIRN_OK;
+    if (source->ahead[partition]) {
+        rc = cairn_log_reader_seek(reader, source->at[partition], err);
+        source->ahead[partition] = rc != CAIRN_OK;
+    }
+    return rc == CAIRN_OK ? cairn_log_reader_next(reader, share, &chunk->events, &chunk->count, err)
+                          : rc;
 }
 
 enum cairn_rc cairn_source_next(struct cairn_source *source, size_t max_events,
@@ -72,13 +89,12 @@ enum cairn_rc cairn_source_next(struct cairn_source *source, size_t max_events,
         if (until != NULL && source->at[i] >= until->offsets[i]) {
             continue;
         }
-        enum cairn_rc rc =
-            cairn_log_reader_next(source->readers[i], share, &chunk.events, &chunk.count, err);
+        enum cairn_rc rc = read_chunk(source, i, share, &chunk, err);
         if (rc != CAIRN_OK) {
             return cairn_err_wrap(err, rc, "read partition %u", i);
         }
         if (until != NULL) {
-            cut_chunk(&chunk, until->offsets[i]);
+            source->ahead[i] = cut_chunk(&chunk, until->offsets[i]);
         }
         if (chunk.count > 0) {
             source->at[i] = chunk.events[chunk.count - 1].offset;
@@ -99,6 +115,7 @@ enum cairn_rc cairn_source_seek(struct cairn_source *source, const struct cairn_
             return rc;
         }
         source->at[i] = after->offsets[i];
+        source->ahead[i] = false;
     }
     return CAIRN_OK;
 }

@@ -14,6 +14,9 @@
 /* The first statement of every batch. */
 #define MOVE      "move"
 #define MOVE_SIZE 7
+/* An array of changes is a join. It goes row by row through the table's key, as its statement does:
+ * a server that knows little of a table as it grows would read all of it each time. */
+#define LOOKUPS "lookups"
 /* The SQLSTATE by which it fails. */
 #define DIVISION_BY_ZERO "22012"
 
@@ -41,9 +44,9 @@ struct cairn_sql_writer {
 /* ---- opening ---- */
 
 /* The checkpoint moves only from where the batch began, and with the parked streams that it left
- * out; elsewise the division fails, and with it
- * everything behind it in the pipeline. The row stays locked up to the commit, so of two projectors
- * the second waits here and then finds the place taken. */
+ * out; elsewise the division fails, and with it everything behind it in the pipeline. The row stays
+ * locked up to the commit, so of two projectors the second waits here and then finds the place
+ * taken. */
 static enum cairn_rc prepare_move(struct cairn_sql_writer *writer, struct cairn_err *err)
 {
     struct cairn_buf sql = {.max = 2048};
@@ -65,6 +68,14 @@ static enum cairn_rc prepare_move(struct cairn_sql_writer *writer, struct cairn_
              : CAIRN_FAIL(err, rc, "prepare the checkpoint");
     cairn_buf_fini(&sql);
     return rc;
+}
+
+static enum cairn_rc prepare_lookups(struct cairn_sql_writer *writer, struct cairn_err *err)
+{
+    static const char sql[] = "SELECT pg_catalog.set_config('enable_hashjoin', $1, true), "
+                              "pg_catalog.set_config('enable_mergejoin', $1, true), "
+                              "pg_catalog.set_config('enable_seqscan', $1, true)";
+    return cairn_pg_prepare(writer->options.pg, LOOKUPS, sql, NULL, 0, err);
 }
 
 static enum cairn_rc find_sources(struct cairn_sql_writer *writer, struct prepared *prepared,
@@ -181,6 +192,7 @@ enum cairn_rc cairn_sql_writer_open(const struct cairn_sql_writer_options *optio
     writer->options = *options;
     writer->arena.max = DEFINITION_MAX;
     enum cairn_rc rc = prepare_move(writer, err);
+    rc = rc == CAIRN_OK ? prepare_lookups(writer, err) : rc;
     rc = rc == CAIRN_OK ? prepare_all(writer, err) : rc;
     if (rc != CAIRN_OK) {
         cairn_sql_writer_close(writer);
@@ -347,15 +359,17 @@ struct parcel {
      * line in the view's file. */
     size_t *tags;
     unsigned *lines;
-    size_t count; /* room in both */
-    size_t sent;  /* the checkpoint's statement among them */
+    size_t count;  /* room in both */
+    bool looks_up; /* what goes next is planned so */
+    size_t first;  /* number of the first row's statement: 1 behind the checkpoint's, or 0 */
+    size_t sent;   /* the checkpoint's among them */
 };
 
-static enum cairn_rc make_parcel(struct cairn_sql_writer *writer, bool careful,
+static enum cairn_rc make_parcel(struct cairn_sql_writer *writer, bool careful, size_t first,
                                  struct parcel *parcel, struct cairn_err *err)
 {
     enum cairn_rc rc = CAIRN_OK;
-    *parcel = (struct parcel){.count = writer->row_count + 1, .sent = 1};
+    *parcel = (struct parcel){.first = first, .sent = first};
     if (careful) {
         rc = cairn_sql_plan_careful(writer->rows, writer->row_count, writer->batch, &parcel->plan,
                                     err);
@@ -367,6 +381,7 @@ static enum cairn_rc make_parcel(struct cairn_sql_writer *writer, bool careful,
         return rc;
     }
     size_t steps = parcel->plan.step_count;
+    parcel->count = writer->row_count + 1 + 2 * steps; /* the checkpoint, the rows, the settings */
     parcel->arrays = cairn_arena_zalloc(writer->batch, steps + 1, sizeof(*parcel->arrays));
     parcel->tags = cairn_arena_zalloc(writer->batch, parcel->count, sizeof(*parcel->tags));
     parcel->lines = cairn_arena_zalloc(writer->batch, parcel->count, sizeof(*parcel->lines));
@@ -388,7 +403,7 @@ static enum cairn_rc send_one(struct cairn_sql_writer *writer, struct parcel *pa
 {
     size_t place = parcel->sent++;
     size_t index = 0;
-    assert(place > 0 && place < parcel->count);
+    assert(place >= parcel->first && place < parcel->count);
     parcel->tags[place] = tag;
     parcel->lines[place] = prepared->statement->line;
     enum cairn_rc rc = cairn_pg_pipeline_send(writer->options.pg, name, values,
@@ -397,18 +412,38 @@ static enum cairn_rc send_one(struct cairn_sql_writer *writer, struct parcel *pa
     return rc;
 }
 
+/* Only lookups by key from here on, or any plan again. */
+static enum cairn_rc send_lookups(struct cairn_sql_writer *writer, struct parcel *parcel,
+                                  bool looks_up, struct cairn_err *err)
+{
+    if (parcel->looks_up == looks_up) {
+        return CAIRN_OK;
+    }
+    const struct cairn_slice others = looks_up ? CAIRN_SLICE_LIT("off") : CAIRN_SLICE_LIT("on");
+    size_t place = parcel->sent++;
+    size_t index = 0;
+    assert(place < parcel->count);
+    parcel->tags[place] = SIZE_MAX;
+    parcel->looks_up = looks_up;
+    return cairn_pg_pipeline_send(writer->options.pg, LOOKUPS, &others, 1, &index, err);
+}
+
 static enum cairn_rc send_step(struct cairn_sql_writer *writer, struct parcel *parcel, size_t step,
                                struct cairn_err *err)
 {
     const struct cairn_sql_step *planned = &parcel->plan.steps[step];
     const struct prepared *prepared = &writer->prepared[planned->statement];
+    bool joins = planned->arrays && writer->shapes[planned->statement].kind == CAIRN_SQL_CHANGE;
+    enum cairn_rc rc = send_lookups(writer, parcel, joins, err);
+    if (rc != CAIRN_OK) {
+        return rc;
+    }
     if (planned->arrays) {
         char name[NAME_SIZE + 1];
         size_t tag = planned->row_count == 1 ? writer->tags[planned->rows[0]] : SIZE_MAX;
         (void)snprintf(name, sizeof(name), "a%s", prepared->name);
         return send_one(writer, parcel, name, prepared, parcel->arrays[step], tag, err);
     }
-    enum cairn_rc rc = CAIRN_OK;
     for (size_t r = 0; rc == CAIRN_OK && r < planned->row_count; r++) {
         uint32_t row = planned->rows[r];
         rc = send_one(writer, parcel, prepared->name, prepared, writer->rows[row].values,
@@ -424,15 +459,34 @@ static enum cairn_rc explain(struct cairn_sql_writer *writer, const struct parce
                              struct cairn_err *err)
 {
     *ret_tag = SIZE_MAX;
-    if (failed == 0 && strcmp(cairn_pg_sqlstate(writer->options.pg), DIVISION_BY_ZERO) == 0) {
+    if (failed < parcel->first &&
+        strcmp(cairn_pg_sqlstate(writer->options.pg), DIVISION_BY_ZERO) == 0) {
         return CAIRN_FAIL(err, CAIRN_EFENCED, "another projector feeds view %.*s",
                           CAIRN_SLICE_ARG(writer->options.view->name));
     }
-    if (rc == CAIRN_EINVAL && failed > 0 && failed < parcel->count) {
+    if (rc == CAIRN_EINVAL && failed >= parcel->first && failed < parcel->count) {
         *ret_tag = parcel->tags[failed];
         return cairn_err_wrap(err, rc, "line %u", parcel->lines[failed]);
     }
     return rc;
+}
+
+/* One pipeline. to NULL: without a checkpoint. */
+static enum cairn_rc send(struct cairn_sql_writer *writer, const struct cairn_sql_step_to *to,
+                          struct parcel *parcel, size_t *ret_tag, struct cairn_err *err)
+{
+    size_t failed = SIZE_MAX;
+    enum cairn_rc rc = cairn_pg_pipeline_begin(writer->options.pg, err);
+    if (rc != CAIRN_OK) {
+        return rc;
+    }
+    rc = to != NULL ? send_move(writer, to, err) : CAIRN_OK;
+    for (size_t s = 0; rc == CAIRN_OK && s < parcel->plan.step_count; s++) {
+        rc = send_step(writer, parcel, s, err);
+    }
+    /* What could not be sent is told once more here, and what was is undone. */
+    rc = cairn_pg_pipeline_end(writer->options.pg, NULL, NULL, &failed, err);
+    return rc == CAIRN_OK ? CAIRN_OK : explain(writer, parcel, failed, rc, ret_tag, err);
 }
 
 enum cairn_rc cairn_sql_writer_commit(struct cairn_sql_writer *writer,
@@ -440,18 +494,19 @@ enum cairn_rc cairn_sql_writer_commit(struct cairn_sql_writer *writer,
                                       struct cairn_err *err)
 {
     struct parcel parcel;
-    size_t failed = SIZE_MAX;
     assert(writer->batch != NULL && to->events > 0);
-    enum cairn_rc rc = make_parcel(writer, to->careful, &parcel, err);
-    rc = rc == CAIRN_OK ? cairn_pg_pipeline_begin(writer->options.pg, err) : rc;
-    if (rc != CAIRN_OK) {
-        return rc;
+    enum cairn_rc rc = make_parcel(writer, to->careful, 1, &parcel, err);
+    return rc == CAIRN_OK ? send(writer, to, &parcel, ret_tag, err) : rc;
+}
+
+enum cairn_rc cairn_sql_writer_apply(struct cairn_sql_writer *writer, size_t *ret_tag,
+                                     struct cairn_err *err)
+{
+    struct parcel parcel;
+    assert(writer->batch != NULL);
+    if (writer->row_count == 0) {
+        return CAIRN_OK;
     }
-    rc = send_move(writer, to, err);
-    for (size_t s = 0; rc == CAIRN_OK && s < parcel.plan.step_count; s++) {
-        rc = send_step(writer, &parcel, s, err);
-    }
-    /* What could not be sent is told once more here, and what was is undone. */
-    rc = cairn_pg_pipeline_end(writer->options.pg, NULL, NULL, &failed, err);
-    return rc == CAIRN_OK ? CAIRN_OK : explain(writer, &parcel, failed, rc, ret_tag, err);
+    enum cairn_rc rc = make_parcel(writer, true, 0, &parcel, err);
+    return rc == CAIRN_OK ? send(writer, NULL, &parcel, ret_tag, err) : rc;
 }

@@ -10,9 +10,11 @@
 #define HEAD_SIZE_MAX   (HEAD_FIXED_SIZE + CAIRN_PARTITIONS_MAX * HEAD_ENTRY_SIZE)
 #define META_KEY_MAX    (16 + CAIRN_VIEW_NAME_BYTES_MAX)
 
-static const char *const head_prefix[] = {[CAIRN_SIDE_LIVE] = "head/", [CAIRN_SIDE_NEXT] = "next/"};
-static const char *const code_prefix[] = {
-    [CAIRN_SIDE_LIVE] = "code/", [CAIRN_SIDE_NEXT] = "next-code/"};
+static const char *const head_prefix[CAIRN_VIEW_SIDES] = {
+    [CAIRN_SIDE_LIVE] = "head/", [CAIRN_SIDE_NEXT] = "next/", [CAIRN_SIDE_OLD] = "old/"};
+static const char *const code_prefix[CAIRN_VIEW_SIDES] = {
+    [CAIRN_SIDE_LIVE] = "code/", [CAIRN_SIDE_NEXT] = "next-code/", [CAIRN_SIDE_OLD] = "old-code/"};
+static const char refused_prefix[] = "refused/";
 static const char stop_prefix[] = "stop/";
 static const char format_key[] = "format";
 
@@ -76,7 +78,7 @@ static enum cairn_rc unpack_head(struct cairn_slice packed, struct cairn_view_he
                                  struct cairn_err *err)
 {
     const unsigned char *in = (const unsigned char *)packed.data;
-    if (packed.size < HEAD_FIXED_SIZE || in[0] > CAIRN_VIEW_STOPPED || in[1] > 1 ||
+    if (packed.size < HEAD_FIXED_SIZE || in[0] > CAIRN_VIEW_STOPPED || in[1] >= CAIRN_VIEW_SLOTS ||
         packed.size != HEAD_FIXED_SIZE + get_number(in + 2, 2) * HEAD_ENTRY_SIZE) {
         return CAIRN_FAIL(err, CAIRN_ECORRUPT, "a head row of %zu bytes is malformed", packed.size);
     }
@@ -103,7 +105,7 @@ enum cairn_rc cairn_view_head_put(struct cairn_kv_txn *txn, cairn_kv_table_id me
                                   enum cairn_view_side side, struct cairn_slice view,
                                   const struct cairn_view_head *head, struct cairn_err *err)
 {
-    assert(head->generation > 0 && head->slot <= 1);
+    assert(head->generation > 0 && head->slot < CAIRN_VIEW_SLOTS);
     struct meta_key key;
     unsigned char packed[HEAD_SIZE_MAX];
     size_t size = pack_head(head, packed);
@@ -294,9 +296,9 @@ enum cairn_rc cairn_view_stop_delete(struct cairn_kv_txn *txn, cairn_kv_table_id
     return cairn_kv_delete(txn, meta, make_key(&key, stop_prefix, view), err);
 }
 
-static enum cairn_rc delete_side(struct cairn_kv_txn *txn, cairn_kv_table_id meta,
-                                 enum cairn_view_side side, struct cairn_slice view,
-                                 struct cairn_err *err)
+enum cairn_rc cairn_view_side_delete(struct cairn_kv_txn *txn, cairn_kv_table_id meta,
+                                     enum cairn_view_side side, struct cairn_slice view,
+                                     struct cairn_err *err)
 {
     struct meta_key key;
     enum cairn_rc rc = cairn_kv_delete(txn, meta, make_key(&key, head_prefix[side], view), err);
@@ -306,18 +308,72 @@ static enum cairn_rc delete_side(struct cairn_kv_txn *txn, cairn_kv_table_id met
     return rc;
 }
 
-enum cairn_rc cairn_view_next_delete(struct cairn_kv_txn *txn, cairn_kv_table_id meta,
-                                     struct cairn_slice view, struct cairn_err *err)
+enum cairn_rc cairn_view_slot_named(struct cairn_kv_txn *txn, cairn_kv_table_id meta,
+                                    struct cairn_slice view, unsigned slot, bool *ret_named,
+                                    struct cairn_err *err)
 {
-    return delete_side(txn, meta, CAIRN_SIDE_NEXT, view, err);
+    bool named = false;
+    for (int side = 0; side < CAIRN_VIEW_SIDES && !named; side++) {
+        struct cairn_view_head head;
+        enum cairn_rc rc =
+            cairn_view_head_get(txn, meta, (enum cairn_view_side)side, view, &head, err);
+        if (rc != CAIRN_OK && rc != CAIRN_ENOENT) {
+            return rc;
+        }
+        named = rc == CAIRN_OK && head.slot == slot;
+    }
+    *ret_named = named;
+    return CAIRN_OK;
+}
+
+enum cairn_rc cairn_view_slot_free(struct cairn_kv_txn *txn, cairn_kv_table_id meta,
+                                   struct cairn_slice view, unsigned *ret_slot,
+                                   struct cairn_err *err)
+{
+    for (unsigned slot = 0; slot < CAIRN_VIEW_SLOTS; slot++) {
+        bool named = false;
+        enum cairn_rc rc = cairn_view_slot_named(txn, meta, view, slot, &named, err);
+        if (rc != CAIRN_OK || !named) {
+            *ret_slot = slot;
+            return rc;
+        }
+    }
+    return CAIRN_FAIL(err, CAIRN_ECORRUPT, "view %.*s has no free slot", CAIRN_SLICE_ARG(view));
+}
+
+enum cairn_rc cairn_view_refused_put(struct cairn_kv_txn *txn, cairn_kv_table_id meta,
+                                     struct cairn_slice view, struct cairn_slice hash,
+                                     struct cairn_err *err)
+{
+    struct meta_key key;
+    struct cairn_slice row = make_key(&key, refused_prefix, view);
+    return hash.size == 0 ? cairn_kv_delete(txn, meta, row, err)
+                          : cairn_kv_put(txn, meta, row, hash, err);
+}
+
+enum cairn_rc cairn_view_refused_is(struct cairn_kv_txn *txn, cairn_kv_table_id meta,
+                                    struct cairn_slice view, struct cairn_slice hash,
+                                    bool *ret_refused, struct cairn_err *err)
+{
+    struct meta_key key;
+    struct cairn_slice refused;
+    enum cairn_rc rc = cairn_kv_get(txn, meta, make_key(&key, refused_prefix, view), &refused, err);
+    if (rc != CAIRN_OK && rc != CAIRN_ENOENT) {
+        return rc;
+    }
+    *ret_refused = rc == CAIRN_OK && cairn_slice_equal(refused, hash);
+    return CAIRN_OK;
 }
 
 enum cairn_rc cairn_view_meta_delete(struct cairn_kv_txn *txn, cairn_kv_table_id meta,
                                      struct cairn_slice view, struct cairn_err *err)
 {
-    enum cairn_rc rc = delete_side(txn, meta, CAIRN_SIDE_NEXT, view, err);
+    enum cairn_rc rc = CAIRN_OK;
+    for (int side = 0; side < CAIRN_VIEW_SIDES && rc == CAIRN_OK; side++) {
+        rc = cairn_view_side_delete(txn, meta, (enum cairn_view_side)side, view, err);
+    }
     if (rc == CAIRN_OK) {
-        rc = delete_side(txn, meta, CAIRN_SIDE_LIVE, view, err);
+        rc = cairn_view_refused_put(txn, meta, view, CAIRN_SLICE_NONE, err);
     }
     if (rc == CAIRN_OK) {
         rc = cairn_view_stop_delete(txn, meta, view, err);
@@ -354,7 +410,7 @@ enum cairn_rc cairn_view_meta_names(struct cairn_kv_txn *txn, cairn_kv_table_id 
                                     struct cairn_arena *arena, struct cairn_slice **ret_names,
                                     size_t *ret_count, struct cairn_err *err)
 {
-    const size_t max = CAIRN_KV_TABLES_MAX / 4;
+    const size_t max = CAIRN_KV_TABLES_MAX / (2 * CAIRN_VIEW_SLOTS);
     struct cairn_slice *names = cairn_arena_zalloc(arena, max, sizeof *names);
     if (names == NULL) {
         return CAIRN_FAIL(err, CAIRN_ENOMEM, "list the views");
@@ -382,7 +438,7 @@ enum cairn_rc cairn_view_format_put(struct cairn_kv_txn *txn, cairn_kv_table_id 
 }
 
 enum cairn_rc cairn_view_format_check(struct cairn_kv_txn *txn, cairn_kv_table_id meta,
-                                      struct cairn_err *err)
+                                      bool *ret_older, struct cairn_err *err)
 {
     struct cairn_slice packed;
     enum cairn_rc rc = cairn_kv_get(txn, meta, CAIRN_SLICE_LIT(format_key), &packed, err);
@@ -390,12 +446,13 @@ enum cairn_rc cairn_view_format_check(struct cairn_kv_txn *txn, cairn_kv_table_i
         return rc;
     }
     uint64_t format = packed.size == 4 ? get_number((const unsigned char *)packed.data, 4) : 0;
-    if (format != CAIRN_VIEW_FORMAT) {
+    if (format < CAIRN_VIEW_FORMAT_OLDEST || format > CAIRN_VIEW_FORMAT) {
         return CAIRN_FAIL(err, CAIRN_EUNSUPPORTED,
                           "the view store has format %llu, this program knows %u: delete the "
                           "folder, it is rebuilt from the log",
                           (unsigned long long)format, CAIRN_VIEW_FORMAT);
     }
+    *ret_older = format < CAIRN_VIEW_FORMAT;
     return CAIRN_OK;
 }
 

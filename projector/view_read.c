@@ -40,19 +40,32 @@ static enum cairn_rc fill_code(struct cairn_kv_txn *txn, cairn_kv_table_id meta,
     return CAIRN_OK;
 }
 
+/* How far the generation on a side is, if it is to become the live one. */
+static enum cairn_rc fill_build(struct cairn_kv_txn *txn, cairn_kv_table_id meta,
+                                enum cairn_view_side side, struct cairn_view_status *status,
+                                struct cairn_err *err)
+{
+    struct cairn_view_head head;
+    enum cairn_rc rc = cairn_view_head_get(txn, meta, side, status->name, &head, err);
+    if (rc == CAIRN_OK && (side == CAIRN_SIDE_NEXT || head.all > 0)) {
+        status->rebuilding = true;
+        status->rebuild_done = head.events;
+        status->rebuild_all = head.all;
+    }
+    return rc == CAIRN_ENOENT ? CAIRN_OK : rc;
+}
+
 /* What is being built beside it, and what went wrong, where there is something. */
 static enum cairn_rc fill_trouble(struct cairn_kv_txn *txn, cairn_kv_table_id meta,
                                   struct cairn_arena *arena, struct cairn_view_status *status,
                                   struct cairn_err *err)
 {
-    struct cairn_view_head next;
     struct cairn_view_stop stop;
-    enum cairn_rc rc = cairn_view_head_get(txn, meta, CAIRN_SIDE_NEXT, status->name, &next, err);
-    if (rc == CAIRN_OK) {
-        status->rebuilding = true;
-        status->rebuild_done = next.events;
-        status->rebuild_all = next.all;
-    } else if (rc != CAIRN_ENOENT) {
+    enum cairn_rc rc = fill_build(txn, meta, CAIRN_SIDE_NEXT, status, err);
+    if (rc == CAIRN_OK && !status->rebuilding) {
+        rc = fill_build(txn, meta, CAIRN_SIDE_OLD, status, err);
+    }
+    if (rc != CAIRN_OK) {
         return rc;
     }
     rc = cairn_view_stop_get(txn, meta, status->name, arena, &stop, err);

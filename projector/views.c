@@ -7,10 +7,11 @@
 #include "platform/map.h"
 #include "platform/mem.h"
 #include "projector/sql_read.h"
+#include "projector/view_parked.h"
 #include "projector/views_int.h"
 #include "schemas/msgpack.h"
 
-#define VIEWS_MAX ((CAIRN_KV_TABLES_MAX - 1) / 4)
+#define VIEWS_MAX ((CAIRN_KV_TABLES_MAX - 1) / (2 * CAIRN_VIEW_SLOTS))
 /* A wait looks at the stop flag at least this often, whatever becomes of the bell. */
 #define WAIT_SLICE_MS 1000
 /* The beacon's slot that is 1 while somebody waits for a position. */
@@ -63,25 +64,28 @@ void cairn_views_wake(struct cairn_views *views)
     cairn_beacon_ring(views->beacon);
 }
 
-/* The format row: written by the first writer, checked by everybody. */
+/* The format row: written by the first writer, checked by everybody. A store of the format before
+ * has all that this one has but for generations that are kept, so a writer goes on with it. */
 static enum cairn_rc check_format(struct cairn_views *views, bool writer, struct cairn_err *err)
 {
     struct cairn_kv_txn *txn = NULL;
+    bool older = false;
     enum cairn_rc rc = writer ? cairn_kv_write_begin(views->kv, &txn, err)
                               : cairn_kv_read_begin(views->kv, &txn, err);
     if (rc != CAIRN_OK) {
         return rc;
     }
-    rc = cairn_view_format_check(txn, views->meta, err);
-    if (rc == CAIRN_ENOENT && writer) {
+    rc = cairn_view_format_check(txn, views->meta, &older, err);
+    if (writer && (rc == CAIRN_ENOENT || (rc == CAIRN_OK && older))) {
         rc = cairn_view_format_put(txn, views->meta, err);
         if (rc == CAIRN_OK) {
             return cairn_kv_commit(txn, err);
         }
     }
     cairn_kv_end(txn);
-    if (rc == CAIRN_ENOENT) {
-        return CAIRN_FAIL(err, CAIRN_ENOENT, "no projector has made the view store yet");
+    if (rc == CAIRN_ENOENT || (rc == CAIRN_OK && older)) {
+        return CAIRN_FAIL(err, CAIRN_ENOENT,
+                          "no projector of this version has made the view store yet");
     }
     return rc;
 }
@@ -163,7 +167,7 @@ static enum cairn_rc open_tables(struct cairn_kv *kv, struct cairn_slice view,
                                  struct cairn_view_tables *tables, struct cairn_err *err)
 {
     char name[CAIRN_VIEW_NAME_BYTES_MAX + 16];
-    for (int slot = 0; slot < 2; slot++) {
+    for (int slot = 0; slot < CAIRN_VIEW_SLOTS; slot++) {
         (void)snprintf(name, sizeof name, "rows.%.*s.%d", CAIRN_SLICE_ARG(view), slot);
         enum cairn_rc rc = cairn_kv_table(kv, name, &tables->rows[slot], err);
         if (rc != CAIRN_OK) {
@@ -176,6 +180,20 @@ static enum cairn_rc open_tables(struct cairn_kv *kv, struct cairn_slice view,
         }
     }
     return CAIRN_OK;
+}
+
+enum cairn_rc cairn_views_clear_slot(struct cairn_views *views, struct cairn_kv_txn *txn,
+                                     struct cairn_slice view,
+                                     const struct cairn_view_tables *tables, unsigned slot,
+                                     struct cairn_err *err)
+{
+    assert(views != NULL && view.size > 0 && slot < CAIRN_VIEW_SLOTS);
+    const struct cairn_parked_place place = {views->meta, view, slot};
+    enum cairn_rc rc = cairn_kv_clear(txn, tables->rows[slot], false, err);
+    if (rc == CAIRN_OK) {
+        rc = cairn_kv_clear(txn, tables->index[slot], false, err);
+    }
+    return rc == CAIRN_OK ? cairn_view_parked_clear(txn, &place, err) : rc;
 }
 
 /* Put opened tables into the map, unless another thread was faster: ids are the same then. */

@@ -1,9 +1,9 @@
 /* The view store as the projector's own files see it: the environment and the tables of a view.
  *
- * Every view has two pairs of tables for good, `rows.<view>.0` `index.<view>.0` and the same with
- * 1. One pair holds the live generation, the other is empty or holds the one being built; a switch
- * swaps them. So a table id once opened stays good in every process, and nothing is ever dropped
- * under a reader. */
+ * Every view has three pairs of tables for good, `rows.<view>.0` `index.<view>.0` and the same with
+ * 1 and 2, one for each generation that there may be; rows of `meta` say which is which, and a
+ * switch changes these. So a table id once opened stays good in every process, and nothing is ever
+ * dropped under a reader. */
 #ifndef CAIRN_PROJECTOR_VIEWS_INT_H
 #define CAIRN_PROJECTOR_VIEWS_INT_H
 
@@ -14,8 +14,8 @@
 
 /* Tables of one view, by slot. */
 struct cairn_view_tables {
-    cairn_kv_table_id rows[2];
-    cairn_kv_table_id index[2];
+    cairn_kv_table_id rows[CAIRN_VIEW_SLOTS];
+    cairn_kv_table_id index[CAIRN_VIEW_SLOTS];
 };
 
 /* Open for writing, making what is missing. sync: commits survive a power cut. errors: EIO, EFULL,
@@ -31,6 +31,12 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_views_tables(struct cairn_views *views,
                                                   struct cairn_slice view,
                                                   struct cairn_view_tables *ret_tables,
                                                   struct cairn_err *err);
+/* Empty a slot: rows, index entries and what else lies with them. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_views_clear_slot(struct cairn_views *views,
+                                                      struct cairn_kv_txn *txn,
+                                                      struct cairn_slice view,
+                                                      const struct cairn_view_tables *tables,
+                                                      unsigned slot, struct cairn_err *err);
 /* Who reads the view from PostgreSQL; NULL: it is in LMDB. */
 struct cairn_sql_reader *cairn_views_sql(const struct cairn_views *views, struct cairn_slice view);
 struct cairn_sql_reader *cairn_views_all_sql(const struct cairn_views *views); /* or NULL */

@@ -174,6 +174,18 @@ static bool take_assignments(struct cairn_sql_reading *reading)
     return true;
 }
 
+/* SET a = e, ... of an UPDATE. */
+static bool take_set(struct cairn_sql_reading *reading)
+{
+    if (!take_word(reading, "set")) {
+        return false;
+    }
+    reading->set.begin = reading->at;
+    bool taken = take_assignments(reading);
+    reading->set.end = reading->at;
+    return taken;
+}
+
 static bool take_where(struct cairn_sql_reading *reading)
 {
     return take_word(reading, "where") && cairn_sql_expression_read(reading, NULL, &reading->where);
@@ -381,30 +393,54 @@ static bool read_equal(const struct cairn_sql_reading *reading, struct cairn_sql
     return column != SIZE_MAX;
 }
 
-/* WHERE a = e AND b = e ..., each side of an AND an equality: which columns it fixes. One that is
- * anything else may hold an OR, and then nothing is fixed. */
+/* Words beside which an AND is not what joins the conditions, or not the last thing that does. */
+static bool divides(const struct cairn_sql_token *token)
+{
+    return cairn_sql_token_is(token, "or") || cairn_sql_token_is(token, "between") ||
+           cairn_sql_token_is(token, "case");
+}
+
+/* WHERE a = e AND b = e AND ...: which columns it fixes. Whatever else there is narrows it. */
 static size_t read_equals(const struct cairn_sql_reading *reading,
                           struct cairn_sql_assignment equals[CAIRN_SQL_KEY_COLUMNS_MAX])
 {
     struct cairn_sql_span part = {reading->where.begin, reading->where.begin};
     size_t count = 0;
+    size_t depth = 0;
     for (; part.end <= reading->where.end; part.end++) {
-        bool ends =
-            part.end == reading->where.end || cairn_sql_token_is(&reading->tokens[part.end], "and");
-        if (!ends) {
-            continue;
-        }
-        if (count == CAIRN_SQL_KEY_COLUMNS_MAX || !read_equal(reading, part, &equals[count])) {
+        const struct cairn_sql_token *token = &reading->tokens[part.end];
+        bool last = part.end == reading->where.end;
+        if (!last && depth == 0 && divides(token)) {
             return 0;
         }
-        struct cairn_sql_key_part unused;
-        if (!is_key_part(reading, equals[count].value, equals[count].column, &unused)) {
-            return 0;
+        if (last || (depth == 0 && cairn_sql_token_is(token, "and"))) {
+            struct cairn_sql_key_part unused;
+            struct cairn_sql_assignment *equal = &equals[count];
+            bool fixes = count < CAIRN_SQL_KEY_COLUMNS_MAX && read_equal(reading, part, equal) &&
+                         is_key_part(reading, equal->value, equal->column, &unused);
+            count += fixes ? 1 : 0;
+            part.begin = part.end + 1;
         }
-        count++;
-        part.begin = part.end + 1;
+        depth += cairn_sql_token_is_mark(token, '(') || cairn_sql_token_is_mark(token, '[') ? 1 : 0;
+        depth -= cairn_sql_token_is_mark(token, ')') || cairn_sql_token_is_mark(token, ']') ? 1 : 0;
     }
     return count;
+}
+
+/* Which changes of rows by their key may share an array? Each row of a table is changed once by an
+ * UPDATE ... FROM, whatever it is joined with; a row that is gone is gone, however often. */
+static void read_change_arrays(const struct cairn_sql_reading *reading, bool updates,
+                               struct cairn_sql_shape *shape)
+{
+    static const struct cairn_slice name = {CAIRN_SQL_ARRAYS_NAME,
+                                            sizeof(CAIRN_SQL_ARRAYS_NAME) - 1};
+    bool named = cairn_sql_token_names(reading->row, name);
+    for (size_t i = 0; i < reading->table->column_count; i++) {
+        named = named || cairn_slice_starts(reading->table->columns[i].name, name);
+    }
+    if (shape->key_count > 0 && !named && has_array_params(reading)) {
+        shape->arrays = updates ? CAIRN_SQL_ARRAYS_DISTINCT : CAIRN_SQL_ARRAYS_ANY;
+    }
 }
 
 static bool read_change(struct cairn_sql_reading *reading, const struct cairn_sql_table *tables,
@@ -415,12 +451,14 @@ static bool read_change(struct cairn_sql_reading *reading, const struct cairn_sq
     if (!updates && (!take_word(reading, "delete") || !take_word(reading, "from"))) {
         return false;
     }
+    reading->into.begin = reading->at;
     if (!take_table(reading, tables, table_count) ||
         !take_alias(reading, false, updates ? "set" : "where")) {
         return false;
     }
+    reading->into.end = reading->at;
     reading->sees_row = true;
-    if (updates && (!take_word(reading, "set") || !take_assignments(reading))) {
+    if (updates && !take_set(reading)) {
         return false;
     }
     if ((!at_end(reading) && !take_where(reading)) || !at_end(reading)) {
@@ -429,6 +467,7 @@ static bool read_change(struct cairn_sql_reading *reading, const struct cairn_sq
     shape->kind = CAIRN_SQL_CHANGE;
     if (!sets_key(reading)) {
         read_key(reading, equals, read_equals(reading, equals), shape);
+        read_change_arrays(reading, updates, shape);
     }
     return true;
 }
@@ -468,7 +507,7 @@ enum cairn_rc cairn_sql_shape_read(const struct cairn_sql_statement *statement,
     struct cairn_sql_shape shape = read_shape(&reading, tables, table_count);
     if (shape.arrays != CAIRN_SQL_ARRAYS_NONE) {
         reading.commutes = shape.folds && cairn_sql_fold_commutes(&reading, shape.sums);
-        rc = cairn_sql_arrays_write(&reading, shape.folds, arena, &shape.text, err);
+        rc = cairn_sql_arrays_write(&reading, &shape, arena, &shape.text, err);
         if (rc != CAIRN_OK) {
             return rc;
         }

@@ -48,7 +48,7 @@ enum cairn_sql_shape_kind {
     CAIRN_SQL_ANYTHING, /* may read and touch any row of any table: runs alone, in order */
     CAIRN_SQL_INSERT,   /* INSERT INTO t [(...)] VALUES (one row) [ON CONFLICT DO NOTHING] */
     CAIRN_SQL_UPSERT,   /* ... ON CONFLICT (the key) DO NOTHING | DO UPDATE SET ... [WHERE ...] */
-    CAIRN_SQL_CHANGE    /* UPDATE or DELETE whose expressions see one row */
+    CAIRN_SQL_CHANGE /* UPDATE or DELETE whose expressions see one row. Its array form is a join */
 };
 
 /* How a parameter's text is compared with another's. Of equal values the texts may differ ("1" and

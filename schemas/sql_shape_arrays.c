@@ -1,13 +1,19 @@
-/* The array form of an INSERT: the same expressions over unnest($1::t[], ...).
+/* The array form of a statement: the same expressions over its parameters as arrays.
  *
- *   INSERT INTO t (a, b) SELECT (:a), (:b * 2) FROM unnest($1::text[], $2::bigint[])
- *     WITH ORDINALITY AS p(p1, p2, n) ORDER BY p.n ON CONFLICT ...
+ *   INSERT INTO t (a, b) SELECT (:a), (:b * 2) FROM
+ *     (SELECT unnest($1::text[]) AS p1, unnest($2::bigint[]) AS p2) AS p
+ *
+ *   UPDATE t SET b = b * 2 + :b FROM (SELECT unnest(...) ...) AS _cairn WHERE a = :a
+ *   DELETE FROM t USING (SELECT unnest(...) ...) AS _cairn WHERE a = :a
  *
  * and folded, with q the rows as the table would take them and f one row a key:
  *
  *   INSERT INTO t (a, b) SELECT f.v0, ... FROM (SELECT q.c0 AS v0, sum(q.c1) AS v1, ... FROM
- *     (SELECT CAST((:a) AS text) AS c0, ..., p.n FROM unnest(...) ...) AS q GROUP BY q.c0) AS f
- *     ON CONFLICT (a) DO UPDATE SET b = t.b + excluded.b
+ *     (SELECT CAST((:a) AS text) AS c0, ... FROM (SELECT unnest(...) ...) AS p) AS q
+ *     GROUP BY q.c0) AS f ON CONFLICT (a) DO UPDATE SET b = t.b + excluded.b
+ *
+ * Where the order of rows shows, they are FROM unnest($1::text[], ...) WITH ORDINALITY AS
+ * p(p1, ..., n) ORDER BY p.n, which costs the server twice as much.
  *
  * A sum is taken as it is where its values have one sign: then no sum on the way is beyond the
  * last. Else the row's value must have room for all that is added and for all that is taken away,
@@ -25,6 +31,7 @@
 /* Text under construction; after a failure nothing is added. */
 struct text {
     const struct cairn_sql_reading *reading;
+    const char *arrays; /* the name of the rows of parameters, and how their columns begin */
     struct cairn_buf buf;
     enum cairn_rc rc;
 };
@@ -64,6 +71,11 @@ static const char *begin_of(const struct cairn_sql_token *token)
     return token->text.data - (token->kind == CAIRN_SQL_PARAMETER ? 1 : 0);
 }
 
+static void put_param(struct text *text, size_t param)
+{
+    put_number(text, text->arrays, param + 1);
+}
+
 /* Tokens as they were written, with p.p1 for the first parameter. Between them is nothing, or a
  * line end: where there was a comment, two operators must not become one, and a string in two
  * parts stays one only so. */
@@ -78,36 +90,58 @@ static void put_span(struct text *text, struct cairn_sql_span span)
             put_str(text, "\n");
         }
         if (token->kind == CAIRN_SQL_PARAMETER) {
-            put_number(text, " p.p", cairn_sql_param_number(reading->statement, token) + 1);
+            put_str(text, " ");
+            put_str(text, text->arrays);
+            put_str(text, ".");
+            put_param(text, cairn_sql_param_number(reading->statement, token));
         } else {
             put(text, token->text);
         }
     }
 }
 
-static void put_source(struct text *text)
+static void put_array(struct text *text, size_t param)
 {
-    const struct cairn_sql_reading *reading = text->reading;
-    size_t count = reading->statement->param_count;
-    assert(count > 0);
+    put_number(text, "$", param + 1);
+    put_str(text, "::");
+    put(text, text->reading->param_types[param]);
+    put_str(text, "[]");
+}
+
+static void put_numbered_rows(struct text *text)
+{
+    size_t count = text->reading->statement->param_count;
     put_str(text, "unnest(");
     for (size_t i = 0; i < count; i++) {
-        put_number(text, i == 0 ? "$" : ", $", i + 1);
-        put_str(text, "::");
-        put(text, reading->param_types[i]);
-        put_str(text, "[]");
+        put_str(text, i == 0 ? "" : ", ");
+        put_array(text, i);
     }
     put_str(text, ") WITH ORDINALITY AS p(");
     for (size_t i = 0; i < count; i++) {
-        put_number(text, "p", i + 1);
+        put_param(text, i);
         put_str(text, ", ");
     }
     put_str(text, "n)");
 }
 
+static void put_rows_of_params(struct text *text)
+{
+    size_t count = text->reading->statement->param_count;
+    assert(count > 0);
+    for (size_t i = 0; i < count; i++) {
+        put_str(text, i == 0 ? "(SELECT unnest(" : ", unnest(");
+        put_array(text, i);
+        put_str(text, ") AS ");
+        put_param(text, i);
+    }
+    put_str(text, ") AS ");
+    put_str(text, text->arrays);
+}
+
 static void put_plain(struct text *text)
 {
     const struct cairn_sql_reading *reading = text->reading;
+    bool conflicts = reading->conflict.end > reading->conflict.begin;
     put_str(text, "INSERT INTO ");
     put_span(text, reading->into);
     put_str(text, " SELECT ");
@@ -116,9 +150,28 @@ static void put_plain(struct text *text)
         put_span(text, reading->items[i].value);
     }
     put_str(text, " FROM ");
-    put_source(text);
-    put_str(text, " ORDER BY p.n ");
+    if (conflicts || reading->table->ordered) {
+        put_numbered_rows(text);
+        put_str(text, " ORDER BY p.n ");
+    } else {
+        put_rows_of_params(text);
+    }
     put_span(text, reading->conflict);
+}
+
+/* UPDATE and DELETE. */
+static void put_change(struct text *text)
+{
+    const struct cairn_sql_reading *reading = text->reading;
+    bool updates = reading->set.end > reading->set.begin;
+    put_str(text, updates ? "UPDATE " : "DELETE FROM ");
+    put_span(text, reading->into);
+    put_str(text, updates ? " SET " : "");
+    put_span(text, reading->set);
+    put_str(text, updates ? " FROM " : " USING ");
+    put_rows_of_params(text);
+    put_str(text, " WHERE ");
+    put_span(text, reading->where);
 }
 
 /* ---- folded ---- */
@@ -130,21 +183,36 @@ static const struct cairn_sql_column *column_of(const struct text *text, size_t 
     return &reading->table->columns[reading->items[item].column];
 }
 
+static bool shows_order(const struct cairn_sql_reading *reading)
+{
+    for (size_t i = 0; i < reading->item_count; i++) {
+        if (reading->items[i].fold == CAIRN_SQL_FOLD_FIRST ||
+            reading->items[i].fold == CAIRN_SQL_FOLD_LAST) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* q: the values as their columns take them. */
 static void put_rows(struct text *text)
 {
     const struct cairn_sql_reading *reading = text->reading;
     put_str(text, "(SELECT ");
     for (size_t i = 0; i < reading->item_count; i++) {
-        put_str(text, "CAST((");
+        put_str(text, i == 0 ? "CAST((" : ", CAST((");
         put_span(text, reading->items[i].value);
         put_str(text, ") AS ");
         put(text, column_of(text, i)->type);
         put_number(text, ") AS c", i);
-        put_str(text, ", ");
     }
-    put_str(text, "p.n FROM ");
-    put_source(text);
+    if (shows_order(reading)) {
+        put_str(text, ", p.n FROM ");
+        put_numbered_rows(text);
+    } else {
+        put_str(text, " FROM ");
+        put_rows_of_params(text);
+    }
     put_str(text, ") AS q");
 }
 
@@ -322,14 +390,19 @@ static void put_folded(struct text *text)
     put_conflict(text);
 }
 
-enum cairn_rc cairn_sql_arrays_write(const struct cairn_sql_reading *reading, bool folds,
-                                     struct cairn_arena *arena, const char **ret_text,
-                                     struct cairn_err *err)
+enum cairn_rc cairn_sql_arrays_write(const struct cairn_sql_reading *reading,
+                                     const struct cairn_sql_shape *shape, struct cairn_arena *arena,
+                                     const char **ret_text, struct cairn_err *err)
 {
-    struct text text = {.reading = reading, .buf = {.max = CAIRN_SQL_ARRAYS_BYTES_MAX}};
+    bool changes = shape->kind == CAIRN_SQL_CHANGE;
+    struct text text = {.reading = reading,
+                        .arrays = changes ? CAIRN_SQL_ARRAYS_NAME : "p",
+                        .buf = {.max = CAIRN_SQL_ARRAYS_BYTES_MAX}};
     struct cairn_slice copy = CAIRN_SLICE_NONE;
-    assert(reading->item_count > 0 && ret_text != NULL);
-    if (folds) {
+    assert((changes || reading->item_count > 0) && ret_text != NULL);
+    if (changes) {
+        put_change(&text);
+    } else if (shape->folds) {
         put_folded(&text);
     } else {
         put_plain(&text);

@@ -42,7 +42,7 @@ struct cairn_sql_reading {
     const struct cairn_sql_token *row; /* the name that the table's row goes by */
     bool sees_row;                     /* expressions may name columns, plain or by row */
     bool sees_excluded;                /* by row and excluded only */
-    struct cairn_sql_span into;        /* of an INSERT: from the table's name to VALUES */
+    struct cairn_sql_span into;        /* the table's name up to VALUES, SET or WHERE */
     struct cairn_sql_item items[CAIRN_SQL_COLUMNS_MAX];
     size_t item_count;
     struct cairn_sql_span conflict; /* ON CONFLICT ...; empty: none */
@@ -50,6 +50,7 @@ struct cairn_sql_reading {
     size_t target_count;
     struct cairn_sql_assignment assignments[CAIRN_SQL_COLUMNS_MAX];
     size_t assignment_count;
+    struct cairn_sql_span set; /* of an UPDATE: all its assignments; empty: a DELETE */
     struct cairn_sql_span where;
     bool commutes; /* of a shape that folds */
 };
@@ -107,7 +108,11 @@ bool cairn_sql_fold_commutes(const struct cairn_sql_reading *reading,
 
 /* The text of the array form; *ret_text NULL: it would be too long. ENOMEM. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_sql_arrays_write(const struct cairn_sql_reading *reading,
-                                                      bool folds, struct cairn_arena *arena,
+                                                      const struct cairn_sql_shape *shape,
+                                                      struct cairn_arena *arena,
                                                       const char **ret_text, struct cairn_err *err);
+/* What the arrays of an UPDATE or DELETE are called, and their columns begin with: beside them the
+ * statement's own expressions stand as they were written. */
+#define CAIRN_SQL_ARRAYS_NAME "_cairn"
 
 #endif

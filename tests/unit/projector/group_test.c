@@ -123,6 +123,10 @@ static void a_step_does_not_pass_its_limit(void **state)
     (void)run_to_end(&stage, 7, &until);
     assert_int_equal(stage.group.position.offsets[0], 40);
     assert_int_equal(world_number(stage.views, "v", "box-a", "n"), 40);
+    /* What was read beyond it is not lost. */
+    (void)run_to_end(&stage, 7, NULL);
+    assert_int_equal(stage.group.position.offsets[0], 100);
+    assert_int_equal(world_number(stage.views, "v", "box-a", "n"), 100);
     stage_end(&stage);
 }
 

@@ -1,16 +1,11 @@
 #include "schemas/sql_shape.h"
 
 #include "platform/fault.h"
+#include "tests/support/static_text.h"
 
 #include "tests/support/cm.h"
 
 #define ARENA_MAX ((size_t)16 * 1024 * 1024)
-
-/* CAIRN_SLICE_LIT for a static table. */
-#define TEXT(literal)                                                                              \
-    {                                                                                              \
-        (literal), sizeof(literal) - 1                                                             \
-    }
 
 static const struct cairn_sql_column COLUMNS[] = {
     {TEXT("k"), TEXT("text"), true},
@@ -25,6 +20,11 @@ static const struct cairn_sql_column COLUMNS[] = {
 };
 
 enum { COLUMN_COUNT = sizeof(COLUMNS) / sizeof(COLUMNS[0]) };
+
+static const struct cairn_sql_column NAMED[] = {
+    {TEXT("k"), TEXT("text"), true},
+    {TEXT("_cairn1"), TEXT("bigint"), false},
+};
 
 /* An ordinary table with k as its key; then what each fact changes. */
 static const struct cairn_sql_table TABLES[] = {
@@ -53,6 +53,12 @@ static const struct cairn_sql_table TABLES[] = {
      .column_count = COLUMN_COUNT,
      .key = {0},
      .key_count = 1},
+    {.name = TEXT("named"),
+     .columns = NAMED,
+     .column_count = 2,
+     .key = {0},
+     .key_count = 1,
+     .local = true},
     {.name = TEXT("heap"), .columns = COLUMNS, .column_count = COLUMN_COUNT, .local = true},
     {.name = TEXT("Two"),
      .columns = COLUMNS,
@@ -232,12 +238,29 @@ static void facts_of_the_table_forbid_folds(void **state)
 
 static void changes_know_their_key(void **state)
 {
-    CHECK({"UPDATE t SET n = n + :n WHERE k = :k", "change alone 1"},
-          {"UPDATE t AS a SET n = a.n * 2 WHERE a.k = :k::varchar", "change alone 1"},
-          {"UPDATE t a SET n = 1 WHERE k = :k AND i = :i", "change alone 1"},
-          {"DELETE FROM t WHERE t.k = :k", "change alone 1"},
-          {"DELETE FROM \"Two\" WHERE k = :k AND i = :i", "change alone 2"},
+    CHECK({"UPDATE t SET n = n + :n WHERE k = :k", "change distinct 1"},
+          {"UPDATE t AS a SET n = a.n * 2 WHERE a.k = :k::varchar", "change distinct 1"},
+          {"UPDATE t a SET n = 1 WHERE k = :k AND i = :i", "change distinct 1"},
+          {"DELETE FROM t WHERE t.k = :k", "change arrays 1"},
+          {"DELETE FROM \"Two\" WHERE k = :k AND i = :i", "change arrays 2"},
           {"DELETE FROM \"Two\" WHERE k = :k", "change alone 0"});
+}
+
+static void conditions_beside_the_key_narrow_a_change(void **state)
+{
+    CHECK({"DELETE FROM t WHERE k = :k AND n <= 0", "change arrays 1"},
+          {"DELETE FROM t WHERE n <= :n AND NOT i = :i AND k = :k", "change arrays 1"},
+          {"UPDATE t SET n = 0 WHERE (n = 1 OR i = :i) AND k = :k", "change distinct 1"},
+          {"UPDATE t SET n = 0 WHERE k = :k AND n IS DISTINCT FROM :n", "change distinct 1"},
+          {"UPDATE t SET n = 0 WHERE k = :k AND k = :k2", "change distinct 1"},
+          {"UPDATE t SET n = 0 WHERE k = :k AND n = (i)", "change distinct 1"});
+}
+
+static void changes_by_lists_or_under_names_of_ours_go_alone(void **state)
+{
+    CHECK({"UPDATE t SET n = 0 WHERE k = :k AND k = ANY(:list)", "change alone 1"},
+          {"UPDATE t AS _cairn SET n = 0 WHERE k = :k", "change alone 1"},
+          {"DELETE FROM named WHERE k = :k", "change alone 1"});
 }
 
 static void changes_of_rows_by_other_means_touch_any(void **state)
@@ -246,8 +269,12 @@ static void changes_of_rows_by_other_means_touch_any(void **state)
           {"UPDATE t SET n = 0 WHERE k = :k OR i = :i", "change alone 0"},
           {"UPDATE t SET n = 0 WHERE i = :i OR n = :n AND k = :k", "change alone 0"},
           {"UPDATE t SET n = 0 WHERE NOT k = :k", "change alone 0"},
+          {"UPDATE t SET n = 0 WHERE (k = :k AND i = :i)", "change alone 0"},
           {"UPDATE t SET n = 0 WHERE k = :k || 'x'", "change alone 0"},
+          {"UPDATE t SET n = 0 WHERE k = :k IS NULL AND n = :n", "change alone 0"},
           {"UPDATE t SET n = 0 WHERE i BETWEEN :i AND k = :k", "change alone 0"},
+          {"UPDATE t SET n = 0 WHERE CASE WHEN n = 1 AND k = :k AND i = 1 THEN true END",
+           "change alone 0"},
           {"UPDATE t SET k = :k2 WHERE k = :k", "change alone 0"},
           {"UPDATE t SET n = 0 WHERE k = :n", "change alone 0"},
           {"UPDATE ordered SET n = 0 WHERE k = :k", "change alone 0"});
@@ -321,6 +348,31 @@ static void an_array_form_keeps_what_was_written(void **state)
                   "ON\nCONFLICT\nDO\nNOTHING");
 }
 
+static void rows_whose_order_does_not_show_are_not_numbered(void **state)
+{
+    (void)state;
+    array_text_is(
+        "INSERT INTO t (k, n) VALUES (:k, :n)",
+        "INSERT INTO t\n(k,\nn) SELECT  p.p1,  p.p2 FROM (SELECT unnest($1::text[]) AS p1, "
+        "unnest($2::bigint[]) AS p2) AS p");
+    array_text_is(
+        "INSERT INTO ordered (k) VALUES (:k)",
+        "INSERT INTO ordered\n(k) SELECT  p.p1 FROM unnest($1::text[]) WITH ORDINALITY AS "
+        "p(p1, n) ORDER BY p.n ");
+}
+
+static void a_change_is_joined_with_its_rows(void **state)
+{
+    (void)state;
+    array_text_is("UPDATE t AS a SET n = n + :n, i = a.i WHERE a.k = :k AND n > 0",
+                  "UPDATE t\nAS\na SET n\n=\nn\n+\n _cairn._cairn1,\ni\n=\na.i FROM (SELECT "
+                  "unnest($1::bigint[]) AS _cairn1, unnest($2::text[]) AS _cairn2) AS _cairn WHERE "
+                  "a.k\n=\n _cairn._cairn2\nAND\nn\n>\n0");
+    array_text_is("DELETE FROM t WHERE k = :k::text",
+                  "DELETE FROM t USING (SELECT unnest($1::text[]) AS _cairn1) AS _cairn WHERE "
+                  "k\n=\n _cairn._cairn1::text");
+}
+
 static void a_fold_groups_by_the_key_as_the_column_takes_it(void **state)
 {
     (void)state;
@@ -378,10 +430,14 @@ int main(void)
         cmocka_unit_test(what_a_fold_would_change_is_not_folded),
         cmocka_unit_test(facts_of_the_table_forbid_folds),
         cmocka_unit_test(changes_know_their_key),
+        cmocka_unit_test(conditions_beside_the_key_narrow_a_change),
+        cmocka_unit_test(changes_by_lists_or_under_names_of_ours_go_alone),
         cmocka_unit_test(changes_of_rows_by_other_means_touch_any),
         cmocka_unit_test(what_may_read_or_touch_more_is_anything),
         cmocka_unit_test(expressions_of_one_row_are_understood),
         cmocka_unit_test(an_array_form_keeps_what_was_written),
+        cmocka_unit_test(rows_whose_order_does_not_show_are_not_numbered),
+        cmocka_unit_test(a_change_is_joined_with_its_rows),
         cmocka_unit_test(a_fold_groups_by_the_key_as_the_column_takes_it),
         cmocka_unit_test(a_statement_of_too_many_tokens_is_anything),
         cmocka_unit_test(no_memory_is_an_error_and_no_shape),

@@ -1,0 +1,312 @@
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "platform/fault.h"
+#include "tests/unit/projector/marked.h"
+
+/* A live view of many batches. */
+static void make_long(struct world *world, int commands)
+{
+    world_make(world);
+    marked_write(world, 1, -1);
+    world_open_store(world, true, 2);
+    for (int i = 0; i < commands; i++) {
+        char id[8];
+        (void)snprintf(id, sizeof id, "s%d", i % 5);
+        world_add(world, id, 1, "x", 200);
+    }
+    marked_project(world, 1);
+}
+
+static void a_cancelled_build_is_gone_on_with(void **state)
+{
+    struct world world;
+    struct cairn_rebuild_result result;
+    struct cairn_err err;
+    (void)state;
+    make_long(&world, 20);
+    marked_interrupt(&world, 1);
+    assert_true(marked_look(&world).rebuilding);
+    world_add(&world, "s1", 1, "x", 100);
+    assert_ok(marked_rebuild(&world, NULL, &result, &err), &err);
+    assert_true(result.resumed);
+    assert_int_equal(result.events, 4100);
+    assert_int_equal(result.generation, 2);
+    assert_int_equal(marked_look(&world).sum, 4100);
+    assert_false(marked_look(&world).rebuilding);
+    marked_verify(&world);
+    assert_ok(marked_rebuild(&world, NULL, &result, &err), &err);
+    assert_false(result.resumed);
+    world_end(&world);
+}
+
+static void a_build_of_another_definition_begins_anew(void **state)
+{
+    struct world world;
+    struct cairn_rebuild_result result;
+    struct cairn_err err;
+    (void)state;
+    make_long(&world, 20);
+    marked_write(&world, 2, -1);
+    marked_interrupt(&world, 1);
+    marked_write(&world, 3, -1);
+    assert_ok(marked_rebuild(&world, NULL, &result, &err), &err);
+    assert_false(result.resumed);
+    assert_int_equal(marked_look(&world).mark, 3);
+    assert_int_equal(marked_look(&world).sum, 4000);
+    marked_verify(&world);
+    world_end(&world);
+}
+
+static void a_projector_goes_on_with_a_build_of_its_definition(void **state)
+{
+    struct world world;
+    (void)state;
+    make_long(&world, 20);
+    marked_interrupt(&world, 1);
+    marked_project(&world, 2);
+    assert_int_equal(marked_look(&world).generation, 2);
+    marked_write(&world, 2, -1);
+    marked_interrupt(&world, 1);
+    marked_project(&world, 3);
+    assert_int_equal(marked_look(&world).mark, 2);
+    marked_verify(&world);
+    world_end(&world);
+}
+
+static void a_projector_drops_a_build_of_another_definition(void **state)
+{
+    struct world world;
+    uint64_t counts[CAIRN_VIEW_SLOTS];
+    (void)state;
+    make_long(&world, 20);
+    marked_write(&world, 2, -1);
+    marked_interrupt(&world, 1);
+    marked_write(&world, 1, -1);
+    marked_project(&world, 1);
+    assert_false(marked_look(&world).rebuilding);
+    assert_int_equal(marked_look(&world).generation, 1);
+    marked_slots(&world, counts);
+    assert_int_equal(counts[0] + counts[1] + counts[2], 6);
+    world_end(&world);
+}
+
+static void a_build_that_fails_is_dropped(void **state)
+{
+    struct world world;
+    struct cairn_rebuild_result result;
+    struct cairn_err err;
+    uint64_t counts[CAIRN_VIEW_SLOTS];
+    (void)state;
+    make_long(&world, 2);
+    world_add(&world, "s1", 9, "x", 1);
+    marked_write(&world, 2, 9);
+    assert_int_equal(marked_rebuild(&world, NULL, &result, &err), CAIRN_EINVAL);
+    assert_non_null(strstr(err.text, "refused"));
+    assert_false(marked_look(&world).rebuilding);
+    assert_int_equal(marked_look(&world).mark, 1);
+    marked_slots(&world, counts);
+    assert_int_equal(counts[0] + counts[1] + counts[2], 3);
+    world_end(&world);
+}
+
+/* Rebuild slowly in a process of its own. */
+static pid_t fork_rebuild(struct world *world)
+{
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        struct cairn_rebuild_result result;
+        struct cairn_err err;
+        world_open_store(world, false, 0);
+        const struct cairn_projector_options options = world_options(world);
+        const struct cairn_rebuild_request request = {.view = MARKED, .throttle = 4000};
+        _exit(cairn_view_rebuild(&options, &request, NULL, &result, &err) == CAIRN_OK ? 0 : 1);
+    }
+    return child;
+}
+
+static void wait_for_progress(const struct world *world, uint64_t done)
+{
+    struct cairn_arena arena = {.max = 1u << 20};
+    struct cairn_views *views = NULL;
+    struct cairn_err err;
+    struct cairn_view_status status = {.rebuild_done = 0};
+    assert_ok(cairn_views_open(world->data, &views, &err), &err);
+    for (int i = 0; i < 600 && status.rebuild_done < done; i++) {
+        cairn_arena_reset(&arena);
+        world_wait_commit(views, "marked");
+        status = world_status(views, "marked", &arena);
+    }
+    assert_true(status.rebuilding);
+    assert_true(status.rebuild_done >= done);
+    assert_int_equal(status.rebuild_all, world->appended);
+    cairn_views_close(views);
+    cairn_arena_fini(&arena);
+}
+
+static void a_killed_build_is_gone_on_with(void **state)
+{
+    struct world world;
+    struct cairn_rebuild_result result;
+    struct cairn_err err;
+    (void)state;
+    make_long(&world, 40);
+    cairn_store_close(world.store);
+    world.store = NULL;
+    for (int round = 1; round <= 3; round++) {
+        pid_t child = fork_rebuild(&world);
+        wait_for_progress(&world, UINT64_C(1000) * (uint64_t)round);
+        assert_int_equal(kill(child, SIGKILL), 0);
+        assert_int_equal(waitpid(child, NULL, 0), child);
+    }
+    world_open_store(&world, true, 0);
+    assert_ok(marked_rebuild(&world, NULL, &result, &err), &err);
+    assert_true(result.resumed);
+    assert_int_equal(result.events, 8000);
+    assert_true(result.compared);
+    assert_int_equal(result.before.sum, result.after.sum);
+    assert_int_equal(result.before.rows, 6);
+    marked_verify(&world);
+    world_end(&world);
+}
+
+/* Somebody took the live rows apart. */
+static void damage(const struct world *world)
+{
+    struct cairn_views *views = NULL;
+    struct cairn_view_tables tables;
+    struct cairn_view_head head;
+    struct cairn_kv_txn *txn = NULL;
+    struct cairn_err err;
+    assert_ok(cairn_views_open_writer(world->data, true, &views, &err), &err);
+    assert_ok(cairn_views_tables(views, MARKED, &tables, &err), &err);
+    assert_ok(cairn_kv_write_begin(cairn_views_kv(views), &txn, &err), &err);
+    assert_ok(
+        cairn_view_head_get(txn, cairn_views_meta(views), CAIRN_SIDE_LIVE, MARKED, &head, &err),
+        &err);
+    assert_ok(cairn_kv_delete(txn, tables.rows[head.slot], CAIRN_SLICE_LIT("box-s3"), &err), &err);
+    assert_ok(cairn_kv_commit(txn, &err), &err);
+    cairn_views_close(views);
+}
+
+static void a_rebuild_tells_that_the_live_rows_were_wrong(void **state)
+{
+    struct world world;
+    struct cairn_rebuild_result result;
+    struct cairn_err err;
+    (void)state;
+    make_long(&world, 10);
+    world_add(&world, "later", 1, "x", 10); /* behind the live view: not compared */
+    assert_ok(marked_rebuild(&world, NULL, &result, &err), &err);
+    assert_true(result.compared);
+    assert_int_equal(result.before.rows, 6);
+    assert_int_equal(result.before.rows, result.after.rows);
+    assert_int_equal(result.before.sum, result.after.sum);
+    assert_int_equal(result.rows, 7);
+    damage(&world);
+    assert_ok(marked_rebuild(&world, NULL, &result, &err), &err);
+    assert_true(result.compared);
+    assert_int_equal(result.before.rows, 6);
+    assert_int_equal(result.after.rows, 7);
+    assert_true(result.before.sum != result.after.sum);
+    marked_verify(&world);
+    marked_write(&world, 2, -1);
+    assert_ok(marked_rebuild(&world, NULL, &result, &err), &err);
+    assert_false(result.compared);
+    world_end(&world);
+}
+
+static void slots_go_round_and_two_hold_rows(void **state)
+{
+    struct world world;
+    struct cairn_rebuild_result result;
+    struct cairn_err err;
+    uint64_t counts[CAIRN_VIEW_SLOTS];
+    (void)state;
+    make_long(&world, 5);
+    for (uint64_t i = 0; i < 7; i++) {
+        assert_ok(marked_rebuild(&world, NULL, &result, &err), &err);
+        assert_int_equal(result.generation, 2 + i);
+        assert_true(result.kept);
+        marked_slots(&world, counts);
+        assert_int_equal(counts[0] + counts[1] + counts[2], 12);
+    }
+    world_end(&world);
+}
+
+static void a_throttled_build_takes_its_time(void **state)
+{
+    struct world world;
+    struct cairn_rebuild_result result;
+    const struct cairn_rebuild_request request = {.view = MARKED, .throttle = 5000};
+    struct cairn_err err;
+    (void)state;
+    make_long(&world, 10);
+    const struct cairn_projector_options options = world_options(&world);
+    assert_ok(cairn_view_rebuild(&options, &request, NULL, &result, &err), &err);
+    assert_true(result.seconds > 0.3);
+    assert_int_equal(result.events, 2000);
+    world_end(&world);
+}
+
+/* Whatever fails, the live view is what it was or what it is to be, and the next try ends. */
+static void sweep_faults(enum cairn_fault fault, bool back)
+{
+    struct world world;
+    struct cairn_rebuild_result result;
+    struct cairn_err err;
+    make_long(&world, 3);
+    marked_write(&world, 2, -1);
+    marked_project(&world, 2);
+    cairn_fault_arm(fault, 0);
+    for (int after = 0; cairn_fault_fired(fault) || after == 0; after++) {
+        uint64_t generation = marked_look(&world).generation;
+        cairn_fault_arm(fault, after);
+        enum cairn_rc rc = back ? marked_rollback(&world, NULL, &result, &err)
+                                : marked_rebuild(&world, NULL, &result, &err);
+        bool fired = cairn_fault_fired(fault);
+        cairn_fault_disarm();
+        struct marked marked = marked_look(&world);
+        assert_int_equal(marked.sum, 600);
+        assert_true(marked.generation == generation || marked.generation == generation + 1);
+        assert_true(rc != CAIRN_OK || marked.generation == generation + 1);
+        assert_true(fired || rc == CAIRN_OK);
+        marked_verify(&world);
+        if (!fired) {
+            break;
+        }
+        assert_true(after < 10000);
+    }
+    world_end(&world);
+}
+
+static void a_rebuild_survives_any_failed_commit(void **state)
+{
+    (void)state;
+    sweep_faults(CAIRN_FAULT_KV_COMMIT, false);
+}
+
+static void a_rollback_survives_any_failed_commit(void **state)
+{
+    (void)state;
+    sweep_faults(CAIRN_FAULT_KV_COMMIT, true);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_cancelled_build_is_gone_on_with),
+        cmocka_unit_test(a_build_of_another_definition_begins_anew),
+        cmocka_unit_test(a_projector_goes_on_with_a_build_of_its_definition),
+        cmocka_unit_test(a_projector_drops_a_build_of_another_definition),
+        cmocka_unit_test(a_build_that_fails_is_dropped),
+        cmocka_unit_test(a_killed_build_is_gone_on_with),
+        cmocka_unit_test(a_rebuild_tells_that_the_live_rows_were_wrong),
+        cmocka_unit_test(slots_go_round_and_two_hold_rows),
+        cmocka_unit_test(a_throttled_build_takes_its_time),
+        cmocka_unit_test(a_rebuild_survives_any_failed_commit),
+        cmocka_unit_test(a_rollback_survives_any_failed_commit),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
