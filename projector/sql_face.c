@@ -4,6 +4,7 @@
 
 #include "platform/json.h"
 #include "platform/pg_text.h"
+#include "projector/sql_key.h"
 
 #define FACE_BYTES_MAX ((size_t)1024 * 1024)
 #define SQL_BYTES_MAX  ((size_t)256 * 1024)
@@ -14,8 +15,8 @@
  * the key (behind them stands what it includes). */
 static const char columns_sql[] =
     "SELECT (SELECT generation FROM _cairn_view WHERE view = $2 AND side = 'live'), a.attname, "
-    "coalesce(array_position(i.indkey::int2[], a.attnum), -1), coalesce(i.indnkeyatts, 0), "
-    "a.attnotnull FROM pg_attribute a "
+    "coalesce(array_position(i.indkey::int2[], a.attnum), -1), coalesce(i.indnkeyatts, 0) "
+    "FROM pg_attribute a "
     "JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace "
     "LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary "
     "WHERE n.nspname = $1 AND c.relname = $2 AND a.attnum > 0 AND NOT a.attisdropped "
@@ -42,7 +43,6 @@ static enum cairn_rc take_columns(const struct cairn_pg_result *rows, struct cai
         uint64_t keys = 0;
         rc = cairn_arena_copy(&face->arena, cairn_pg_result_value(rows, i, 1),
                               &face->columns[i].name);
-        face->not_null[i] = cairn_slice_is(cairn_pg_result_value(rows, i, 4), "t");
         if (cairn_slice_to_u64(cairn_pg_result_value(rows, i, 3), &keys) == CAIRN_OK &&
             keys <= CAIRN_SQL_VIEW_KEYS_MAX &&
             cairn_slice_to_u64(cairn_pg_result_value(rows, i, 2), &place) == CAIRN_OK &&
@@ -65,27 +65,18 @@ size_t cairn_sql_face_column(const struct cairn_sql_face *face, struct cairn_sli
     return SIZE_MAX;
 }
 
-/* The columns that the file names as its key, or else the primary key's. */
+/* The columns that the file names as its key, which are there, or else the primary key's. */
 static enum cairn_rc choose_keys(struct cairn_sql_face *face, const struct cairn_sql_view *view,
                                  struct cairn_err *err)
 {
-    if (view->key_count > 0) {
-        face->key_count = view->key_count;
-        for (size_t i = 0; i < view->key_count; i++) {
-            face->keys[i] = cairn_sql_face_column(face, view->keys[i]);
-            if (face->keys[i] == SIZE_MAX) {
-                return CAIRN_FAIL(err, CAIRN_EUNSUPPORTED,
-                                  "the key of view \"%.*s\" names a column that is not there: %.*s",
-                                  CAIRN_SLICE_ARG(face->view), CAIRN_SLICE_ARG(view->keys[i]));
-            }
-            if (!face->not_null[face->keys[i]]) {
-                return CAIRN_FAIL(err, CAIRN_EUNSUPPORTED,
-                                  "the key of view \"%.*s\" names a column that is not NOT NULL: "
-                                  "%.*s",
-                                  CAIRN_SLICE_ARG(face->view), CAIRN_SLICE_ARG(view->keys[i]));
-            }
+    for (size_t i = 0; i < view->key_count; i++) {
+        face->keys[i] = cairn_sql_face_column(face, view->keys[i]);
+        if (face->keys[i] == SIZE_MAX) {
+            return CAIRN_FAIL(err, CAIRN_EBUSY, "the view \"%.*s\" was switched while it was read",
+                              CAIRN_SLICE_ARG(face->view));
         }
     }
+    face->key_count = view->key_count > 0 ? view->key_count : face->key_count;
     return face->key_count > 0
                ? CAIRN_OK
                : CAIRN_FAIL(
@@ -174,6 +165,7 @@ enum cairn_rc cairn_sql_face_read(struct cairn_pg *pg, struct cairn_slice domain
     }
     rc = rc == CAIRN_OK ? take_columns(rows, &face, err) : rc;
     cairn_pg_result_free(rows);
+    rc = rc == CAIRN_OK ? cairn_sql_key_check(pg, domain, view, err) : rc;
     rc = rc == CAIRN_OK ? choose_keys(&face, view, err) : rc;
     rc = rc == CAIRN_OK ? make_statements(&face, domain, err) : rc;
     if (rc != CAIRN_OK) {

@@ -15,7 +15,6 @@ struct cairn_sql_face {
     uint64_t generation;
     struct cairn_view_column *columns; /* all of the table's */
     size_t column_count;
-    bool not_null[CAIRN_SQL_FACE_COLUMNS_MAX];
     size_t keys[CAIRN_SQL_VIEW_KEYS_MAX]; /* numbers of the columns that make a row's key */
     size_t key_count;
     const char *table;    /* quoted */
@@ -24,7 +23,8 @@ struct cairn_sql_face {
 };
 
 /* Read the live generation's. domain: the schema. errors: EBEHIND (there is no live generation),
- * EUNSUPPORTED (the table has no key), those of platform/pg.h. */
+ * EUNSUPPORTED (the table has no key, or the view's is none: projector/sql_key.h), those of
+ * platform/pg.h. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_sql_face_read(struct cairn_pg *pg, struct cairn_slice domain,
                                                    const struct cairn_sql_view *view,
                                                    struct cairn_sql_face *ret_face,

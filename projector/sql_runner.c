@@ -10,14 +10,17 @@
 #include "projector/group.h"
 #include "projector/live.h"
 #include "projector/pause.h"
-#include "projector/sql_follower.h"
-#include "projector/sql_generation.h"
+#include "projector/sql_build.h"
+#include "projector/sql_tidier.h"
 #include "projector/views_int.h"
 
 /* How often an idle thread looks whether to stop. */
 #define IDLE_MS 50
 /* How often an idle thread looks whether another projector has moved or switched the view. */
-#define LOOK_MS        2000
+#define LOOK_MS 2000
+/* How often what has stopped is tried again: an operator may have mended the database. */
+#define RETRY_MS       30000
+#define MS_NS          INT64_C(1000000)
 #define HASH_TEXT_SIZE 33
 
 /* One view's thread. */
@@ -27,11 +30,15 @@ struct line {
     char hash[HASH_TEXT_SIZE];
     pthread_t thread;
     bool runs;
-    struct cairn_sql_follower *live;  /* NULL: nothing to follow, or not open */
-    struct cairn_sql_follower *build; /* NULL: nothing to build */
+    struct cairn_sql_follower *live; /* NULL: nothing to follow, or not open */
+    struct cairn_sql_build *build;   /* NULL: nothing to build, or another builds it */
     bool open;
+    bool waits;        /* another builds what this one would build */
+    bool refused;      /* the definition was rolled back from; said once */
     int64_t looked_ns; /* when the rows were last read */
     int64_t denied_ns; /* when a switch last came to nothing; 0: never */
+    int64_t failed_ns; /* when an event last could not be applied; 0: never */
+    char failed_event[CAIRN_UUID_TEXT_SIZE + 1]; /* which, so that it is said once */
     struct cairn_follower_metrics metrics;
 };
 
@@ -41,8 +48,7 @@ struct cairn_sql_runner {
     atomic_bool stopping;
     struct line *lines;
     size_t count;
-    pthread_t tidier; /* drops what the domain no longer defines, and ends */
-    bool tidies;
+    struct cairn_sql_tidier *tidier;
 };
 
 /* ---- what is to be done ---- */
@@ -50,47 +56,32 @@ struct cairn_sql_runner {
 static void close_followers(struct line *line)
 {
     cairn_sql_follower_close(line->live);
-    cairn_sql_follower_close(line->build);
+    cairn_sql_build_close(line->build);
     line->live = NULL;
     line->build = NULL;
     line->open = false;
+    line->waits = false;
 }
 
-static enum cairn_rc open_follower(struct line *line, enum cairn_view_side side,
-                                   struct cairn_sql_follower **ret_follower, struct cairn_err *err)
+static enum cairn_rc open_live(struct line *line, struct cairn_err *err)
 {
     const struct cairn_projector_options *options = &line->runner->options;
     const struct cairn_sql_follower_options follower = {.uri = options->postgres,
                                                         .domain = options->domain,
                                                         .store = options->store,
                                                         .view = line->definition->name,
-                                                        .side = side};
-    return cairn_sql_follower_open(&follower, ret_follower, err);
+                                                        .side = CAIRN_SIDE_LIVE,
+                                                        .log = options->log};
+    return cairn_sql_follower_open(&follower, &line->live, err);
 }
 
-static enum cairn_rc begin_build(struct line *line, struct cairn_pg *pg, struct cairn_err *err)
+/* Begin to build, or go on; or wait for another who does. */
+static enum cairn_rc open_build(struct line *line, struct cairn_err *err)
 {
-    const struct cairn_sql_view *view = line->definition->sql;
-    const char *tables[CAIRN_SQL_VIEW_STATEMENTS_MAX];
-    struct cairn_position end;
-    const struct cairn_position begin = {{0}};
-    enum cairn_rc rc = cairn_store_end(line->runner->options.store, &end, err);
-    if (rc != CAIRN_OK) {
-        return rc;
-    }
-    for (size_t i = 0; i < view->table_count; i++) {
-        tables[i] = view->tables[i].text;
-    }
-    const struct cairn_sql_definition definition = {
-        .domain = cairn_domain_name(line->runner->options.domain),
-        .view = line->definition->name,
-        .version = view->version,
-        .hash = cairn_slice_str(line->hash),
-        .text = line->definition->script,
-        .tables = tables,
-        .table_count = view->table_count,
-        .all = cairn_position_lag(&begin, &end)};
-    return cairn_sql_generation_begin(pg, &definition, CAIRN_SIDE_NEXT, err);
+    enum cairn_rc rc =
+        cairn_sql_build_open(&line->runner->options, line->definition, false, &line->build, err);
+    line->waits = rc == CAIRN_ELOCKED;
+    return line->waits ? CAIRN_OK : rc;
 }
 
 /* What the database has of the view, against its definition. */
@@ -129,20 +120,51 @@ static bool is_outdated(const struct line *line, const struct found *found)
            (found->next && found->next_head.version > line->definition->sql->version);
 }
 
+/* The definition was rolled back from: it is not built again by itself. */
+static bool is_refused(struct line *line, const struct found *found)
+{
+    bool refused = found->live && cairn_slice_is(found->live_head.refused, line->hash);
+    if (refused && !line->refused) {
+        cairn_log_event(line->runner->options.log, CAIRN_LOG_WARN, "projector",
+                        "definition was rolled back from and is not built",
+                        CAIRN_F_SLICE("view", line->definition->name),
+                        CAIRN_F_UINT("generation", found->live_head.generation));
+    }
+    line->refused = refused;
+    return refused;
+}
+
+/* A build that nobody will go on with: the definition has changed, or changed back. */
+static enum cairn_rc drop_left_over(struct line *line, struct cairn_pg *pg,
+                                    const struct found *found, struct cairn_err *err)
+{
+    struct cairn_slice domain = cairn_domain_name(line->runner->options.domain);
+    struct cairn_slice view = line->definition->name;
+    if (!found->next || found->next_same || found->next_head.returning ||
+        cairn_slice_equal(found->next_head.hash, found->live_head.refused)) {
+        return CAIRN_OK;
+    }
+    enum cairn_rc rc = cairn_sql_generation_lock(pg, domain, view, CAIRN_SIDE_NEXT, err);
+    if (rc == CAIRN_OK) {
+        rc = cairn_sql_generation_drop(pg, domain, view, CAIRN_SIDE_NEXT, NULL, err);
+        cairn_sql_generation_unlock(pg, domain, view, CAIRN_SIDE_NEXT);
+    }
+    return rc == CAIRN_ELOCKED ? CAIRN_OK : rc;
+}
+
 /* Open what is to be followed and built. */
 static enum cairn_rc open_found(struct line *line, struct cairn_pg *pg, const struct found *found,
                                 struct cairn_err *err)
 {
     enum cairn_rc rc = CAIRN_OK;
-    bool build = !found->live_same && !is_outdated(line, found);
-    if (build && !found->next_same) {
-        rc = begin_build(line, pg, err);
-    }
-    if (rc == CAIRN_OK && build) {
-        rc = open_follower(line, CAIRN_SIDE_NEXT, &line->build, err);
+    bool outdated = is_outdated(line, found);
+    if (!found->live_same && !outdated && !is_refused(line, found)) {
+        rc = open_build(line, err);
+    } else if (found->live_same && !outdated) {
+        rc = drop_left_over(line, pg, found, err);
     }
     if (rc == CAIRN_OK && found->live) {
-        rc = open_follower(line, CAIRN_SIDE_LIVE, &line->live, err);
+        rc = open_live(line, err);
     }
     line->open = rc == CAIRN_OK;
     return rc;
@@ -169,8 +191,14 @@ static enum cairn_rc open_line(struct line *line, struct cairn_err *err)
 
 /* ---- following ---- */
 
-static void log_failure(struct line *line, const struct cairn_sql_follower *follower)
+/* Once for an event: what has stopped is tried again and again. */
+static void note_failure(struct line *line, const struct cairn_sql_follower *follower)
 {
+    line->failed_ns = cairn_clock_monotonic_ns(line->runner->options.clock);
+    if (strcmp(line->failed_event, follower->failed_event) == 0) {
+        return;
+    }
+    memcpy(line->failed_event, follower->failed_event, sizeof(line->failed_event));
     cairn_log_event(line->runner->options.log, CAIRN_LOG_ERROR, "projector",
                     follower->side == CAIRN_SIDE_LIVE ? "view stopped" : "build failed",
                     CAIRN_F_SLICE("view", line->definition->name),
@@ -188,7 +216,7 @@ static enum cairn_rc step(struct line *line, struct cairn_sql_follower *follower
     }
     enum cairn_rc rc = cairn_sql_follower_step(follower, max_events, &applied, err);
     if (follower->failed) {
-        log_failure(line, follower);
+        note_failure(line, follower);
     }
     if (applied > 0 && follower->side == CAIRN_SIDE_LIVE) {
         cairn_metric_inc(line->metrics.events, applied);
@@ -206,7 +234,7 @@ static enum cairn_rc is_ready(const struct line *line, bool *ret_ready, struct c
     enum cairn_rc rc = CAIRN_OK;
     int64_t now_ns = cairn_clock_monotonic_ns(line->runner->options.clock);
     *ret_ready = false;
-    if (line->denied_ns != 0 && now_ns - line->denied_ns < (int64_t)LOOK_MS * 1000000) {
+    if (line->denied_ns != 0 && now_ns - line->denied_ns < LOOK_MS * MS_NS) {
         return CAIRN_OK;
     }
     if (line->live != NULL) {
@@ -215,7 +243,7 @@ static enum cairn_rc is_ready(const struct line *line, bool *ret_ready, struct c
         rc = cairn_store_end(line->runner->options.store, &end, err);
     }
     if (rc == CAIRN_OK) {
-        *ret_ready = cairn_position_reached(&line->build->head.position, &end);
+        *ret_ready = cairn_position_reached(&line->build->follower->head.position, &end);
     }
     return rc;
 }
@@ -224,7 +252,7 @@ static enum cairn_rc is_ready(const struct line *line, bool *ret_ready, struct c
  * the live generation goes on, and the switch is tried again. */
 static enum cairn_rc postpone(struct line *line, enum cairn_rc rc, struct cairn_err *err)
 {
-    struct cairn_sql_follower *build = line->build;
+    struct cairn_sql_follower *build = line->build->follower;
     if (cairn_pg_is_broken(build->pg) || rc == CAIRN_ESTOPPED) {
         return rc;
     }
@@ -238,11 +266,9 @@ static enum cairn_rc postpone(struct line *line, enum cairn_rc rc, struct cairn_
 
 static enum cairn_rc switch_over(struct line *line, struct cairn_err *err)
 {
-    struct cairn_sql_follower *build = line->build;
-    uint64_t generation = build->head.generation;
-    uint64_t events = build->head.events;
-    enum cairn_rc rc = cairn_sql_generation_switch(build->pg, build->domain, build->view,
-                                                   generation, CAIRN_SLICE_LIT(""), err);
+    uint64_t generation = line->build->follower->head.generation;
+    uint64_t events = line->build->follower->head.events;
+    enum cairn_rc rc = cairn_sql_build_switch(line->build, err);
     if (rc == CAIRN_EBEHIND) {
         return CAIRN_OK; /* another projector feeds the live one, and is further */
     }
@@ -269,10 +295,11 @@ static void show(struct line *line)
     cairn_metric_set(line->metrics.lag,
                      (int64_t)cairn_position_lag(&line->live->head.position, &end));
     cairn_metric_set(line->metrics.stopped, line->live->failed ? 1 : 0);
+    cairn_metric_set(line->metrics.parked, (int64_t)line->live->parked.waiting);
 }
 
 /* Does the row still stand where the follower left it? Another projector may have moved or switched
- * it, or an operator mended what failed. */
+ * it, or an operator mended what failed, or cared for what is parked. */
 static enum cairn_rc look_at_row(struct line *line, const struct cairn_sql_follower *follower,
                                  struct cairn_err *err)
 {
@@ -284,7 +311,8 @@ static enum cairn_rc look_at_row(struct line *line, const struct cairn_sql_follo
     enum cairn_rc rc = cairn_sql_head_read(follower->pg, follower->domain, follower->view,
                                            follower->side, &arena, &head, err);
     bool same = rc == CAIRN_OK && head.generation == follower->head.generation &&
-                cairn_slice_equal(head.place, follower->head.place);
+                cairn_slice_equal(head.place, follower->head.place) &&
+                head.parks == follower->head.parks;
     if (rc == CAIRN_ENOENT || (rc == CAIRN_OK && !same)) {
         rc = CAIRN_FAIL(err, CAIRN_EFENCED, "view %.*s was moved",
                         CAIRN_SLICE_ARG(line->definition->name));
@@ -293,30 +321,43 @@ static enum cairn_rc look_at_row(struct line *line, const struct cairn_sql_follo
     return rc;
 }
 
+/* Is it time to try again what has stopped? */
+static bool is_retry_due(const struct line *line, int64_t now_ns)
+{
+    bool failed = (line->live != NULL && line->live->failed) ||
+                  (line->build != NULL && line->build->follower->failed);
+    return failed && now_ns - line->failed_ns >= RETRY_MS * MS_NS;
+}
+
 static enum cairn_rc look(struct line *line, struct cairn_err *err)
 {
     int64_t now_ns = cairn_clock_monotonic_ns(line->runner->options.clock);
-    if (now_ns - line->looked_ns < (int64_t)LOOK_MS * 1000000) {
+    if (now_ns - line->looked_ns < LOOK_MS * MS_NS) {
         return CAIRN_OK;
     }
     line->looked_ns = now_ns;
-    if (line->live == NULL && line->build == NULL) {
-        line->open = false; /* another runs a newer definition; it may have ended */
+    if ((line->live == NULL && line->build == NULL) || is_retry_due(line, now_ns)) {
+        close_followers(line); /* what is to be done may be another thing by now */
         return CAIRN_OK;
     }
     enum cairn_rc rc = look_at_row(line, line->live, err);
-    return rc == CAIRN_OK ? look_at_row(line, line->build, err) : rc;
+    if (rc == CAIRN_OK && line->build != NULL) {
+        rc = look_at_row(line, line->build->follower, err);
+    }
+    return rc == CAIRN_OK && line->waits ? open_build(line, err) : rc;
 }
 
 /* Nothing came: see what others did to the view, then wait for the log. */
 static enum cairn_rc idle(struct line *line, struct cairn_err *err)
 {
     bool more = false;
-    const struct cairn_sql_follower *follower = line->live != NULL ? line->live : line->build;
     enum cairn_rc rc = look(line, err);
     if (rc != CAIRN_OK) {
         return rc;
     }
+    const struct cairn_sql_follower *follower = line->live != NULL    ? line->live
+                                                : line->build != NULL ? line->build->follower
+                                                                      : NULL;
     if (follower == NULL || follower->failed) {
         cairn_pause_nap(&line->runner->stopping, IDLE_MS);
         return CAIRN_OK;
@@ -325,17 +366,28 @@ static enum cairn_rc idle(struct line *line, struct cairn_err *err)
                             err);
 }
 
+/* A batch of the build, if there is one; and the switch when it is as far. */
+static enum cairn_rc go_on_building(struct line *line, size_t *events, bool *ready,
+                                    struct cairn_err *err)
+{
+    if (line->build == NULL) {
+        return CAIRN_OK;
+    }
+    enum cairn_rc rc = step(line, line->build->follower, CAIRN_GROUP_BUILD_EVENTS, events, err);
+    if (rc == CAIRN_OK && !line->build->follower->failed) {
+        rc = is_ready(line, ready, err);
+        rc = rc == CAIRN_OK && *ready ? switch_over(line, err) : rc;
+    }
+    return rc;
+}
+
 static enum cairn_rc turn(struct line *line, struct cairn_err *err)
 {
     size_t events = 0;
     bool ready = false;
     enum cairn_rc rc = line->open ? CAIRN_OK : open_line(line, err);
     rc = rc == CAIRN_OK ? step(line, line->live, CAIRN_GROUP_LIVE_EVENTS, &events, err) : rc;
-    rc = rc == CAIRN_OK ? step(line, line->build, CAIRN_GROUP_BUILD_EVENTS, &events, err) : rc;
-    if (rc == CAIRN_OK && line->build != NULL && !line->build->failed) {
-        rc = is_ready(line, &ready, err);
-        rc = rc == CAIRN_OK && ready ? switch_over(line, err) : rc;
-    }
+    rc = rc == CAIRN_OK ? go_on_building(line, &events, &ready, err) : rc;
     if (rc != CAIRN_OK) {
         return rc;
     }
@@ -373,45 +425,6 @@ static void *run(void *argument)
         pause_ms = cairn_pause_next(pause_ms);
     }
     close_followers(line);
-    return NULL;
-}
-
-/* ---- views that are gone ---- */
-
-/* Drop what the database holds of views that the domain no longer has in SQL. */
-static enum cairn_rc drop_gone(const struct cairn_sql_runner *runner,
-                               const struct cairn_slice *names, struct cairn_err *err)
-{
-    const struct cairn_pg_options options = {.uri = runner->options.postgres,
-                                             .application = "cairn projector",
-                                             .lock_timeout_ms = CAIRN_PAUSE_MAX_MS};
-    struct cairn_pg *pg = NULL;
-    enum cairn_rc rc = cairn_pg_open(&options, &pg, err);
-    rc = rc == CAIRN_OK ? cairn_sql_store_keep(pg, cairn_domain_name(runner->options.domain), names,
-                                               runner->count, err)
-                        : rc;
-    cairn_pg_close(pg);
-    return rc == CAIRN_OK ? CAIRN_OK : cairn_err_wrap(err, rc, "drop views that are gone");
-}
-
-/* A thread of its own, which ends when it is done: a table that somebody holds is waited for, and
- * no view with it. */
-static void *tidy(void *argument)
-{
-    const struct cairn_sql_runner *runner = argument;
-    struct cairn_err err;
-    int pause_ms = CAIRN_PAUSE_FIRST_MS;
-    struct cairn_slice *names = cairn_mem_zalloc(runner->count + 1, sizeof(*names));
-    for (size_t i = 0; names != NULL && i < runner->count; i++) {
-        names[i] = runner->lines[i].definition->name;
-    }
-    while (names != NULL && !atomic_load(&runner->stopping) &&
-           drop_gone(runner, names, &err) != CAIRN_OK) {
-        cairn_log_error(runner->options.log, CAIRN_LOG_WARN, "projector", "tidying failed", &err);
-        cairn_pause_nap(&runner->stopping, pause_ms);
-        pause_ms = cairn_pause_next(pause_ms);
-    }
-    cairn_mem_free(names);
     return NULL;
 }
 
@@ -460,12 +473,7 @@ static enum cairn_rc start_threads(struct cairn_sql_runner *runner, struct cairn
         }
         line->runs = true;
     }
-    if (cairn_fault_hit(CAIRN_FAULT_THREAD) ||
-        pthread_create(&runner->tidier, NULL, tidy, runner) != 0) {
-        return CAIRN_FAIL(err, CAIRN_ENOMEM, "start the thread that drops views");
-    }
-    runner->tidies = true;
-    return CAIRN_OK;
+    return cairn_sql_tidier_start(&runner->options, &runner->tidier, err);
 }
 
 enum cairn_rc cairn_sql_runner_start(const struct cairn_projector_options *options,
@@ -501,9 +509,7 @@ void cairn_sql_runner_stop(struct cairn_sql_runner *runner)
             (void)pthread_join(runner->lines[i].thread, NULL);
         }
     }
-    if (runner->tidies) {
-        (void)pthread_join(runner->tidier, NULL);
-    }
+    cairn_sql_tidier_stop(runner->tidier);
     cairn_mem_free(runner->lines);
     cairn_mem_free(runner);
 }

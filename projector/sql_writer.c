@@ -44,9 +44,9 @@ struct cairn_sql_writer {
 /* ---- opening ---- */
 
 /* The checkpoint moves only from where the batch began, and with the parked streams that it left
- * out; elsewise the division fails, and with it
- * everything behind it in the pipeline. The row stays locked up to the commit, so of two projectors
- * the second waits here and then finds the place taken. */
+ * out; elsewise the division fails, and with it everything behind it in the pipeline. The row stays
+ * locked up to the commit, so of two projectors the second waits here and then finds the place
+ * taken. */
 static enum cairn_rc prepare_move(struct cairn_sql_writer *writer, struct cairn_err *err)
 {
     struct cairn_buf sql = {.max = 2048};
@@ -361,14 +361,15 @@ struct parcel {
     unsigned *lines;
     size_t count;  /* room in both */
     bool looks_up; /* what goes next is planned so */
-    size_t sent;   /* the checkpoint's statement among them */
+    size_t first;  /* number of the first row's statement: 1 behind the checkpoint's, or 0 */
+    size_t sent;   /* the checkpoint's among them */
 };
 
-static enum cairn_rc make_parcel(struct cairn_sql_writer *writer, bool careful,
+static enum cairn_rc make_parcel(struct cairn_sql_writer *writer, bool careful, size_t first,
                                  struct parcel *parcel, struct cairn_err *err)
 {
     enum cairn_rc rc = CAIRN_OK;
-    *parcel = (struct parcel){.sent = 1};
+    *parcel = (struct parcel){.first = first, .sent = first};
     if (careful) {
         rc = cairn_sql_plan_careful(writer->rows, writer->row_count, writer->batch, &parcel->plan,
                                     err);
@@ -402,7 +403,7 @@ static enum cairn_rc send_one(struct cairn_sql_writer *writer, struct parcel *pa
 {
     size_t place = parcel->sent++;
     size_t index = 0;
-    assert(place > 0 && place < parcel->count);
+    assert(place >= parcel->first && place < parcel->count);
     parcel->tags[place] = tag;
     parcel->lines[place] = prepared->statement->line;
     enum cairn_rc rc = cairn_pg_pipeline_send(writer->options.pg, name, values,
@@ -458,15 +459,34 @@ static enum cairn_rc explain(struct cairn_sql_writer *writer, const struct parce
                              struct cairn_err *err)
 {
     *ret_tag = SIZE_MAX;
-    if (failed == 0 && strcmp(cairn_pg_sqlstate(writer->options.pg), DIVISION_BY_ZERO) == 0) {
+    if (failed < parcel->first &&
+        strcmp(cairn_pg_sqlstate(writer->options.pg), DIVISION_BY_ZERO) == 0) {
         return CAIRN_FAIL(err, CAIRN_EFENCED, "another projector feeds view %.*s",
                           CAIRN_SLICE_ARG(writer->options.view->name));
     }
-    if (rc == CAIRN_EINVAL && failed > 0 && failed < parcel->count) {
+    if (rc == CAIRN_EINVAL && failed >= parcel->first && failed < parcel->count) {
         *ret_tag = parcel->tags[failed];
         return cairn_err_wrap(err, rc, "line %u", parcel->lines[failed]);
     }
     return rc;
+}
+
+/* One pipeline. to NULL: without a checkpoint. */
+static enum cairn_rc send(struct cairn_sql_writer *writer, const struct cairn_sql_step_to *to,
+                          struct parcel *parcel, size_t *ret_tag, struct cairn_err *err)
+{
+    size_t failed = SIZE_MAX;
+    enum cairn_rc rc = cairn_pg_pipeline_begin(writer->options.pg, err);
+    if (rc != CAIRN_OK) {
+        return rc;
+    }
+    rc = to != NULL ? send_move(writer, to, err) : CAIRN_OK;
+    for (size_t s = 0; rc == CAIRN_OK && s < parcel->plan.step_count; s++) {
+        rc = send_step(writer, parcel, s, err);
+    }
+    /* What could not be sent is told once more here, and what was is undone. */
+    rc = cairn_pg_pipeline_end(writer->options.pg, NULL, NULL, &failed, err);
+    return rc == CAIRN_OK ? CAIRN_OK : explain(writer, parcel, failed, rc, ret_tag, err);
 }
 
 enum cairn_rc cairn_sql_writer_commit(struct cairn_sql_writer *writer,
@@ -474,18 +494,19 @@ enum cairn_rc cairn_sql_writer_commit(struct cairn_sql_writer *writer,
                                       struct cairn_err *err)
 {
     struct parcel parcel;
-    size_t failed = SIZE_MAX;
     assert(writer->batch != NULL && to->events > 0);
-    enum cairn_rc rc = make_parcel(writer, to->careful, &parcel, err);
-    rc = rc == CAIRN_OK ? cairn_pg_pipeline_begin(writer->options.pg, err) : rc;
-    if (rc != CAIRN_OK) {
-        return rc;
+    enum cairn_rc rc = make_parcel(writer, to->careful, 1, &parcel, err);
+    return rc == CAIRN_OK ? send(writer, to, &parcel, ret_tag, err) : rc;
+}
+
+enum cairn_rc cairn_sql_writer_apply(struct cairn_sql_writer *writer, size_t *ret_tag,
+                                     struct cairn_err *err)
+{
+    struct parcel parcel;
+    assert(writer->batch != NULL);
+    if (writer->row_count == 0) {
+        return CAIRN_OK;
     }
-    rc = send_move(writer, to, err);
-    for (size_t s = 0; rc == CAIRN_OK && s < parcel.plan.step_count; s++) {
-        rc = send_step(writer, &parcel, s, err);
-    }
-    /* What could not be sent is told once more here, and what was is undone. */
-    rc = cairn_pg_pipeline_end(writer->options.pg, NULL, NULL, &failed, err);
-    return rc == CAIRN_OK ? CAIRN_OK : explain(writer, &parcel, failed, rc, ret_tag, err);
+    enum cairn_rc rc = make_parcel(writer, true, 0, &parcel, err);
+    return rc == CAIRN_OK ? send(writer, NULL, &parcel, ret_tag, err) : rc;
 }

@@ -65,6 +65,7 @@ static enum cairn_rc take_key(void *into, const struct cairn_sql_note *note, str
     struct reading *reading = into;
     struct cairn_slice rest = note->value;
     struct cairn_slice column;
+    reading->view.key_line = note->line;
     while (cairn_sql_note_item(&rest, &column)) {
         if (!cairn_sql_name_is_plain(column) || has_key(&reading->view, column)) {
             return CAIRN_FAIL(err, CAIRN_EINVAL,

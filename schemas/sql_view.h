@@ -45,6 +45,7 @@ struct cairn_sql_view {
     uint32_t version;
     struct cairn_slice keys[CAIRN_SQL_VIEW_KEYS_MAX]; /* none: the primary key */
     size_t key_count;
+    unsigned key_line;                  /* of its annotation; 0: it has none */
     bool parks;                         /* on_error: park */
     struct cairn_sql_statement *tables; /* DDL; without parameters */
     size_t table_count;

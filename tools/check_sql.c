@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "projector/sql_key.h"
 #include "projector/sql_writer.h"
 #include "query/named.h"
 
@@ -63,6 +64,13 @@ static enum cairn_rc make_tables(const struct check *check, const struct cairn_s
 
 /* ---- views ---- */
 
+static enum cairn_rc try_key(const struct check *check, const struct cairn_sql_view *view,
+                             struct cairn_err *err)
+{
+    enum cairn_rc rc = cairn_sql_key_check(check->pg, cairn_slice_str(check->schema), view, err);
+    return rc == CAIRN_OK ? CAIRN_OK : cairn_err_wrap(err, rc, "line %u", view->key_line);
+}
+
 static enum cairn_rc try_view(const struct check *check, const struct cairn_sql_view *view,
                               struct cairn_err *err)
 {
@@ -73,6 +81,7 @@ static enum cairn_rc try_view(const struct check *check, const struct cairn_sql_
                                                      .schema = check->schema};
     struct cairn_sql_writer *writer = NULL;
     enum cairn_rc rc = make_tables(check, view, err);
+    rc = rc == CAIRN_OK ? try_key(check, view, err) : rc;
     rc = rc == CAIRN_OK ? cairn_sql_writer_open(&options, &writer, err) : rc;
     cairn_sql_writer_close(writer);
     return rc;

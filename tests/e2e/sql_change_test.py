@@ -56,6 +56,15 @@ class SqlCheck(unittest.TestCase):
         self.refused("views/customer_totals.sql", "lines = customer_totals.lines + excluded.lines",
                      "lines = customer_totals.rows + excluded.lines", 17, "rows")
 
+    def test_a_key_that_is_not_unique_has_its_line(self):
+        self.refused("views/order_lines.sql", "-- key: invoice, line", "-- key: invoice", 4, "is not unique")
+
+    def test_a_key_that_may_be_null_or_is_not_there_has_its_line(self):
+        self.refused("views/order_lines.sql", "-- key: invoice, line", "-- key: invoice, lines", 4, "not there: lines")
+        self.refused("views/customer_totals.sql", "-- table:\nCREATE TABLE customer_totals (\n    customer text PRIMARY KEY",
+                     "-- key: customer\n-- table:\nCREATE TABLE customer_totals (\n    customer text UNIQUE", 4,
+                     "not NOT NULL: customer")
+
     def test_a_table_of_another_view_is_not_there(self):
         self.refused("views/customer_totals.sql", "-- on: LineAdded\n",
                      "-- on: LineAdded\nDELETE FROM kept_goods WHERE false;\n", 14, "kept_goods")
@@ -131,7 +140,8 @@ class SqlChange(unittest.TestCase):
                 reader.join()
             self.assertEqual(failures, [])
             sql_shop.check_totals(self, node, self.totals)
-        self.assertEqual(self.sql("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'shop%'"), "1")
+        self.assertEqual(self.sql("SELECT string_agg(nspname, ',' ORDER BY nspname) FROM pg_namespace WHERE nspname LIKE "
+                                  "'shop%'"), "shop,shop_old_customer_totals")
 
     def read_until(self, node, stop, seen, total):
         """What is read is whole, and by one definition or the other; its position never goes back."""

@@ -3,14 +3,9 @@
 #include "schemas/sql_shape.h"
 
 #include "tests/fuzz/fuzz.h"
+#include "tests/support/static_text.h"
 
 enum { INPUT_MAX = 4096, ARENA_MAX = 1 << 24 };
-
-/* CAIRN_SLICE_LIT for a static table. */
-#define TEXT(literal)                                                                              \
-    {                                                                                              \
-        (literal), sizeof(literal) - 1                                                             \
-    }
 
 static const struct cairn_sql_column COLUMNS[] = {
     {TEXT("k"), TEXT("text"), true},

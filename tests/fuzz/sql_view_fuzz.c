@@ -28,6 +28,7 @@ static void check_view(const struct cairn_sql_view *view)
 {
     assert(cairn_slice_is(view->name, "v") && view->version >= 1);
     assert(view->key_count <= CAIRN_SQL_VIEW_KEYS_MAX);
+    assert((view->key_count > 0) == (view->key_line > 0));
     assert(view->table_count >= 1 && view->table_count <= CAIRN_SQL_VIEW_STATEMENTS_MAX);
     assert(view->created_count >= 1 && view->created_count <= view->table_count);
     assert(cairn_sql_view_table(view, view->name) != NULL);

@@ -168,6 +168,17 @@ static void a_table_without_a_key_is_not_served(void **state)
     end(&reading);
 }
 
+static void a_named_key_that_is_not_unique_is_not_served(void **state)
+{
+    struct reading reading;
+    struct cairn_value row;
+    begin(&reading, *state,
+          "-- key: name\n-- table:\nCREATE TABLE v (id int PRIMARY KEY, name text NOT NULL);");
+    assert_int_equal(get(&reading, CAIRN_SLICE_LIT("ann"), &row), CAIRN_EUNSUPPORTED);
+    assert_non_null(strstr(reading.stage->err.text, "is not unique"));
+    end(&reading);
+}
+
 static void each_operator_gives_its_rows(void **state)
 {
     static const struct {
@@ -459,6 +470,7 @@ int main(void)
         staged(a_key_of_several_columns_is_a_list_both_ways),
         staged(a_named_key_wins_over_the_primary_key),
         staged(a_table_without_a_key_is_not_served),
+        staged(a_named_key_that_is_not_unique_is_not_served),
         staged(each_operator_gives_its_rows),
         staged(in_takes_several_values_and_joints_their_parts),
         staged(what_a_column_cannot_answer_is_the_querys_fault),

@@ -53,6 +53,7 @@ static void settings_tables_and_handlers_are_read(void **state)
     assert_true(cairn_slice_is(view->name, "v"));
     assert_int_equal(view->version, 7);
     assert_int_equal(view->key_count, 2);
+    assert_int_equal(view->key_line, 5);
     assert_true(cairn_slice_is(view->keys[1], "hour_1"));
     assert_int_equal(view->table_count, 3);
     assert_int_equal(view->created_count, 2);
@@ -102,6 +103,7 @@ static void what_a_file_leaves_out_has_its_default(void **state)
     struct lot lot;
     assert_ok(read_text(&lot, HEAD TABLE ON), &lot.err);
     assert_int_equal(lot.view.key_count, 0);
+    assert_int_equal(lot.view.key_line, 0);
     assert_false(lot.view.parks);
     cairn_arena_fini(&lot.arena);
 }
