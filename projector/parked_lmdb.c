@@ -3,11 +3,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "projector/group.h"
-#include "projector/view_parked.h"
+#include "projector/parked_apply.h"
 
-/* Events of the stream that are read, applied and written at once. */
-#define PAGE_EVENTS 1024u
 /* How far back the newest event that the view has passed may be looked for at once. */
 #define BACK_EVENTS 64u
 /* A definition, a row, a page of events. */
@@ -25,8 +22,7 @@ struct mending {
     struct cairn_parked parked;
     struct cairn_arena arena; /* of parked, and of the definition */
     struct cairn_arena page;
-    bool refused;              /* the projection could not apply an event: */
-    struct cairn_event failed; /* this one; its slices are not valid any more */
+    struct cairn_parked_outcome outcome; /* of a retry */
 };
 
 static enum cairn_rc open_views(const struct cairn_projector_options *options, bool writer,
@@ -111,21 +107,6 @@ static void end(struct mending *mending)
 static bool is_passed(const struct mending *mending, const struct cairn_event *event)
 {
     return event->offset <= mending->head.position.offsets[event->partition];
-}
-
-/* A process that only reads may know less of the log than the view has of it. */
-static enum cairn_rc check_log(const struct mending *mending, struct cairn_err *err)
-{
-    struct cairn_position log_end;
-    enum cairn_rc rc = cairn_store_end(mending->options->store, &log_end, err);
-    uint16_t partition = mending->parked.partition;
-    if (rc == CAIRN_OK && log_end.offsets[partition] < mending->head.position.offsets[partition]) {
-        rc =
-            CAIRN_FAIL(err, CAIRN_EBEHIND, "the log is known up to %u:%llu, the view holds %u:%llu",
-                       partition, (unsigned long long)log_end.offsets[partition], partition,
-                       (unsigned long long)mending->head.position.offsets[partition]);
-    }
-    return rc;
 }
 
 /* ---- Listing ----------------------------------------------------------------------------------
@@ -228,63 +209,7 @@ static enum cairn_rc open_follower(struct mending *mending, struct cairn_followe
                : rc;
 }
 
-/* One page of what waits, applied and written into the transaction, which the next one reads. */
-static enum cairn_rc apply_page(struct mending *mending, struct cairn_view_group *group,
-                                struct cairn_follower *follower,
-                                const struct cairn_event_page *page, uint64_t *applied,
-                                struct cairn_err *err)
-{
-    enum cairn_rc rc =
-        cairn_follower_begin(follower, mending->txn, mending->place.meta, &group->arena, err);
-    for (size_t i = 0; i < page->count && rc == CAIRN_OK && is_passed(mending, &page->events[i]);
-         i++) {
-        rc = cairn_view_group_apply(group, follower, &page->events[i], err);
-        *applied += rc == CAIRN_OK;
-        if (rc == CAIRN_ESCRIPT) {
-            mending->refused = true;
-            mending->failed = page->events[i];
-            return cairn_err_wrap(err, CAIRN_EINVAL, "event at %u:%llu", mending->failed.partition,
-                                  (unsigned long long)mending->failed.offset);
-        }
-    }
-    if (rc == CAIRN_OK) {
-        rc = cairn_follower_seal(follower, &group->arena, err);
-    }
-    if (rc == CAIRN_OK) {
-        rc = cairn_follower_write(follower, mending->txn, mending->place.meta, err);
-    }
-    assert(rc != CAIRN_OK || !follower->moved);
-    cairn_arena_reset(&group->arena);
-    return rc;
-}
-
-static enum cairn_rc apply_waiting(struct mending *mending, struct cairn_view_group *group,
-                                   struct cairn_follower *follower, uint64_t *ret_events,
-                                   struct cairn_err *err)
-{
-    struct cairn_event_page page = {.more = true};
-    uint64_t after = mending->parked.version - 1;
-    uint64_t events = 0;
-    enum cairn_rc rc = check_log(mending, err);
-    while (rc == CAIRN_OK && page.more) {
-        cairn_arena_reset(&mending->page);
-        rc = cairn_store_read_stream(mending->options->store, mending->parked.stream, after,
-                                     PAGE_EVENTS, CAIRN_FORWARD, &mending->page, &page, err);
-        if (rc != CAIRN_OK || page.count == 0) {
-            break;
-        }
-        rc = apply_page(mending, group, follower, &page, &events, err);
-        after = page.events[page.count - 1].version;
-        page.more = page.more && is_passed(mending, &page.events[page.count - 1]);
-    }
-    if (rc == CAIRN_OK) {
-        *ret_events = events;
-    }
-    return rc;
-}
-
-static enum cairn_rc apply_and_remove(struct mending *mending, uint64_t *ret_events,
-                                      struct cairn_err *err)
+static enum cairn_rc apply_and_remove(struct mending *mending, struct cairn_err *err)
 {
     const struct cairn_view_group_options options = {.views = mending->views,
                                                      .store = mending->options->store,
@@ -297,7 +222,8 @@ static enum cairn_rc apply_and_remove(struct mending *mending, uint64_t *ret_eve
         rc = open_follower(mending, &follower, err);
     }
     if (rc == CAIRN_OK) {
-        rc = apply_waiting(mending, &group, follower, ret_events, err);
+        rc = cairn_parked_apply(&group, follower, mending->txn, &mending->parked, NULL,
+                                &mending->outcome, err);
     }
     if (rc == CAIRN_OK) {
         rc = cairn_view_parked_delete(mending->txn, &mending->place, mending->parked.stream,
@@ -313,13 +239,13 @@ static enum cairn_rc note_failure(struct mending *mending, struct cairn_slice vi
                                   struct cairn_slice stream, const struct cairn_err *cause,
                                   struct cairn_err *err)
 {
-    const struct cairn_event failed = mending->failed;
+    const struct cairn_parked_outcome *outcome = &mending->outcome;
     const uint64_t generation = mending->head.generation;
     const uint64_t version = mending->parked.version;
     char id[CAIRN_UUID_TEXT_SIZE];
     cairn_kv_end(mending->txn);
     mending->txn = NULL;
-    cairn_uuid_format(&failed.id, id);
+    cairn_uuid_format(&outcome->event, id);
     enum cairn_rc rc = find_row(mending, view, stream, err);
     if (rc != CAIRN_OK || mending->head.generation != generation ||
         mending->parked.version != version) {
@@ -327,8 +253,8 @@ static enum cairn_rc note_failure(struct mending *mending, struct cairn_slice vi
     }
     struct cairn_parked parked = mending->parked;
     parked.event = cairn_slice_of(id, sizeof id);
-    parked.partition = failed.partition;
-    parked.offset = failed.offset;
+    parked.partition = outcome->partition;
+    parked.offset = outcome->offset;
     parked.error = cairn_slice_str(cause->text);
     rc = cairn_view_parked_put(mending->txn, &mending->place, &parked, err);
     struct cairn_kv_txn *txn = mending->txn;
@@ -342,11 +268,10 @@ enum cairn_rc cairn_parked_lmdb_retry(const struct cairn_projector_options *opti
 {
     assert(options != NULL && ret_events != NULL);
     struct mending mending;
-    uint64_t events = 0;
     enum cairn_rc rc = begin(&mending, options, view, stream, err);
     if (rc == CAIRN_OK) {
-        rc = apply_and_remove(&mending, &events, err);
-        if (mending.refused) {
+        rc = apply_and_remove(&mending, err);
+        if (mending.outcome.refused) {
             const struct cairn_err cause = *err;
             enum cairn_rc noted = note_failure(&mending, view, stream, &cause, err);
             rc = noted == CAIRN_OK ? rc : noted;
@@ -359,7 +284,7 @@ enum cairn_rc cairn_parked_lmdb_retry(const struct cairn_projector_options *opti
     }
     end(&mending);
     if (rc == CAIRN_OK) {
-        *ret_events = events;
+        *ret_events = mending.outcome.events;
     }
     return rc;
 }
@@ -373,7 +298,8 @@ static enum cairn_rc find_passed(struct mending *mending, uint64_t *ret_version,
 {
     struct cairn_event_page page = {.more = true};
     uint64_t before = 0;
-    enum cairn_rc rc = check_log(mending, err);
+    enum cairn_rc rc = cairn_parked_check_log(mending->options->store, &mending->head.position,
+                                              mending->parked.partition, err);
     while (rc == CAIRN_OK && page.more) {
         cairn_arena_reset(&mending->page);
         rc = cairn_store_read_stream(mending->options->store, mending->parked.stream, before,

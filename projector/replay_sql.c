@@ -3,6 +3,7 @@
 
 #include "projector/sql_build.h"
 #include "projector/sql_compare.h"
+#include "projector/sql_retry.h"
 
 static enum cairn_rc build_and_switch(const struct cairn_projector_options *options,
                                       const struct cairn_domain_view *definition, bool back,
@@ -72,4 +73,11 @@ static enum cairn_rc drop_kept(const struct cairn_projector_options *options,
 }
 
 const struct cairn_replay_store cairn_replay_sql = {
-    .rebuild = rebuild, .rollback = rollback, .drop_kept = drop_kept, .compare = cairn_sql_compare};
+    .rebuild = rebuild,
+    .rollback = rollback,
+    .drop_kept = drop_kept,
+    .compare = cairn_sql_compare,
+    .parked = cairn_sql_parked_list,
+    .parked_retry = cairn_sql_parked_retry,
+    .parked_drop = cairn_sql_parked_drop,
+};

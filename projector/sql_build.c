@@ -66,7 +66,8 @@ static enum cairn_rc open_all(struct cairn_sql_build *build, struct cairn_err *e
                                                   .domain = build->options->domain,
                                                   .store = build->options->store,
                                                   .view = build->view->name,
-                                                  .side = CAIRN_SIDE_NEXT};
+                                                  .side = CAIRN_SIDE_NEXT,
+                                                  .log = build->options->log};
     struct cairn_pg *pg = NULL;
     enum cairn_rc rc = cairn_sql_follower_connect(&follower, &pg, err);
     rc = rc == CAIRN_OK ? cairn_sql_store_prepare(pg, build->domain, err) : rc;

@@ -6,7 +6,7 @@
 
 #include "projector/scope.h"
 #include "projector/source.h"
-#include "projector/sql_writer.h"
+#include "projector/sql_parked.h"
 #include "schemas/domain.h"
 
 struct cairn_sql_follower {
@@ -24,12 +24,18 @@ struct cairn_sql_follower {
     const struct cairn_replay_scope *scope; /* borrowed; NULL: everything */
     struct cairn_position until;            /* no further than this, which lies between commands */
     bool has_until;
-    uint64_t taken;             /* events inside of the scope, since it was opened */
+    uint64_t taken;             /* events inside of the scope that were not left out as
+                                   parked, since it was opened */
     struct cairn_sql_head head; /* as committed; its place lies in place_text */
     char *place_text;           /* owned */
-    /* Among so many events from the head on is one that was refused: each read is a batch. */
+    /* Among so many events from the head on is one that was refused; so many commands may be tried
+     * together there. */
     uint64_t suspects;
-    bool careful; /* one command a transaction, to find the one that fails */
+    size_t sift_commands;
+
+    bool parks;                     /* on_error: park */
+    struct cairn_parked_set parked; /* as the head has it */
+    struct cairn_log *log;          /* borrowed; may be NULL */
 
     /* Where and why a statement failed. */
     bool failed;
@@ -46,9 +52,10 @@ struct cairn_sql_follower_options {
     struct cairn_slice view;
     enum cairn_view_side side;
     const struct cairn_replay_scope
-        *scope;          /* only these events; NULL: all; outlives the follower */
-    struct cairn_pg *pg; /* a connection of cairn_sql_follower_connect to go on with: it is taken,
-                            also on failure; NULL: it makes one */
+        *scope;            /* only these events; NULL: all; outlives the follower */
+    struct cairn_pg *pg;   /* a connection of cairn_sql_follower_connect to go on with: it is taken,
+                              also on failure; NULL: it makes one */
+    struct cairn_log *log; /* told of each stream that is parked; may be NULL */
 };
 
 /* A connection such as the follower uses, for who has something to do on it first. Of the options
@@ -78,6 +85,12 @@ void cairn_sql_follower_set_until(struct cairn_sql_follower *follower,
  * pause). */
 CAIRN_MUST_CHECK enum cairn_rc cairn_sql_follower_step(struct cairn_sql_follower *follower,
                                                        size_t max_events, size_t *ret_events,
+                                                       struct cairn_err *err);
+/* Put the rows of an event into the writer's batch, for who commits it without a step. EINVAL: the
+ * event cannot be lifted to its current version, or is too big. tag: as for cairn_sql_writer_add.
+ */
+CAIRN_MUST_CHECK enum cairn_rc cairn_sql_follower_take(struct cairn_sql_follower *follower,
+                                                       const struct cairn_event *event, size_t tag,
                                                        struct cairn_err *err);
 
 #endif

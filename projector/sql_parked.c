@@ -69,7 +69,8 @@ bool cairn_sql_parked_blames(const char *sqlstate)
 static const char add_sql[] =
     "WITH moved AS (UPDATE %s._cairn_view SET position = $1, events = events + $2::bigint, "
     "parks = parks + 1, state = CASE side WHEN 'live' THEN 'live' ELSE state END, error = '', "
-    "error_event = '', updated = now() WHERE view = $3 AND side = $4 AND generation = $5::bigint "
+    "error_event = '', error_position = '', updated = now() WHERE view = $3 AND side = $4 AND "
+    "generation = $5::bigint "
     "AND position = $6 AND parks = $7::bigint RETURNING view, generation) "
     "INSERT INTO %s._cairn_parked (view, generation, stream, version, event, position, error) "
     "SELECT view, generation, $8, $9::bigint, $10, $11, $12 FROM moved";

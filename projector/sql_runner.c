@@ -70,7 +70,8 @@ static enum cairn_rc open_live(struct line *line, struct cairn_err *err)
                                                         .domain = options->domain,
                                                         .store = options->store,
                                                         .view = line->definition->name,
-                                                        .side = CAIRN_SIDE_LIVE};
+                                                        .side = CAIRN_SIDE_LIVE,
+                                                        .log = options->log};
     return cairn_sql_follower_open(&follower, &line->live, err);
 }
 
@@ -294,10 +295,11 @@ static void show(struct line *line)
     cairn_metric_set(line->metrics.lag,
                      (int64_t)cairn_position_lag(&line->live->head.position, &end));
     cairn_metric_set(line->metrics.stopped, line->live->failed ? 1 : 0);
+    cairn_metric_set(line->metrics.parked, (int64_t)line->live->parked.waiting);
 }
 
 /* Does the row still stand where the follower left it? Another projector may have moved or switched
- * it, or an operator mended what failed. */
+ * it, or an operator mended what failed, or cared for what is parked. */
 static enum cairn_rc look_at_row(struct line *line, const struct cairn_sql_follower *follower,
                                  struct cairn_err *err)
 {
@@ -309,7 +311,8 @@ static enum cairn_rc look_at_row(struct line *line, const struct cairn_sql_follo
     enum cairn_rc rc = cairn_sql_head_read(follower->pg, follower->domain, follower->view,
                                            follower->side, &arena, &head, err);
     bool same = rc == CAIRN_OK && head.generation == follower->head.generation &&
-                cairn_slice_equal(head.place, follower->head.place);
+                cairn_slice_equal(head.place, follower->head.place) &&
+                head.parks == follower->head.parks;
     if (rc == CAIRN_ENOENT || (rc == CAIRN_OK && !same)) {
         rc = CAIRN_FAIL(err, CAIRN_EFENCED, "view %.*s was moved",
                         CAIRN_SLICE_ARG(line->definition->name));

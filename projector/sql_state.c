@@ -56,6 +56,7 @@ static void fill_head(const struct cairn_sql_head *head, struct cairn_view_statu
     status->error_event = head->error_event;
     status->error_partition = head->error_partition;
     status->error_offset = head->error_offset;
+    status->parked = head->parked;
 }
 
 static enum cairn_rc read_head(struct cairn_sql_asking *asking, struct cairn_slice view,

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "platform/mem.h"
+#include "projector/sql_arrays.h"
 #include "projector/sql_table.h"
 #include "projector/sql_value.h"
 
@@ -44,9 +45,9 @@ struct cairn_sql_writer {
 /* ---- opening ---- */
 
 /* The checkpoint moves only from where the batch began, and with the parked streams that it left
- * out; elsewise the division fails, and with it
- * everything behind it in the pipeline. The row stays locked up to the commit, so of two projectors
- * the second waits here and then finds the place taken. */
+ * out; elsewise the division fails, and with it everything behind it in the pipeline. The row stays
+ * locked up to the commit, so of two projectors the second waits here and then finds the place
+ * taken. */
 static enum cairn_rc prepare_move(struct cairn_sql_writer *writer, struct cairn_err *err)
 {
     struct cairn_buf sql = {.max = 2048};
@@ -316,59 +317,35 @@ static enum cairn_rc send_move(struct cairn_sql_writer *writer, const struct cai
     return rc;
 }
 
-/* The values of a parameter of many rows, as one array. */
-static enum cairn_rc make_array(struct cairn_sql_writer *writer, const struct cairn_sql_step *step,
-                                size_t param, struct cairn_slice *column,
-                                struct cairn_slice *ret_array, struct cairn_err *err)
-{
-    struct cairn_buf text = {.max = CAIRN_PG_VALUES_BYTES_MAX};
-    for (size_t r = 0; r < step->row_count; r++) {
-        column[r] = writer->rows[step->rows[r]].values[param];
-    }
-    enum cairn_rc rc = cairn_pg_array(&text, column, step->row_count);
-    rc = rc == CAIRN_OK ? cairn_arena_copy(writer->batch, cairn_buf_slice(&text), ret_array) : rc;
-    cairn_buf_fini(&text);
-    return rc == CAIRN_OK ? CAIRN_OK : CAIRN_FAIL(err, rc, "an array of %zu rows", step->row_count);
-}
-
-static enum cairn_rc make_arrays(struct cairn_sql_writer *writer, const struct cairn_sql_step *step,
-                                 struct cairn_slice **ret_arrays, struct cairn_err *err)
-{
-    size_t count = writer->prepared[step->statement].statement->param_count;
-    struct cairn_slice *arrays = cairn_arena_zalloc(writer->batch, count + 1, sizeof(*arrays));
-    struct cairn_slice *column =
-        cairn_arena_zalloc(writer->batch, step->row_count, sizeof(*column));
-    enum cairn_rc rc = arrays == NULL || column == NULL
-                           ? CAIRN_FAIL(err, CAIRN_ENOMEM, "rows of a batch")
-                           : CAIRN_OK;
-    for (size_t i = 0; rc == CAIRN_OK && i < count; i++) {
-        rc = make_array(writer, step, i, column, &arrays[i], err);
-    }
-    if (rc == CAIRN_OK) {
-        *ret_arrays = arrays;
-    }
-    return rc;
-}
-
 /* A batch ready to be sent. All of it is made before the pipeline begins: what is half sent and
  * then ended would be committed. */
 struct parcel {
     struct cairn_sql_plan plan;
-    struct cairn_slice **arrays; /* of each step that goes as arrays */
+    struct cairn_sql_array_list *arrays; /* of each step that goes so */
     /* Of each statement in the pipeline: the tag of its row, SIZE_MAX where it has several; its
      * line in the view's file. */
     size_t *tags;
     unsigned *lines;
     size_t count;  /* room in both */
     bool looks_up; /* what goes next is planned so */
-    size_t sent;   /* the checkpoint's statement among them */
+    size_t first;  /* number of the first row's statement: 1 behind the checkpoint's, or 0 */
+    size_t sent;   /* the checkpoint's among them */
 };
 
-static enum cairn_rc make_parcel(struct cairn_sql_writer *writer, bool careful,
+static enum cairn_rc make_arrays(const struct cairn_sql_writer *writer,
+                                 const struct cairn_sql_step *step,
+                                 struct cairn_sql_array_list *ret_arrays, struct cairn_err *err)
+{
+    return cairn_sql_arrays_make(&writer->shapes[step->statement],
+                                 writer->prepared[step->statement].statement->param_count,
+                                 writer->rows, step, writer->batch, ret_arrays, err);
+}
+
+static enum cairn_rc make_parcel(struct cairn_sql_writer *writer, bool careful, size_t first,
                                  struct parcel *parcel, struct cairn_err *err)
 {
     enum cairn_rc rc = CAIRN_OK;
-    *parcel = (struct parcel){.sent = 1};
+    *parcel = (struct parcel){.first = first, .sent = first};
     if (careful) {
         rc = cairn_sql_plan_careful(writer->rows, writer->row_count, writer->batch, &parcel->plan,
                                     err);
@@ -398,15 +375,15 @@ static enum cairn_rc make_parcel(struct cairn_sql_writer *writer, bool careful,
 /* Its place is noted first: a value that cannot be sent at all fails there, too. */
 static enum cairn_rc send_one(struct cairn_sql_writer *writer, struct parcel *parcel,
                               const char *name, const struct prepared *prepared,
-                              const struct cairn_slice *values, size_t tag, struct cairn_err *err)
+                              const struct cairn_slice *values, size_t count, size_t tag,
+                              struct cairn_err *err)
 {
     size_t place = parcel->sent++;
     size_t index = 0;
-    assert(place > 0 && place < parcel->count);
+    assert(place >= parcel->first && place < parcel->count);
     parcel->tags[place] = tag;
     parcel->lines[place] = prepared->statement->line;
-    enum cairn_rc rc = cairn_pg_pipeline_send(writer->options.pg, name, values,
-                                              prepared->statement->param_count, &index, err);
+    enum cairn_rc rc = cairn_pg_pipeline_send(writer->options.pg, name, values, count, &index, err);
     assert(rc != CAIRN_OK || index == place);
     return rc;
 }
@@ -441,12 +418,13 @@ static enum cairn_rc send_step(struct cairn_sql_writer *writer, struct parcel *p
         char name[NAME_SIZE + 1];
         size_t tag = planned->row_count == 1 ? writer->tags[planned->rows[0]] : SIZE_MAX;
         (void)snprintf(name, sizeof(name), "a%s", prepared->name);
-        return send_one(writer, parcel, name, prepared, parcel->arrays[step], tag, err);
+        const struct cairn_sql_array_list *arrays = &parcel->arrays[step];
+        return send_one(writer, parcel, name, prepared, arrays->texts, arrays->count, tag, err);
     }
     for (size_t r = 0; rc == CAIRN_OK && r < planned->row_count; r++) {
         uint32_t row = planned->rows[r];
         rc = send_one(writer, parcel, prepared->name, prepared, writer->rows[row].values,
-                      writer->tags[row], err);
+                      prepared->statement->param_count, writer->tags[row], err);
     }
     return rc;
 }
@@ -458,15 +436,34 @@ static enum cairn_rc explain(struct cairn_sql_writer *writer, const struct parce
                              struct cairn_err *err)
 {
     *ret_tag = SIZE_MAX;
-    if (failed == 0 && strcmp(cairn_pg_sqlstate(writer->options.pg), DIVISION_BY_ZERO) == 0) {
+    if (failed < parcel->first &&
+        strcmp(cairn_pg_sqlstate(writer->options.pg), DIVISION_BY_ZERO) == 0) {
         return CAIRN_FAIL(err, CAIRN_EFENCED, "another projector feeds view %.*s",
                           CAIRN_SLICE_ARG(writer->options.view->name));
     }
-    if (rc == CAIRN_EINVAL && failed > 0 && failed < parcel->count) {
+    if (rc == CAIRN_EINVAL && failed >= parcel->first && failed < parcel->count) {
         *ret_tag = parcel->tags[failed];
         return cairn_err_wrap(err, rc, "line %u", parcel->lines[failed]);
     }
     return rc;
+}
+
+/* One pipeline. to NULL: without a checkpoint. */
+static enum cairn_rc send(struct cairn_sql_writer *writer, const struct cairn_sql_step_to *to,
+                          struct parcel *parcel, size_t *ret_tag, struct cairn_err *err)
+{
+    size_t failed = SIZE_MAX;
+    enum cairn_rc rc = cairn_pg_pipeline_begin(writer->options.pg, err);
+    if (rc != CAIRN_OK) {
+        return rc;
+    }
+    rc = to != NULL ? send_move(writer, to, err) : CAIRN_OK;
+    for (size_t s = 0; rc == CAIRN_OK && s < parcel->plan.step_count; s++) {
+        rc = send_step(writer, parcel, s, err);
+    }
+    /* What could not be sent is told once more here, and what was is undone. */
+    rc = cairn_pg_pipeline_end(writer->options.pg, NULL, NULL, &failed, err);
+    return rc == CAIRN_OK ? CAIRN_OK : explain(writer, parcel, failed, rc, ret_tag, err);
 }
 
 enum cairn_rc cairn_sql_writer_commit(struct cairn_sql_writer *writer,
@@ -474,18 +471,19 @@ enum cairn_rc cairn_sql_writer_commit(struct cairn_sql_writer *writer,
                                       struct cairn_err *err)
 {
     struct parcel parcel;
-    size_t failed = SIZE_MAX;
     assert(writer->batch != NULL && to->events > 0);
-    enum cairn_rc rc = make_parcel(writer, to->careful, &parcel, err);
-    rc = rc == CAIRN_OK ? cairn_pg_pipeline_begin(writer->options.pg, err) : rc;
-    if (rc != CAIRN_OK) {
-        return rc;
+    enum cairn_rc rc = make_parcel(writer, to->careful, 1, &parcel, err);
+    return rc == CAIRN_OK ? send(writer, to, &parcel, ret_tag, err) : rc;
+}
+
+enum cairn_rc cairn_sql_writer_apply(struct cairn_sql_writer *writer, size_t *ret_tag,
+                                     struct cairn_err *err)
+{
+    struct parcel parcel;
+    assert(writer->batch != NULL);
+    if (writer->row_count == 0) {
+        return CAIRN_OK;
     }
-    rc = send_move(writer, to, err);
-    for (size_t s = 0; rc == CAIRN_OK && s < parcel.plan.step_count; s++) {
-        rc = send_step(writer, &parcel, s, err);
-    }
-    /* What could not be sent is told once more here, and what was is undone. */
-    rc = cairn_pg_pipeline_end(writer->options.pg, NULL, NULL, &failed, err);
-    return rc == CAIRN_OK ? CAIRN_OK : explain(writer, &parcel, failed, rc, ret_tag, err);
+    enum cairn_rc rc = make_parcel(writer, true, 0, &parcel, err);
+    return rc == CAIRN_OK ? send(writer, NULL, &parcel, ret_tag, err) : rc;
 }

@@ -3,14 +3,9 @@
 #include "schemas/sql_shape.h"
 
 #include "tests/fuzz/fuzz.h"
+#include "tests/support/static_text.h"
 
 enum { INPUT_MAX = 4096, ARENA_MAX = 1 << 24 };
-
-/* CAIRN_SLICE_LIT for a static table. */
-#define TEXT(literal)                                                                              \
-    {                                                                                              \
-        (literal), sizeof(literal) - 1                                                             \
-    }
 
 static const struct cairn_sql_column COLUMNS[] = {
     {TEXT("k"), TEXT("text"), true},
@@ -80,6 +75,9 @@ static void check_shape(const struct cairn_sql_statement *statement,
 {
     assert((shape->text != NULL) == (shape->arrays != CAIRN_SQL_ARRAYS_NONE));
     assert(!shape->folds || shape->arrays == CAIRN_SQL_ARRAYS_ANY);
+    assert(!shape->merges || (shape->folds && shape->sum_limit > 0));
+    assert(statement->param_count == CAIRN_SQL_PARAMS_MAX ||
+           shape->summed >> statement->param_count == 0);
     if (shape->kind == CAIRN_SQL_ANYTHING) {
         assert(shape->table == SIZE_MAX && shape->text == NULL && shape->key_count == 0);
         return;

@@ -1,16 +1,11 @@
 #include "schemas/sql_shape.h"
 
 #include "platform/fault.h"
+#include "tests/support/static_text.h"
 
 #include "tests/support/cm.h"
 
 #define ARENA_MAX ((size_t)16 * 1024 * 1024)
-
-/* CAIRN_SLICE_LIT for a static table. */
-#define TEXT(literal)                                                                              \
-    {                                                                                              \
-        (literal), sizeof(literal) - 1                                                             \
-    }
 
 static const struct cairn_sql_column COLUMNS[] = {
     {TEXT("k"), TEXT("text"), true},
