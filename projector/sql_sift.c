@@ -122,9 +122,12 @@ static enum cairn_rc refuse(struct cairn_sql_follower *follower, const struct re
     if (!follower->parks || !refusal->of_values) {
         return stop(follower, refusal, err);
     }
-    if (follower->parked.waiting >= CAIRN_PARKED_MAX) {
-        (void)CAIRN_FAIL(&crowd, CAIRN_ETOOBIG, "%d streams are parked, and one more: %s",
-                         CAIRN_PARKED_MAX, refusal->why->text);
+    if (follower->parked.waiting >= CAIRN_PARKED_MAX ||
+        follower->parked.ranges >= CAIRN_PARKED_RANGES_MAX) {
+        (void)CAIRN_FAIL(&crowd, CAIRN_ETOOBIG,
+                         "%zu streams are parked, %zu ends of streams given up, and one more: %s",
+                         follower->parked.waiting,
+                         follower->parked.ranges - follower->parked.waiting, refusal->why->text);
         last.why = &crowd;
         return stop(follower, &last, err);
     }
