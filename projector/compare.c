@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "projector/build.h"
+#include "projector/compare_parked.h"
 #include "projector/compare_rows.h"
 #include "projector/pace.h"
 
@@ -21,9 +22,11 @@ struct comparison {
     struct cairn_arena arena;         /* of the live generation's definition */
     struct cairn_view_code live_code; /* in arena */
     uint64_t generation;              /* that it is of */
+    uint32_t parks;                   /* of it, when it was looked at */
     struct cairn_views *scratch;
     char folder[CAIRN_PATH_MAX]; /* of the scratch store; empty until it is made */
     struct cairn_view_tables scratch_tables;
+    struct cairn_view_head begin;  /* of the scratch generation */
     struct cairn_view_group group; /* of one follower */
     struct cairn_build_meter meter;
     struct cairn_pace pace;
@@ -55,18 +58,42 @@ static enum cairn_rc open_scratch(struct comparison *comparison, struct cairn_er
     return rc;
 }
 
-/* The scratch store knows the view as a live one at the beginning of the log. */
-static enum cairn_rc begin_scratch(struct comparison *comparison,
-                                   const struct cairn_view_head *head, struct cairn_err *err)
+/* Where the scratch store keeps what is parked. */
+static struct cairn_parked_place scratch_place(const struct comparison *comparison)
 {
-    struct cairn_kv_txn *txn = NULL;
-    enum cairn_rc rc = cairn_kv_write_begin(cairn_views_kv(comparison->scratch), &txn, err);
-    if (rc == CAIRN_OK) {
-        rc = cairn_view_head_put(txn, cairn_views_meta(comparison->scratch), CAIRN_SIDE_LIVE,
-                                 comparison->definition->name, head, err);
-        rc = cairn_views_end_write(comparison->scratch, txn, rc, err);
+    return (struct cairn_parked_place){.meta = cairn_views_meta(comparison->scratch),
+                                       .view = comparison->definition->name};
+}
+
+static struct cairn_parked_place live_place(const struct comparison *comparison,
+                                            const struct cairn_view_snapshot *live)
+{
+    return (struct cairn_parked_place){.meta = cairn_views_meta(comparison->live),
+                                       .view = comparison->definition->name,
+                                       .slot = live->head.slot};
+}
+
+/* The scratch store knows the view as a live one at the beginning of the log. By the stored
+ * definition it leaves out what the live one does. */
+static enum cairn_rc begin_scratch(struct comparison *comparison,
+                                   const struct cairn_view_snapshot *live, struct cairn_err *err)
+{
+    struct cairn_compare_parked ours = {NULL, scratch_place(comparison)};
+    struct cairn_view_head *head = &comparison->begin;
+    *head = (struct cairn_view_head){.state = CAIRN_VIEW_LIVE, .generation = 1};
+    enum cairn_rc rc = cairn_kv_write_begin(cairn_views_kv(comparison->scratch), &ours.txn, err);
+    if (rc != CAIRN_OK) {
+        return rc;
     }
-    return rc;
+    if (comparison->request->stored) {
+        const struct cairn_compare_parked theirs = {live->txn, live_place(comparison, live)};
+        rc = cairn_compare_parked_copy(&theirs, &ours, &head->parks, err);
+    }
+    if (rc == CAIRN_OK) {
+        rc = cairn_view_head_put(ours.txn, cairn_views_meta(comparison->scratch), CAIRN_SIDE_LIVE,
+                                 comparison->definition->name, head, err);
+    }
+    return cairn_views_end_write(comparison->scratch, ours.txn, rc, err);
 }
 
 /* By the live generation's definition, or by the domain's. */
@@ -85,17 +112,13 @@ static enum cairn_rc open_projection(const struct comparison *comparison,
 static enum cairn_rc begin_follower(struct comparison *comparison, struct cairn_err *err)
 {
     const struct cairn_replay_scope *scope = &comparison->request->scope;
-    const struct cairn_view_head head = {.state = CAIRN_VIEW_LIVE, .generation = 1};
     struct cairn_projection *projection = NULL;
     struct cairn_follower *follower = NULL;
-    enum cairn_rc rc = begin_scratch(comparison, &head, err);
-    if (rc == CAIRN_OK) {
-        rc = open_projection(comparison, &projection, err);
-    }
+    enum cairn_rc rc = open_projection(comparison, &projection, err);
     if (rc == CAIRN_OK) {
         rc = cairn_follower_new(comparison->definition->name, projection,
-                                &comparison->scratch_tables, CAIRN_SIDE_LIVE, &head, NULL,
-                                &follower, err);
+                                &comparison->scratch_tables, CAIRN_SIDE_LIVE, &comparison->begin,
+                                NULL, &follower, err);
     }
     if (rc == CAIRN_OK) {
         if (scope->has_until || cairn_replay_scope_is_partial(scope)) {
@@ -187,6 +210,26 @@ static bool same_indexes(const struct cairn_view_code *a, const struct cairn_vie
     return same;
 }
 
+/* Streams that were tried again meanwhile the replay has left out, so there is nothing to learn
+ * from its rows. Those that the live generation parked meanwhile it has parked, too. */
+static enum cairn_rc check_parked(const struct comparison *comparison,
+                                  const struct cairn_view_snapshot *live,
+                                  struct cairn_kv_txn *replayed, struct cairn_err *err)
+{
+    const struct cairn_compare_parked ours = {replayed, scratch_place(comparison)};
+    const struct cairn_compare_parked theirs = {live->txn, live_place(comparison, live)};
+    bool same = true;
+    enum cairn_rc rc = CAIRN_OK;
+    if (comparison->request->stored && comparison->report.compared &&
+        live->head.parks != comparison->parks) {
+        rc = cairn_compare_parked_same(&theirs, &ours, &same, err);
+    }
+    return rc != CAIRN_OK || same
+               ? rc
+               : CAIRN_FAIL(err, CAIRN_EBEHIND,
+                            "parked streams were tried again meanwhile: compare the view again");
+}
+
 static enum cairn_rc compare_snapshot(struct comparison *comparison,
                                       const struct cairn_view_snapshot *live, struct cairn_err *err)
 {
@@ -211,10 +254,14 @@ static enum cairn_rc compare_snapshot(struct comparison *comparison,
         .indexed = same_indexes(&comparison->live_code, code)};
     enum cairn_rc rc =
         cairn_kv_read_begin(cairn_views_kv(comparison->scratch), &rows.replayed.txn, err);
+    if (rc != CAIRN_OK) {
+        return rc;
+    }
+    rc = check_parked(comparison, live, rows.replayed.txn, err);
     if (rc == CAIRN_OK) {
         rc = cairn_compare_rows(&rows, report, err);
-        cairn_kv_end(rows.replayed.txn);
     }
+    cairn_kv_end(rows.replayed.txn);
     return rc;
 }
 
@@ -237,7 +284,7 @@ static enum cairn_rc begin_snapshot(struct comparison *comparison,
     return rc;
 }
 
-/* Where the live view is, and by which definition. */
+/* Where the live view is, by which definition, and what it leaves out. */
 static enum cairn_rc look(struct comparison *comparison, struct cairn_position *ret_position,
                           struct cairn_err *err)
 {
@@ -250,8 +297,12 @@ static enum cairn_rc look(struct comparison *comparison, struct cairn_position *
                              comparison->definition->name, &comparison->arena,
                              &comparison->live_code, err);
     rc = rc == CAIRN_ENOENT ? CAIRN_FAIL(err, CAIRN_ECORRUPT, "the view has no definition") : rc;
+    if (rc == CAIRN_OK) {
+        rc = begin_scratch(comparison, &live, err);
+    }
     cairn_view_snapshot_end(&live);
     comparison->generation = live.head.generation;
+    comparison->parks = live.head.parks;
     *ret_position = live.head.position;
     return rc;
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "platform/mem.h"
+#include "projector/sql_arrays.h"
 #include "projector/sql_table.h"
 #include "projector/sql_value.h"
 
@@ -316,45 +317,11 @@ static enum cairn_rc send_move(struct cairn_sql_writer *writer, const struct cai
     return rc;
 }
 
-/* The values of a parameter of many rows, as one array. */
-static enum cairn_rc make_array(struct cairn_sql_writer *writer, const struct cairn_sql_step *step,
-                                size_t param, struct cairn_slice *column,
-                                struct cairn_slice *ret_array, struct cairn_err *err)
-{
-    struct cairn_buf text = {.max = CAIRN_PG_VALUES_BYTES_MAX};
-    for (size_t r = 0; r < step->row_count; r++) {
-        column[r] = writer->rows[step->rows[r]].values[param];
-    }
-    enum cairn_rc rc = cairn_pg_array(&text, column, step->row_count);
-    rc = rc == CAIRN_OK ? cairn_arena_copy(writer->batch, cairn_buf_slice(&text), ret_array) : rc;
-    cairn_buf_fini(&text);
-    return rc == CAIRN_OK ? CAIRN_OK : CAIRN_FAIL(err, rc, "an array of %zu rows", step->row_count);
-}
-
-static enum cairn_rc make_arrays(struct cairn_sql_writer *writer, const struct cairn_sql_step *step,
-                                 struct cairn_slice **ret_arrays, struct cairn_err *err)
-{
-    size_t count = writer->prepared[step->statement].statement->param_count;
-    struct cairn_slice *arrays = cairn_arena_zalloc(writer->batch, count + 1, sizeof(*arrays));
-    struct cairn_slice *column =
-        cairn_arena_zalloc(writer->batch, step->row_count, sizeof(*column));
-    enum cairn_rc rc = arrays == NULL || column == NULL
-                           ? CAIRN_FAIL(err, CAIRN_ENOMEM, "rows of a batch")
-                           : CAIRN_OK;
-    for (size_t i = 0; rc == CAIRN_OK && i < count; i++) {
-        rc = make_array(writer, step, i, column, &arrays[i], err);
-    }
-    if (rc == CAIRN_OK) {
-        *ret_arrays = arrays;
-    }
-    return rc;
-}
-
 /* A batch ready to be sent. All of it is made before the pipeline begins: what is half sent and
  * then ended would be committed. */
 struct parcel {
     struct cairn_sql_plan plan;
-    struct cairn_slice **arrays; /* of each step that goes as arrays */
+    struct cairn_sql_array_list *arrays; /* of each step that goes so */
     /* Of each statement in the pipeline: the tag of its row, SIZE_MAX where it has several; its
      * line in the view's file. */
     size_t *tags;
@@ -364,6 +331,15 @@ struct parcel {
     size_t first;  /* number of the first row's statement: 1 behind the checkpoint's, or 0 */
     size_t sent;   /* the checkpoint's among them */
 };
+
+static enum cairn_rc make_arrays(const struct cairn_sql_writer *writer,
+                                 const struct cairn_sql_step *step,
+                                 struct cairn_sql_array_list *ret_arrays, struct cairn_err *err)
+{
+    return cairn_sql_arrays_make(&writer->shapes[step->statement],
+                                 writer->prepared[step->statement].statement->param_count,
+                                 writer->rows, step, writer->batch, ret_arrays, err);
+}
 
 static enum cairn_rc make_parcel(struct cairn_sql_writer *writer, bool careful, size_t first,
                                  struct parcel *parcel, struct cairn_err *err)
@@ -399,15 +375,15 @@ static enum cairn_rc make_parcel(struct cairn_sql_writer *writer, bool careful, 
 /* Its place is noted first: a value that cannot be sent at all fails there, too. */
 static enum cairn_rc send_one(struct cairn_sql_writer *writer, struct parcel *parcel,
                               const char *name, const struct prepared *prepared,
-                              const struct cairn_slice *values, size_t tag, struct cairn_err *err)
+                              const struct cairn_slice *values, size_t count, size_t tag,
+                              struct cairn_err *err)
 {
     size_t place = parcel->sent++;
     size_t index = 0;
     assert(place >= parcel->first && place < parcel->count);
     parcel->tags[place] = tag;
     parcel->lines[place] = prepared->statement->line;
-    enum cairn_rc rc = cairn_pg_pipeline_send(writer->options.pg, name, values,
-                                              prepared->statement->param_count, &index, err);
+    enum cairn_rc rc = cairn_pg_pipeline_send(writer->options.pg, name, values, count, &index, err);
     assert(rc != CAIRN_OK || index == place);
     return rc;
 }
@@ -442,12 +418,13 @@ static enum cairn_rc send_step(struct cairn_sql_writer *writer, struct parcel *p
         char name[NAME_SIZE + 1];
         size_t tag = planned->row_count == 1 ? writer->tags[planned->rows[0]] : SIZE_MAX;
         (void)snprintf(name, sizeof(name), "a%s", prepared->name);
-        return send_one(writer, parcel, name, prepared, parcel->arrays[step], tag, err);
+        const struct cairn_sql_array_list *arrays = &parcel->arrays[step];
+        return send_one(writer, parcel, name, prepared, arrays->texts, arrays->count, tag, err);
     }
     for (size_t r = 0; rc == CAIRN_OK && r < planned->row_count; r++) {
         uint32_t row = planned->rows[r];
         rc = send_one(writer, parcel, prepared->name, prepared, writer->rows[row].values,
-                      writer->tags[row], err);
+                      prepared->statement->param_count, writer->tags[row], err);
     }
     return rc;
 }

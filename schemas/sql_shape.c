@@ -507,6 +507,9 @@ enum cairn_rc cairn_sql_shape_read(const struct cairn_sql_statement *statement,
     struct cairn_sql_shape shape = read_shape(&reading, tables, table_count);
     if (shape.arrays != CAIRN_SQL_ARRAYS_NONE) {
         reading.commutes = shape.folds && cairn_sql_fold_commutes(&reading, shape.sums);
+        if (shape.folds) {
+            cairn_sql_fold_merge(&reading, &shape);
+        }
         rc = cairn_sql_arrays_write(&reading, &shape, arena, &shape.text, err);
         if (rc != CAIRN_OK) {
             return rc;
@@ -514,6 +517,7 @@ enum cairn_rc cairn_sql_shape_read(const struct cairn_sql_statement *statement,
         if (shape.text == NULL) {
             shape.arrays = CAIRN_SQL_ARRAYS_NONE;
             shape.folds = false;
+            shape.merges = false;
             memset(shape.sums, 0, sizeof(shape.sums));
         }
     }

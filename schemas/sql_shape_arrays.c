@@ -12,6 +12,9 @@
  *     (SELECT CAST((:a) AS text) AS c0, ... FROM (SELECT unnest(...) ...) AS p) AS q
  *     GROUP BY q.c0) AS f ON CONFLICT (a) DO UPDATE SET b = t.b + excluded.b
  *
+ * Where equal rows go as one, p.w is how many they are, and what a column adds up of each is taken
+ * so often: CAST((1) AS bigint) * p.w.
+ *
  * Where the order of rows shows, they are FROM unnest($1::text[], ...) WITH ORDINALITY AS
  * p(p1, ..., n) ORDER BY p.n, which costs the server twice as much.
  *
@@ -31,6 +34,7 @@
 /* Text under construction; after a failure nothing is added. */
 struct text {
     const struct cairn_sql_reading *reading;
+    const struct cairn_sql_shape *shape;
     const char *arrays; /* the name of the rows of parameters, and how their columns begin */
     struct cairn_buf buf;
     enum cairn_rc rc;
@@ -116,12 +120,16 @@ static void put_numbered_rows(struct text *text)
         put_str(text, i == 0 ? "" : ", ");
         put_array(text, i);
     }
+    if (text->shape->merges) {
+        put_number(text, ", $", count + 1);
+        put_str(text, "::bigint[]");
+    }
     put_str(text, ") WITH ORDINALITY AS p(");
     for (size_t i = 0; i < count; i++) {
         put_param(text, i);
         put_str(text, ", ");
     }
-    put_str(text, "n)");
+    put_str(text, text->shape->merges ? "w, n)" : "n)");
 }
 
 static void put_rows_of_params(struct text *text)
@@ -133,6 +141,10 @@ static void put_rows_of_params(struct text *text)
         put_array(text, i);
         put_str(text, ") AS ");
         put_param(text, i);
+    }
+    if (text->shape->merges) {
+        put_number(text, ", unnest($", count + 1);
+        put_str(text, "::bigint[]) AS w");
     }
     put_str(text, ") AS ");
     put_str(text, text->arrays);
@@ -194,6 +206,17 @@ static bool shows_order(const struct cairn_sql_reading *reading)
     return false;
 }
 
+/* Is the column's sum that of equal values, and not of a parameter that was added up before? */
+static bool weighs(const struct text *text, const struct cairn_sql_item *item)
+{
+    bool weighs = text->shape->merges && item->fold == CAIRN_SQL_FOLD_SUM;
+    for (size_t i = 0; weighs && i < text->reading->statement->param_count; i++) {
+        bool summed = (text->shape->summed >> i & 1) != 0;
+        weighs = !(summed && cairn_sql_item_is_param(text->reading, item, i));
+    }
+    return weighs;
+}
+
 /* q: the values as their columns take them. */
 static void put_rows(struct text *text)
 {
@@ -204,7 +227,8 @@ static void put_rows(struct text *text)
         put_span(text, reading->items[i].value);
         put_str(text, ") AS ");
         put(text, column_of(text, i)->type);
-        put_number(text, ") AS c", i);
+        put_str(text, weighs(text, &reading->items[i]) ? ") * p.w" : ")");
+        put_number(text, " AS c", i);
     }
     if (shows_order(reading)) {
         put_str(text, ", p.n FROM ");
@@ -396,6 +420,7 @@ enum cairn_rc cairn_sql_arrays_write(const struct cairn_sql_reading *reading,
 {
     bool changes = shape->kind == CAIRN_SQL_CHANGE;
     struct text text = {.reading = reading,
+                        .shape = shape,
                         .arrays = changes ? CAIRN_SQL_ARRAYS_NAME : "p",
                         .buf = {.max = CAIRN_SQL_ARRAYS_BYTES_MAX}};
     struct cairn_slice copy = CAIRN_SLICE_NONE;

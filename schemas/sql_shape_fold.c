@@ -256,6 +256,78 @@ bool cairn_sql_fold_read(struct cairn_sql_reading *reading)
     return true;
 }
 
+static bool holds_param(const struct cairn_sql_reading *reading, struct cairn_sql_span span,
+                        size_t param)
+{
+    for (size_t i = span.begin; i < span.end; i++) {
+        if (reading->tokens[i].kind == CAIRN_SQL_PARAMETER &&
+            (param == SIZE_MAX ||
+             cairn_sql_param_number(reading->statement, &reading->tokens[i]) == param)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool cairn_sql_item_is_param(const struct cairn_sql_reading *reading,
+                             const struct cairn_sql_item *item, size_t param)
+{
+    return item->value.end - item->value.begin == 1 && holds_param(reading, item->value, param);
+}
+
+/* Furthest from zero that a whole number of the type may be; 0: it is none. */
+static int64_t limit_of(struct cairn_slice type)
+{
+    static const struct {
+        const char *name;
+        int64_t limit;
+    } limits[] = {{"smallint", INT16_MAX}, {"integer", INT32_MAX}, {"bigint", INT64_MAX}};
+    for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+        if (cairn_slice_is(type, limits[i].name)) {
+            return limits[i].limit;
+        }
+    }
+    return 0;
+}
+
+/* Is the parameter a whole number that columns add up, and of use nowhere else? */
+static bool is_summed(const struct cairn_sql_reading *reading, size_t param)
+{
+    size_t sums = 0;
+    for (size_t i = 0; i < reading->item_count; i++) {
+        const struct cairn_sql_item *item = &reading->items[i];
+        if (item->fold == CAIRN_SQL_FOLD_SUM && cairn_sql_item_is_param(reading, item, param)) {
+            sums++;
+        } else if (holds_param(reading, item->value, param)) {
+            return false;
+        }
+    }
+    return sums > 0 && limit_of(reading->param_types[param]) > 0;
+}
+
+/* Rows of equal parameters have equal values, so only sums tell how many they were; but where rows
+ * of one key differ, the first and the last of them must stay in their places. */
+void cairn_sql_fold_merge(const struct cairn_sql_reading *reading, struct cairn_sql_shape *shape)
+{
+    for (size_t i = 0; i < reading->item_count; i++) {
+        const struct cairn_sql_item *item = &reading->items[i];
+        bool placed = item->fold == CAIRN_SQL_FOLD_FIRST || item->fold == CAIRN_SQL_FOLD_LAST;
+        if (placed && holds_param(reading, item->value, SIZE_MAX)) {
+            return;
+        }
+    }
+    static_assert(CAIRN_SQL_PARAMS_MAX <= 64, "a bit for each parameter");
+    shape->merges = true;
+    shape->sum_limit = INT64_MAX;
+    for (size_t i = 0; i < reading->statement->param_count; i++) {
+        if (is_summed(reading, i)) {
+            int64_t limit = limit_of(reading->param_types[i]);
+            shape->summed |= UINT64_C(1) << i;
+            shape->sum_limit = limit < shape->sum_limit ? limit : shape->sum_limit;
+        }
+    }
+}
+
 bool cairn_sql_fold_commutes(const struct cairn_sql_reading *reading,
                              uint64_t sums[CAIRN_SQL_COLUMNS_MAX / 64])
 {

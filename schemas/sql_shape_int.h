@@ -106,6 +106,13 @@ bool cairn_sql_fold_read(struct cairn_sql_reading *reading);
 bool cairn_sql_fold_commutes(const struct cairn_sql_reading *reading,
                              uint64_t sums[CAIRN_SQL_COLUMNS_MAX / 64]);
 
+/* Of one that folds: may equal rows go as one? Sets merges, summed and sum_limit. */
+void cairn_sql_fold_merge(const struct cairn_sql_reading *reading, struct cairn_sql_shape *shape);
+
+/* Is its value that parameter, and no more? */
+bool cairn_sql_item_is_param(const struct cairn_sql_reading *reading,
+                             const struct cairn_sql_item *item, size_t param);
+
 /* The text of the array form; *ret_text NULL: it would be too long. ENOMEM. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_sql_arrays_write(const struct cairn_sql_reading *reading,
                                                       const struct cairn_sql_shape *shape,

@@ -17,24 +17,30 @@ enum cairn_rc cairn_log_access_open(const struct cairn_config *config, const cha
                                   .domain = access->domain,
                                   .log = access->base.log,
                                   .kind = CAIRN_LOG_READ};
-    rc = cairn_log_open(&open, &access->store, err);
+    rc = cairn_database_init(&access->database, config, err);
+    rc = rc == CAIRN_OK ? cairn_log_open(&open, &access->store, err) : rc;
     if (rc == CAIRN_ENOENT) {
         return CAIRN_FAIL(err, rc, "there is no log in %s; name the data folder with --data", data);
+    }
+    if (rc != CAIRN_OK) {
+        return rc;
     }
     access->projector = (struct cairn_projector_options){
         .domain = access->domain,
         .store = access->store,
         .data_folder = data,
+        .postgres = cairn_database_uri(&access->database),
         .lua = cairn_node_lua_limits(config),
         .clock = cairn_clock_system(),
         .log = access->base.log,
     };
-    return rc;
+    return CAIRN_OK;
 }
 
 void cairn_log_access_close(struct cairn_log_access *access)
 {
     cairn_store_close(access->store);
+    cairn_database_fini(&access->database);
     cairn_base_close(&access->base);
     *access = (struct cairn_log_access){.store = NULL};
 }

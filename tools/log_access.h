@@ -4,11 +4,13 @@
 
 #include "projector/projector.h"
 #include "tools/base.h"
+#include "tools/database.h"
 
 struct cairn_log_access {
     struct cairn_base base;
     const struct cairn_domain *domain; /* the base's */
     struct cairn_store *store;
+    struct cairn_database database;           /* of the verbs that know --postgres */
     struct cairn_projector_options projector; /* filled from the above */
 };
 

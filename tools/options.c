@@ -3,21 +3,25 @@
 #include <assert.h>
 #include <string.h>
 
+#include "projector/replay.h"
+
 #define SERVING                                                                                    \
     (CAIRN_VERB_BIT(serve) | CAIRN_VERB_BIT(command) | CAIRN_VERB_BIT(projector) |                 \
      CAIRN_VERB_BIT(query))
 #define COMMANDING (CAIRN_VERB_BIT(serve) | CAIRN_VERB_BIT(command))
 #define QUERYING   (CAIRN_VERB_BIT(serve) | CAIRN_VERB_BIT(query))
-#define ON_THE_LOG                                                                                 \
-    (SERVING | CAIRN_VERB_BIT(replay) | CAIRN_VERB_BIT(verify) | CAIRN_VERB_BIT(events))
-#define TOPICS    CAIRN_VERB_BIT(topics)
-#define MIGRATE   CAIRN_VERB_BIT(migrate)
-#define CONFIG    CAIRN_VERB_BIT(config)
-#define EVERY     ((1u << CAIRN_VERB_COUNT) - 1u)
-#define KIB       1024u
-#define MIB       (1024u * 1024u)
-#define GIB       (1024ull * 1024ull * 1024ull)
-#define MINUTE_MS 60000u
+#define REPLAY     CAIRN_VERB_BIT(replay)
+#define PARKED     CAIRN_VERB_BIT(parked)
+#define VERIFY     CAIRN_VERB_BIT(verify)
+#define ON_THE_LOG (SERVING | REPLAY | PARKED | VERIFY | CAIRN_VERB_BIT(events))
+#define TOPICS     CAIRN_VERB_BIT(topics)
+#define MIGRATE    CAIRN_VERB_BIT(migrate)
+#define CONFIG     CAIRN_VERB_BIT(config)
+#define EVERY      ((1u << CAIRN_VERB_COUNT) - 1u)
+#define KIB        1024u
+#define MIB        (1024u * 1024u)
+#define GIB        (1024ull * 1024ull * 1024ull)
+#define MINUTE_MS  60000u
 
 static const struct cairn_config_row rows[] = {
     {"config", CAIRN_CONFIG_TEXT, "FILE", NULL, 0, 0, NULL, EVERY,
@@ -30,7 +34,7 @@ static const struct cairn_config_row rows[] = {
      "The log: `files` keeps it under --data, `kafka:HOST:PORT[,HOST:PORT...]` in topics of that "
      "Apache Kafka."},
     {"postgres", CAIRN_CONFIG_TEXT, "URI", NULL, 0, 0, NULL,
-     SERVING | CAIRN_VERB_BIT(check) | CONFIG,
+     SERVING | REPLAY | PARKED | VERIFY | CAIRN_VERB_BIT(check) | CONFIG,
      "The PostgreSQL of views and queries in SQL, as a URI or `key=value` words; what it leaves "
      "out comes from PGHOST, PGPASSWORD and the like, .pgpass and service files. `file:PATH` reads "
      "it from PATH. Without it such views and queries are not served."},
@@ -84,32 +88,50 @@ static const struct cairn_config_row rows[] = {
     {"to", CAIRN_CONFIG_TEXT, "URL", "http://127.0.0.1:8080", 0, 0, NULL,
      CAIRN_VERB_BIT(send) | MIGRATE,
      "The service to send to; of migrate, the log to move to: files:DIR or kafka:HOST:PORT."},
-    {"from", CAIRN_CONFIG_TEXT, "LOG", NULL, 0, 0, NULL, MIGRATE,
-     "The log to move: files:DIR or kafka:HOST:PORT."},
+    {"from", CAIRN_CONFIG_TEXT, "WHERE", NULL, 0, 0, NULL, MIGRATE | REPLAY,
+     "Of migrate, the log to move: files:DIR or kafka:HOST:PORT. Of a dry run, where to begin: "
+     "behind a position, such as 0:1042, or at a time, such as 2026-01-31T09:30:00Z."},
+    {"until", CAIRN_CONFIG_TEXT, "WHERE", NULL, 0, 0, NULL, REPLAY,
+     "Of a dry run, where to end: a position or a time, which is still applied."},
+    {"dry-run", CAIRN_CONFIG_BOOL, NULL, "false", 0, 0, NULL, REPLAY,
+     "Replay into a scratch place that is gone afterwards, and switch nothing."},
+    {"diff", CAIRN_CONFIG_BOOL, NULL, "false", 0, 0, NULL, REPLAY,
+     "Of a dry run, print the rows in which it differs from the live view."},
+    {"rows", CAIRN_CONFIG_BOOL, NULL, "false", 0, 0, NULL, REPLAY,
+     "Of a dry run, print every row, one JSON object a line."},
+    {"rollback", CAIRN_CONFIG_BOOL, NULL, "false", 0, 0, NULL, REPLAY,
+     "Put back what was live before the last switch, brought to where the view is."},
+    {"drop", CAIRN_CONFIG_BOOL, NULL, "false", 0, 0, NULL, REPLAY,
+     "Drop what is kept for --rollback, and a build that was interrupted."},
+    {"throttle", CAIRN_CONFIG_UINT, "N", "0", 0, 1000000000, NULL, REPLAY | VERIFY,
+     "Apply at most N events a second; 0 is as fast as it goes."},
+    {"workers", CAIRN_CONFIG_UINT, "N", "1", 1, CAIRN_REBUILD_WORKERS_MAX, NULL, REPLAY,
+     "Threads that apply the partitions of a log that has several, of views in LMDB."},
+    {"view", CAIRN_CONFIG_TEXT, "VIEW", NULL, 0, 0, NULL, PARKED | VERIFY, "Only this view."},
     {"connections", CAIRN_CONFIG_UINT, "N", "4", 1, 256, NULL, CAIRN_VERB_BIT(send),
      "Connections to send over. The commands of one aggregate always share one, in order."},
     {"batch", CAIRN_CONFIG_UINT, "N", "1000", 1, 10000, NULL, CAIRN_VERB_BIT(send),
      "Commands in one request."},
     {"retry-for", CAIRN_CONFIG_DURATION, "TIME", "60s", 0, 1440 * MINUTE_MS, NULL,
      CAIRN_VERB_BIT(send), "How long to keep retrying what is safe to retry."},
-    {"json", CAIRN_CONFIG_BOOL, NULL, "false", 0, 0, NULL, CAIRN_VERB_BIT(send),
-     "Print the summary as one line of JSON, and no progress."},
+    {"json", CAIRN_CONFIG_BOOL, NULL, "false", 0, 0, NULL, CAIRN_VERB_BIT(send) | REPLAY | PARKED,
+     "Print what there is to say as lines of JSON, and no progress."},
     {"after", CAIRN_CONFIG_TEXT, "POSITION", NULL, 0, 0, NULL, CAIRN_VERB_BIT(events),
      "Start behind this position, such as 0:1042."},
     {"aggregate", CAIRN_CONFIG_TEXT, "NAME", NULL, 0, 0, NULL, CAIRN_VERB_BIT(events),
      "Only events of this aggregate."},
     {"type", CAIRN_CONFIG_TEXT, "TYPE", NULL, 0, 0, NULL, CAIRN_VERB_BIT(events),
      "Only events of this type."},
-    {"stream", CAIRN_CONFIG_TEXT, "STREAM", NULL, 0, 0, NULL, CAIRN_VERB_BIT(events),
-     "Only events of this stream."},
+    {"stream", CAIRN_CONFIG_TEXT, "STREAM", NULL, 0, 0, NULL,
+     CAIRN_VERB_BIT(events) | REPLAY | PARKED,
+     "Only events of this stream; of replay, in a dry run."},
     {"limit", CAIRN_CONFIG_UINT, "N", "0", 0, UINT64_MAX, NULL, CAIRN_VERB_BIT(events),
      "Stop after N events; 0 is no limit."},
     {"follow", CAIRN_CONFIG_BOOL, NULL, "false", 0, 0, NULL, CAIRN_VERB_BIT(events),
      "Wait for new events at the end of the log."},
     {"reference", CAIRN_CONFIG_BOOL, NULL, "false", 0, 0, NULL, CONFIG,
      "Print the reference page of all flags instead, as Markdown."},
-    {"skip-views", CAIRN_CONFIG_BOOL, NULL, "false", 0, 0, NULL, CAIRN_VERB_BIT(verify),
-     "Check the log only."},
+    {"skip-views", CAIRN_CONFIG_BOOL, NULL, "false", 0, 0, NULL, VERIFY, "Check the log only."},
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -137,16 +159,26 @@ static const char *const abouts[CAIRN_VERB_COUNT] = {
         "retry is retried: a command with a key always, one without only when nothing was written. "
         "Exits 0 when every "
         "command has an answer, refused ones included.",
-    [CAIRN_VERB_replay] = "Builds VIEW again from the log beside the one that is served, then "
-                          "switches in one transaction. Queries "
-                          "never see a half-built view. May run while the service runs.",
-    [CAIRN_VERB_verify] = "Reads the whole log and checks checksums, offsets and versions. On "
-                          "Kafka it does so with the data folder's replica, if there is one, and "
-                          "then reads every topic from its beginning: versions must be dense, and "
-                          "the replica must hold the same events. At last it "
-                          "replays every view into a scratch "
-                          "place and compares it with what is served at the same position. Exits 0 "
-                          "when all is well and 1 when not.",
+    [CAIRN_VERB_replay] =
+        "Builds VIEW again from the log beside the one that is served, then switches in one "
+        "transaction. Queries never see a half-built view. May run while the service runs; ended "
+        "in the middle, the next run goes on. What was live is kept: --rollback puts it back, "
+        "--drop frees its space. --dry-run builds in a scratch place and tells what would come "
+        "out, of the whole log, of a range or of one stream.",
+    [CAIRN_VERB_parked] =
+        "A view that says on_error: park passes over the events of a stream from the first that "
+        "it cannot apply, and goes on with all others. ACTION is list, show, retry or drop. list "
+        "prints the streams that wait; show one of them (--view, --stream) with its events; "
+        "retry applies what waits, in order, of one stream or of all of a view, and lets it flow "
+        "again; drop gives up what waits of one stream. May run while the service runs. Exits 1 "
+        "when a stream failed again.",
+    [CAIRN_VERB_verify] =
+        "Reads the whole log and checks checksums, offsets and versions. On Kafka it does so with "
+        "the data folder's replica, if there is one, and then reads every topic from its "
+        "beginning: versions must be dense, and the replica must hold the same events. At last "
+        "it replays every view into a scratch place, by the definition that made it, and compares "
+        "it row by row with what is served at the same position; views in PostgreSQL where "
+        "--postgres says where they are. Exits 0 when all is well and 1 when not.",
     [CAIRN_VERB_migrate] =
         "Moves every event of --from to --to as it is: streams, versions, ids, times, data and "
         "Idempotency-Keys. May be ended and run again: what has arrived is passed over. At the "

@@ -13,6 +13,7 @@
     X(check, "DOMAIN", "validates a domain folder and runs its specs")                             \
     X(send, "FILE", "posts commands, one JSON object a line, and sums up the answers")             \
     X(replay, "VIEW DOMAIN", "rebuilds a view beside the live one and switches")                   \
+    X(parked, "ACTION DOMAIN", "lists streams that a view could not apply, tries or drops them")   \
     X(verify, "DOMAIN", "checks the whole log, and the views against it")                          \
     X(migrate, "DOMAIN", "moves every event of one log into another, and compares")                \
     X(events, "DOMAIN", "prints events, one CloudEvent a line")                                    \

@@ -1,8 +1,8 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "platform/json.h"
 #include "platform/mem.h"
+#include "tools/event_line.h"
 #include "tools/log_access.h"
 #include "tools/verbs.h"
 
@@ -46,26 +46,10 @@ static enum cairn_rc flush(struct printing *printing, struct cairn_err *err)
 static enum cairn_rc print_event(struct printing *printing, const struct cairn_event *event,
                                  struct cairn_err *err)
 {
-    struct cairn_value data;
-    struct cairn_value cloudevent;
     cairn_arena_reset(&printing->arena);
-    enum cairn_rc rc = cairn_upcaster_data(printing->upcaster, event, &printing->arena, &data, err);
-    if (rc != CAIRN_OK) {
-        return rc;
-    }
-    const char *position = cairn_arena_printf(
-        &printing->arena, "%u:%llu", (unsigned)event->partition, (unsigned long long)event->offset);
-    if (position == NULL) {
-        return CAIRN_FAIL(err, CAIRN_ENOMEM, "out of memory");
-    }
-    rc = cairn_event_cloudevent(event, cairn_domain_name(printing->access.domain), &data,
-                                cairn_slice_str(position), &printing->arena, &cloudevent);
-    rc = rc == CAIRN_OK ? cairn_json_write(&cloudevent, &printing->out) : rc;
-    rc = rc == CAIRN_OK ? cairn_buf_append_byte(&printing->out, '\n') : rc;
-    if (rc != CAIRN_OK) {
-        return CAIRN_FAIL(err, rc, "cannot print event %llu", (unsigned long long)event->offset);
-    }
-    return printing->out.size >= OUT_FLUSH_BYTES ? flush(printing, err) : CAIRN_OK;
+    enum cairn_rc rc = cairn_event_line(printing->access.domain, printing->upcaster, event,
+                                        &printing->arena, &printing->out, err);
+    return rc == CAIRN_OK && printing->out.size >= OUT_FLUSH_BYTES ? flush(printing, err) : rc;
 }
 
 /* Print what a partition holds behind the position. */

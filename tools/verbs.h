@@ -13,6 +13,7 @@ int cairn_verb_query(const struct cairn_config *config, struct cairn_err *err);
 int cairn_verb_check(const struct cairn_config *config, struct cairn_err *err);
 int cairn_verb_send(const struct cairn_config *config, struct cairn_err *err);
 int cairn_verb_replay(const struct cairn_config *config, struct cairn_err *err);
+int cairn_verb_parked(const struct cairn_config *config, struct cairn_err *err);
 int cairn_verb_verify(const struct cairn_config *config, struct cairn_err *err);
 int cairn_verb_events(const struct cairn_config *config, struct cairn_err *err);
 int cairn_verb_topics(const struct cairn_config *config, struct cairn_err *err);

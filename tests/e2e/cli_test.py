@@ -12,8 +12,8 @@ import harness
 from harness import ROOT
 
 BANK = ROOT / "examples/bank"
-VERBS = ("serve", "command", "projector", "query", "check", "send", "replay", "verify", "events", "topics", "config", "man",
-         "version")
+VERBS = ("serve", "command", "projector", "query", "check", "send", "replay", "parked", "verify", "events", "topics",
+         "config", "man", "version")
 
 
 class CommandLine(unittest.TestCase):
@@ -33,7 +33,8 @@ class CommandLine(unittest.TestCase):
 
     def test_wrong_usage_is_exit_2_and_one_line(self):
         for arguments in (["nothing"], ["serve"], ["serve", BANK, "extra"], ["serve", BANK, "--colour", "red"],
-                          ["serve", BANK, "--listen"], ["serve", BANK, "--queue", "many"], ["man", "nothing"]):
+                          ["serve", BANK, "--listen"], ["serve", BANK, "--queue", "many"], ["man", "nothing"],
+                          ["parked", "eat", BANK], ["parked", "retry", BANK], ["parked", "drop", BANK, "--view", "balances"]):
             with self.subTest(arguments):
                 done = harness.run(*arguments)
                 self.assertEqual(done.returncode, 2, done.stderr)

@@ -75,6 +75,9 @@ static void check_shape(const struct cairn_sql_statement *statement,
 {
     assert((shape->text != NULL) == (shape->arrays != CAIRN_SQL_ARRAYS_NONE));
     assert(!shape->folds || shape->arrays == CAIRN_SQL_ARRAYS_ANY);
+    assert(!shape->merges || (shape->folds && shape->sum_limit > 0));
+    assert(statement->param_count == CAIRN_SQL_PARAMS_MAX ||
+           shape->summed >> statement->param_count == 0);
     if (shape->kind == CAIRN_SQL_ANYTHING) {
         assert(shape->table == SIZE_MAX && shape->text == NULL && shape->key_count == 0);
         return;

@@ -302,6 +302,14 @@ static void node_main(int argc, char **argv)
 
 /* ---- claims ---- */
 
+/* A log with one node that serves every lane. */
+static void begin_alone(struct kafka_stage *stage, struct node *node)
+{
+    stage_begin(stage);
+    node_begin(stage, node, "one");
+    await_lanes(node, LANES, NULL);
+}
+
 static void a_lone_node_serves_every_lane(void **state)
 {
     (void)state;
@@ -388,9 +396,7 @@ static void a_paused_node_lets_go_when_it_wakes_and_gets_its_share_again(void **
     (void)state;
     struct kafka_stage stage;
     struct node node = {.held = 0};
-    stage_begin(&stage);
-    node_begin(&stage, &node, "one");
-    await_lanes(&node, LANES, NULL);
+    begin_alone(&stage, &node);
     struct process process = start_process(&stage, "zombie");
     unsigned had = await_lines(&process, "serve ", LANES / 2);
     assert_int_equal(kill(process.pid, SIGSTOP), 0);
@@ -412,9 +418,7 @@ static void a_node_that_restarts_has_its_lanes_back_at_once(void **state)
     (void)state;
     struct kafka_stage stage;
     struct node node = {.held = 0};
-    stage_begin(&stage);
-    node_begin(&stage, &node, "one");
-    await_lanes(&node, LANES, NULL);
+    begin_alone(&stage, &node);
     struct process process = start_process(&stage, "two");
     unsigned had = await_lines(&process, "serve ", LANES / 2);
     await_lanes(&node, LANES / 2, NULL);
@@ -453,9 +457,7 @@ static void a_take_that_fails_is_tried_again(void **state)
     (void)state;
     struct kafka_stage stage;
     struct node node = {.failing = 5};
-    stage_begin(&stage);
-    node_begin(&stage, &node, "one");
-    await_lanes(&node, LANES, NULL);
+    begin_alone(&stage, &node);
     assert_int_equal(node.takes, LANES + 5);
     node_end(&node);
     stage_end(&stage);
@@ -468,9 +470,7 @@ static void a_lane_that_was_claimed_by_another_is_stopped_and_not_confirmed(void
     struct node node = {.held = 0};
     struct cairn_err err;
     bool mine = false;
-    stage_begin(&stage);
-    node_begin(&stage, &node, "one");
-    await_lanes(&node, LANES, NULL);
+    begin_alone(&stage, &node);
     double from = kafka_stage_now_ms();
     assert_ok(cairn_kafka_control_confirm(node.control, 2, WAIT_MS, &mine, &err), &err);
     print_message("confirm: %.1f ms\n", kafka_stage_now_ms() - from);
@@ -502,9 +502,7 @@ static void who_watches_sees_owners_and_is_none(void **state)
     struct cairn_kafka_control *watcher = NULL;
     struct cairn_err err;
     bool mine = true;
-    stage_begin(&stage);
-    node_begin(&stage, &node, "one");
-    await_lanes(&node, LANES, NULL);
+    begin_alone(&stage, &node);
     struct cairn_kafka_control_options options = options_of(&stage, NULL, "watcher");
     options.candidate = false;
     options.take = NULL;

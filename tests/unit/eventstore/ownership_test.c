@@ -166,6 +166,16 @@ static void settle(struct world *world)
     everybody_reads(world);
 }
 
+/* A log of so many lanes with so many nodes that have shared them out. */
+static void begin_settled(struct world *world, uint16_t lanes, unsigned peers)
+{
+    world_begin(world, lanes);
+    for (unsigned i = 0; i < peers; i++) {
+        start_peer(world, i);
+    }
+    settle(world);
+}
+
 static unsigned count_bits(unsigned bits)
 {
     return (unsigned)__builtin_popcount(bits);
@@ -232,9 +242,7 @@ static void the_highest_lanes_are_given_up(void **state)
 {
     (void)state;
     struct world world;
-    world_begin(&world, LANES);
-    start_peer(&world, 0);
-    settle(&world);
+    begin_settled(&world, LANES, 1);
     start_peer(&world, 1);
     settle(&world);
     assert_int_equal(world.peers[0].serving, 0x0f);
@@ -259,11 +267,7 @@ static void more_nodes_than_lanes_leave_some_without(void **state)
 {
     (void)state;
     struct world world;
-    world_begin(&world, 2);
-    for (unsigned i = 0; i < 4; i++) {
-        start_peer(&world, i);
-    }
-    settle(&world);
+    begin_settled(&world, 2, 4);
     assert_balanced(&world);
     world_end(&world);
 }
@@ -272,11 +276,7 @@ static void lanes_of_a_dead_node_go_to_the_others_and_only_they_move(void **stat
 {
     (void)state;
     struct world world;
-    world_begin(&world, LANES);
-    for (unsigned i = 0; i < 3; i++) {
-        start_peer(&world, i);
-    }
-    settle(&world);
+    begin_settled(&world, LANES, 3);
     unsigned dead = count_bits(world.peers[1].serving);
     stop_peer(&world, 1);
     world.moves = 0;
@@ -291,10 +291,7 @@ static void a_node_is_dead_after_lives_of_own_beats_and_not_before(void **state)
 {
     (void)state;
     struct world world;
-    world_begin(&world, 2);
-    start_peer(&world, 0);
-    start_peer(&world, 1);
-    settle(&world);
+    begin_settled(&world, 2, 2);
     beat(&world, 1);
     for (unsigned i = 0; i < CAIRN_OWNERSHIP_LIVES; i++) {
         assert_int_equal(wish(&world, 0, 1), CAIRN_WISH_NOTHING);
@@ -315,10 +312,7 @@ static void a_log_that_stands_still_makes_nobody_dead(void **state)
 {
     (void)state;
     struct world world;
-    world_begin(&world, 2);
-    start_peer(&world, 0);
-    start_peer(&world, 1);
-    settle(&world);
+    begin_settled(&world, 2, 2);
     for (unsigned i = 0; i < 1000; i++) {
         assert_int_equal(wish(&world, 0, 1), CAIRN_WISH_NOTHING);
     }
@@ -330,10 +324,7 @@ static void after_a_standstill_others_get_more_time_until_they_are_heard(void **
 {
     (void)state;
     struct world world;
-    world_begin(&world, 2);
-    start_peer(&world, 0);
-    start_peer(&world, 1);
-    settle(&world);
+    begin_settled(&world, 2, 2);
     for (unsigned heard = 0; heard < 2; heard++) {
         cairn_ownership_forgive(world.peers[0].rules);
         unsigned lives = CAIRN_OWNERSHIP_LIVES + CAIRN_OWNERSHIP_GRACE;
@@ -398,9 +389,7 @@ static void a_serving_node_that_sees_a_higher_term_stops(void **state)
 {
     (void)state;
     struct world world;
-    world_begin(&world, 1);
-    start_peer(&world, 0);
-    settle(&world);
+    begin_settled(&world, 1, 1);
     start_peer(&world, 1);
     beat(&world, 1);
     write_of_lane(&world, 1, CAIRN_CONTROL_CLAIM, 0, 2);
@@ -416,10 +405,7 @@ static void a_restarted_node_claims_its_lanes_at_once(void **state)
 {
     (void)state;
     struct world world;
-    world_begin(&world, LANES);
-    start_peer(&world, 0);
-    start_peer(&world, 1);
-    settle(&world);
+    begin_settled(&world, LANES, 2);
     unsigned had = world.peers[1].serving;
     stop_peer(&world, 1);
     start_peer(&world, 1);
@@ -440,9 +426,7 @@ static void a_younger_run_of_the_same_id_replaces_the_older(void **state)
 {
     (void)state;
     struct world world;
-    world_begin(&world, 1);
-    start_peer(&world, 0);
-    settle(&world);
+    begin_settled(&world, 1, 1);
     struct peer older = world.peers[0];
     start_peer(&world, 0);
     beat(&world, 0);
@@ -466,10 +450,7 @@ static void a_leaving_node_releases_and_is_named_no_more(void **state)
 {
     (void)state;
     struct world world;
-    world_begin(&world, LANES);
-    start_peer(&world, 0);
-    start_peer(&world, 1);
-    settle(&world);
+    begin_settled(&world, LANES, 2);
     world.moves = 0;
     cairn_ownership_leave(world.peers[0].rules);
     world.peers[0].leaving = true;
@@ -485,10 +466,7 @@ static void lanes_of_a_node_that_left_are_free_at_once(void **state)
 {
     (void)state;
     struct world world;
-    world_begin(&world, 2);
-    start_peer(&world, 0);
-    start_peer(&world, 1);
-    settle(&world);
+    begin_settled(&world, 2, 2);
     write_record(
         &world, 1,
         (struct cairn_control_record){.kind = CAIRN_CONTROL_LEAVE, .lane = CAIRN_LANE_NONE});
@@ -545,9 +523,7 @@ static void a_release_that_failed_is_given_again_and_never_served(void **state)
 {
     (void)state;
     struct world world;
-    world_begin(&world, 2);
-    start_peer(&world, 0);
-    settle(&world);
+    begin_settled(&world, 2, 1);
     start_peer(&world, 1);
     beat(&world, 1);
     everybody_reads(&world);
@@ -567,10 +543,7 @@ static void a_node_that_watches_sees_owners_and_wishes_nothing(void **state)
 {
     (void)state;
     struct world world;
-    world_begin(&world, 2);
-    start_peer(&world, 0);
-    start_peer(&world, 1);
-    settle(&world);
+    begin_settled(&world, 2, 2);
     /* It may go by the id of a node that owns. */
     struct cairn_ownership *rules =
         cairn_ownership_new("n0", &world.peers[0].run, world.lanes, false);
@@ -604,9 +577,7 @@ static void records_that_make_no_sense_are_passed_over(void **state)
 {
     (void)state;
     struct world world;
-    world_begin(&world, 2);
-    start_peer(&world, 0);
-    settle(&world);
+    begin_settled(&world, 2, 1);
     write_of_lane(&world, 1, CAIRN_CONTROL_CLAIM, 2, 5); /* no such lane, no such id */
     memcpy(world.peers[1].id, "n1", 3);
     write_of_lane(&world, 1, CAIRN_CONTROL_CLAIM, 2, 5);
@@ -624,9 +595,7 @@ static void more_nodes_than_the_table_holds_push_out_the_dead_only(void **state)
 {
     (void)state;
     struct world world;
-    world_begin(&world, 2);
-    start_peer(&world, 0);
-    settle(&world);
+    begin_settled(&world, 2, 1);
     for (unsigned i = 0; i < 3 * CAIRN_NODES_MAX; i++) {
         (void)snprintf(world.peers[1].id, sizeof(world.peers[1].id), "x%u", i);
         beat(&world, 1);

@@ -1,0 +1,269 @@
+#include "projector/sql_arrays.h"
+
+#include <assert.h>
+
+#include "platform/hash.h"
+#include "platform/pg.h"
+
+/* Places looked at for one row. Behind that, as where a stranger chose values that collide, it
+ * travels by itself. */
+#define PROBES_MAX 64
+
+/* One row that travels. */
+struct merged {
+    const struct cairn_slice *values; /* of the first row that it stands for */
+    uint64_t hash;                    /* of what is not summed */
+    uint64_t weight;                  /* rows that it stands for */
+};
+
+struct merge {
+    const struct cairn_sql_shape *shape;
+    size_t param_count;
+    size_t summed[CAIRN_SQL_PARAMS_MAX]; /* numbers of parameters */
+    size_t summed_count;
+    struct merged *merged;
+    int64_t *sums; /* summed_count of each merged row */
+    size_t count;
+    uint32_t *places; /* in merged, plus one; 0: free */
+    size_t place_count;
+    struct cairn_arena *arena;
+};
+
+/* ---- merging ---- */
+
+static bool is_summed(const struct merge *merge, size_t param)
+{
+    return (merge->shape->summed >> param & 1) != 0;
+}
+
+static uint64_t hash_row(const struct merge *merge, const struct cairn_slice *values)
+{
+    uint64_t hash = 0;
+    for (size_t i = 0; i < merge->param_count; i++) {
+        if (!is_summed(merge, i)) {
+            hash = cairn_hash64_seeded(values[i], hash + (values[i].data == NULL ? 1 : 2));
+        }
+    }
+    return hash;
+}
+
+static bool same_row(const struct merge *merge, const struct cairn_slice *a,
+                     const struct cairn_slice *b)
+{
+    bool same = true;
+    for (size_t i = 0; same && i < merge->param_count; i++) {
+        same = is_summed(merge, i) ||
+               ((a[i].data == NULL) == (b[i].data == NULL) && cairn_slice_equal(a[i], b[i]));
+    }
+    return same;
+}
+
+/* The place of the row's equals, or a free one. NULL: neither is near. */
+static uint32_t *find_place(const struct merge *merge, const struct cairn_slice *values,
+                            uint64_t hash)
+{
+    size_t mask = merge->place_count - 1;
+    size_t at = (size_t)hash & mask;
+    for (size_t probes = 0; probes < PROBES_MAX; probes++, at = (at + 1) & mask) {
+        uint32_t place = merge->places[at];
+        const struct merged *found = place == 0 ? NULL : &merge->merged[place - 1];
+        if (found == NULL || (found->hash == hash && same_row(merge, found->values, values))) {
+            return &merge->places[at];
+        }
+    }
+    return NULL;
+}
+
+/* False: a value is null, or spelt in a way that the server alone reads. */
+static bool read_numbers(const struct merge *merge, const struct cairn_slice *values,
+                         int64_t *ret_numbers)
+{
+    bool read = true;
+    for (size_t i = 0; read && i < merge->summed_count; i++) {
+        struct cairn_slice text = values[merge->summed[i]];
+        read = text.data != NULL && cairn_slice_to_i64(text, &ret_numbers[i]) == CAIRN_OK;
+    }
+    return read;
+}
+
+/* The sums with one row more. False: one would pass the limit, or be of both signs; then the
+ * server could not tell any more what the rows were on their way. */
+static bool add_numbers(const struct merge *merge, int64_t *sums, const int64_t *numbers)
+{
+    int64_t added[CAIRN_SQL_PARAMS_MAX];
+    for (size_t i = 0; i < merge->summed_count; i++) {
+        int64_t limit = merge->shape->sum_limit;
+        int64_t number = numbers[i];
+        if ((sums[i] > 0 && number < 0) || (sums[i] < 0 && number > 0) ||
+            (number >= 0 && sums[i] > limit - number) ||
+            (number < 0 && sums[i] < -limit - number)) {
+            return false;
+        }
+        added[i] = sums[i] + number;
+    }
+    memcpy(sums, added, merge->summed_count * sizeof(*sums));
+    return true;
+}
+
+/* A row that travels by itself as yet. NULL place: and will do so. */
+static void push(struct merge *merge, const struct cairn_slice *values, uint64_t hash,
+                 const int64_t *numbers, uint32_t *place)
+{
+    size_t at = merge->count++;
+    merge->merged[at] = (struct merged){.values = values, .hash = hash, .weight = 1};
+    if (place != NULL) {
+        memcpy(&merge->sums[at * merge->summed_count], numbers,
+               merge->summed_count * sizeof(*numbers));
+        *place = (uint32_t)at + 1;
+    }
+}
+
+/* Where its sums cannot take the row, that one takes its place: what comes is added to it. */
+static void merge_row(struct merge *merge, const struct cairn_slice *values)
+{
+    int64_t numbers[CAIRN_SQL_PARAMS_MAX];
+    if (!read_numbers(merge, values, numbers)) {
+        push(merge, values, 0, NULL, NULL);
+        return;
+    }
+    uint64_t hash = hash_row(merge, values);
+    uint32_t *place = find_place(merge, values, hash);
+    if (place != NULL && *place != 0 &&
+        add_numbers(merge, &merge->sums[(*place - 1) * merge->summed_count], numbers)) {
+        merge->merged[*place - 1].weight++;
+        return;
+    }
+    push(merge, values, hash, numbers, place);
+}
+
+static enum cairn_rc begin(struct merge *merge, size_t rows, struct cairn_err *err)
+{
+    for (size_t i = 0; i < merge->param_count; i++) {
+        if (is_summed(merge, i)) {
+            merge->summed[merge->summed_count++] = i;
+        }
+    }
+    merge->place_count = 2;
+    while (merge->place_count < 2 * rows) {
+        merge->place_count *= 2;
+    }
+    struct cairn_arena *arena = merge->arena;
+    merge->merged = cairn_arena_alloc(arena, rows * sizeof(*merge->merged));
+    merge->sums = cairn_arena_alloc(arena, (rows * merge->summed_count + 1) * sizeof(int64_t));
+    merge->places = cairn_arena_zalloc(arena, merge->place_count, sizeof(*merge->places));
+    if (merge->merged == NULL || merge->sums == NULL || merge->places == NULL) {
+        return CAIRN_FAIL(err, CAIRN_ENOMEM, "rows of a batch");
+    }
+    return CAIRN_OK;
+}
+
+static enum cairn_rc print_number(struct cairn_arena *arena, int64_t number,
+                                  struct cairn_slice *ret_text)
+{
+    struct cairn_buf text = {.max = 32};
+    enum cairn_rc rc = cairn_buf_append_i64(&text, number);
+    rc = rc == CAIRN_OK ? cairn_arena_copy(arena, cairn_buf_slice(&text), ret_text) : rc;
+    cairn_buf_fini(&text);
+    return rc;
+}
+
+/* ---- arrays ---- */
+
+/* Columns under construction. */
+struct columns {
+    struct cairn_slice *column; /* of one parameter */
+    size_t row_count;
+    struct cairn_arena *arena;
+};
+
+static enum cairn_rc put_column(const struct columns *columns, struct cairn_sql_array_list *arrays)
+{
+    struct cairn_buf text = {.max = CAIRN_PG_VALUES_BYTES_MAX};
+    assert(arrays->count < CAIRN_SQL_ARRAYS_MAX);
+    enum cairn_rc rc = cairn_pg_array(&text, columns->column, columns->row_count);
+    rc = rc == CAIRN_OK ? cairn_arena_copy(columns->arena, cairn_buf_slice(&text),
+                                           &arrays->texts[arrays->count++])
+                        : rc;
+    cairn_buf_fini(&text);
+    return rc;
+}
+
+static enum cairn_rc put_merged(const struct merge *merge, const struct columns *columns,
+                                struct cairn_sql_array_list *arrays)
+{
+    enum cairn_rc rc = CAIRN_OK;
+    size_t sum = 0;
+    for (size_t i = 0; rc == CAIRN_OK && i < merge->param_count; i++) {
+        for (size_t r = 0; rc == CAIRN_OK && r < merge->count; r++) {
+            const struct merged *merged = &merge->merged[r];
+            columns->column[r] = merged->values[i];
+            if (is_summed(merge, i) && merged->weight > 1) {
+                rc = print_number(columns->arena, merge->sums[r * merge->summed_count + sum],
+                                  &columns->column[r]);
+            }
+        }
+        sum += is_summed(merge, i) ? 1 : 0;
+        rc = rc == CAIRN_OK ? put_column(columns, arrays) : rc;
+    }
+    for (size_t r = 0; rc == CAIRN_OK && r < merge->count; r++) {
+        rc = print_number(columns->arena, (int64_t)merge->merged[r].weight, &columns->column[r]);
+    }
+    return rc == CAIRN_OK ? put_column(columns, arrays) : rc;
+}
+
+static enum cairn_rc make_merged(const struct cairn_sql_shape *shape, size_t param_count,
+                                 const struct cairn_sql_row *rows,
+                                 const struct cairn_sql_step *step, struct columns *columns,
+                                 struct cairn_sql_array_list *arrays, struct cairn_err *err)
+{
+    struct merge merge = {.shape = shape, .param_count = param_count, .arena = columns->arena};
+    enum cairn_rc rc = begin(&merge, step->row_count, err);
+    if (rc != CAIRN_OK) {
+        return rc;
+    }
+    for (size_t r = 0; r < step->row_count; r++) {
+        merge_row(&merge, rows[step->rows[r]].values);
+    }
+    assert(merge.count > 0 && merge.count <= step->row_count);
+    columns->row_count = merge.count;
+    return put_merged(&merge, columns, arrays);
+}
+
+static enum cairn_rc make_plain(size_t param_count, const struct cairn_sql_row *rows,
+                                const struct cairn_sql_step *step, const struct columns *columns,
+                                struct cairn_sql_array_list *arrays)
+{
+    enum cairn_rc rc = CAIRN_OK;
+    for (size_t i = 0; rc == CAIRN_OK && i < param_count; i++) {
+        for (size_t r = 0; r < step->row_count; r++) {
+            columns->column[r] = rows[step->rows[r]].values[i];
+        }
+        rc = put_column(columns, arrays);
+    }
+    return rc;
+}
+
+enum cairn_rc cairn_sql_arrays_make(const struct cairn_sql_shape *shape, size_t param_count,
+                                    const struct cairn_sql_row *rows,
+                                    const struct cairn_sql_step *step, struct cairn_arena *arena,
+                                    struct cairn_sql_array_list *ret_arrays, struct cairn_err *err)
+{
+    assert(shape->arrays != CAIRN_SQL_ARRAYS_NONE && step->row_count > 0);
+    assert(param_count > 0 && param_count <= CAIRN_SQL_PARAMS_MAX);
+    struct cairn_sql_array_list arrays = {.count = 0};
+    struct columns columns = {
+        .column = cairn_arena_alloc(arena, step->row_count * sizeof(struct cairn_slice)),
+        .row_count = step->row_count,
+        .arena = arena};
+    if (columns.column == NULL) {
+        return CAIRN_FAIL(err, CAIRN_ENOMEM, "rows of a batch");
+    }
+    enum cairn_rc rc = shape->merges
+                           ? make_merged(shape, param_count, rows, step, &columns, &arrays, err)
+                           : make_plain(param_count, rows, step, &columns, &arrays);
+    if (rc != CAIRN_OK) {
+        return CAIRN_FAIL(err, rc, "an array of %zu rows", step->row_count);
+    }
+    *ret_arrays = arrays;
+    return CAIRN_OK;
+}

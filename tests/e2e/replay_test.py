@@ -1,0 +1,28 @@
+#!/usr/bin/env python3
+"""`cairn replay` of views in LMDB: switch, roll back, drop, go on, dry runs."""
+import unittest
+
+import harness
+from replay_cases import ReplayCases
+
+
+class Replay(ReplayCases, unittest.TestCase):
+    view = "customers"
+    file = "views/customers.lua"
+    edits = (("{ lines = 0,", "{ lines = 1000,"),)
+
+    @classmethod
+    def setUpClass(cls):
+        cls.stack = harness.contextlib.ExitStack()
+        cls.prepare(cls.stack.enter_context(harness.folder()))
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.stack.close()
+
+    def flags(self):
+        return ()
+
+
+if __name__ == "__main__":
+    harness.main()
