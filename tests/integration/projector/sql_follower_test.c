@@ -2,11 +2,10 @@
 #include "projector/sql_follower.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 
-#include "tests/integration/projector/sql_stage.h"
+#include "tests/integration/projector/sql_killer.h"
 
-enum { ROUNDS = 8, ROUNDS_MAX = 500, KILLS = 4, COMMANDS = 100, STREAMS = 7, PAUSE_MS_MAX = 40 };
+enum { ROUNDS = 8, ROUNDS_MAX = 500, KILLS = 4, COMMANDS = 100, STREAMS = 7 };
 
 static void begin(struct sql_stage *stage, const char *view, const char *text, uint16_t partitions)
 {
@@ -355,36 +354,6 @@ static void a_connection_lost_inside_of_a_batch_leaves_nothing_of_it(void **stat
     cairn_pg_close(other);
 }
 
-/* Ends the connection it is told of, after a while. */
-struct killer {
-    const char *uri;
-    uint64_t seed;
-    atomic_bool done;
-    atomic_llong target; /* 0: none */
-    unsigned kills;
-    pthread_t thread;
-};
-
-static void *kill_on(void *argument)
-{
-    struct killer *killer = argument;
-    const struct cairn_pg_options options = {.uri = killer->uri};
-    struct cairn_pg *pg = NULL;
-    struct cairn_err err;
-    enum cairn_rc rc = cairn_pg_open(&options, &pg, &err);
-    while (rc == CAIRN_OK && !atomic_load(&killer->done)) {
-        char sql[256];
-        long long target = atomic_exchange(&killer->target, 0);
-        (void)snprintf(sql, sizeof(sql),
-                       "SELECT pg_terminate_backend(%lld) FROM pg_sleep(%llu / 1000.0)", target,
-                       (unsigned long long)sql_stage_random(&killer->seed, PAUSE_MS_MAX));
-        rc = cairn_pg_query(pg, target == 0 ? "SELECT pg_sleep(0.001)" : sql, NULL, 0, NULL, &err);
-        killer->kills += rc == CAIRN_OK && target != 0;
-    }
-    cairn_pg_close(pg);
-    return rc == CAIRN_OK ? NULL : argument;
-}
-
 /* Follow to the end of the log whatever happens, which is KILLS times at most; how often it had to
  * be opened. */
 static unsigned follow_through(struct sql_stage *stage, struct killer *killer, size_t max_events)
@@ -400,7 +369,7 @@ static unsigned follow_through(struct sql_stage *stage, struct killer *killer, s
             rc = sql_stage_follow(stage, "sums", CAIRN_SIDE_NEXT, &follower);
             opened += rc == CAIRN_OK;
             if (rc == CAIRN_OK && opened <= KILLS) {
-                atomic_store(&killer->target, pg_stage_backend(follower->pg));
+                killer_aim(killer, pg_stage_backend(follower->pg));
             }
         }
         if (rc == CAIRN_OK) {
@@ -424,9 +393,9 @@ static void connections_lost_at_any_moment_lose_and_double_nothing(void **state)
     uint64_t seed = sql_stage_seed();
     begin(stage, "sums", sql_stage_sums, 2);
     int64_t sum = fill_log(stage, &seed);
-    struct killer killer = {.uri = stage->uri, .seed = seed};
+    struct killer killer;
     unsigned opened = 0;
-    assert_int_equal(pthread_create(&killer.thread, NULL, kill_on, &killer), 0);
+    killer_start(&killer, stage->uri, seed);
     /* A fast machine is at the end before the end of its connection: on until one was in time. */
     unsigned rounds = 0;
     while (rounds < ROUNDS || (opened == rounds && rounds < ROUNDS_MAX)) {
@@ -435,12 +404,9 @@ static void connections_lost_at_any_moment_lose_and_double_nothing(void **state)
         opened += follow_through(stage, &killer, 1 + sql_stage_random(&seed, 12));
         sums_are(stage, sum, stage->world.appended);
     }
-    void *failed = NULL;
-    atomic_store(&killer.done, true);
-    assert_int_equal(pthread_join(killer.thread, &failed), 0);
-    assert_null(failed);
-    print_message("%u rounds, %u connections ended, %u opened\n", rounds, killer.kills, opened);
-    assert_true(killer.kills > 0 && opened > rounds);
+    unsigned kills = killer_stop(&killer);
+    print_message("%u rounds, %u connections ended, %u opened\n", rounds, kills, opened);
+    assert_true(kills > 0 && opened > rounds);
 }
 
 #define staged(test) cmocka_unit_test_setup_teardown(test, sql_stage_setup, sql_stage_teardown)
