@@ -59,4 +59,61 @@ static inline unsigned killer_stop(struct killer *killer)
     return killer->kills;
 }
 
+/* Follow the log to its end with a build, whatever happens, which is kills times at most. Returns
+ * how often it had to be opened. */
+static inline unsigned killer_follow(struct killer *killer, struct sql_stage *stage,
+                                     const char *view, unsigned kills, size_t max_events)
+{
+    struct cairn_position end = world_log_end(&stage->world);
+    unsigned opened = 0;
+    bool there = false;
+    while (!there) {
+        struct cairn_sql_follower *follower = NULL;
+        struct cairn_err err;
+        size_t events = 0;
+        enum cairn_rc rc = sql_stage_follow(stage, view, CAIRN_SIDE_NEXT, &follower);
+        if (rc == CAIRN_OK && opened++ < kills) {
+            killer_aim(killer, pg_stage_backend(follower->pg));
+        }
+        while (rc == CAIRN_OK && !there) {
+            rc = cairn_sql_follower_step(follower, max_events, &events, &err);
+            there = rc == CAIRN_OK && cairn_position_reached(&follower->head.position, &end);
+        }
+        assert_true(there || rc == CAIRN_EBUSY || rc == CAIRN_EFENCED);
+        cairn_sql_follower_close(follower);
+    }
+    return opened;
+}
+
+struct killer_step {
+    struct cairn_sql_follower *follower;
+    enum cairn_rc rc;
+};
+
+static inline void *killer_step_run(void *argument)
+{
+    struct killer_step *step = argument;
+    struct cairn_err err;
+    size_t events = 0;
+    step->rc = cairn_sql_follower_step(step->follower, 100, &events, &err);
+    return NULL;
+}
+
+/* Step until that waits for a lock, and end its connection there. Returns how the step ended. */
+static inline enum cairn_rc killer_step(struct sql_stage *stage,
+                                        struct cairn_sql_follower *follower)
+{
+    struct killer_step step = {.follower = follower};
+    int64_t backend = pg_stage_backend(follower->pg);
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, killer_step_run, &step), 0);
+    sql_stage_await(stage,
+                    "SELECT count(*) > 0 FROM pg_stat_activity WHERE pid = %lld AND "
+                    "wait_event_type = 'Lock'",
+                    (long long)backend);
+    pg_stage_terminate(stage->pg, backend);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    return step.rc;
+}
+
 #endif

@@ -1,8 +1,6 @@
 /* Followers that park what they cannot apply, on a real log and a real server. */
 #include "projector/sql_parked.h"
 
-#include <pthread.h>
-
 #include "platform/fault.h"
 #include "tests/integration/projector/sql_killer.h"
 #include "tests/integration/projector/sql_parking.h"
@@ -251,79 +249,32 @@ static void a_follower_whose_set_is_out_of_date_is_fenced(void **state)
     cairn_sql_follower_close(second);
 }
 
-struct stepping {
-    struct cairn_sql_follower *follower;
-    enum cairn_rc rc;
-};
-
-static void *step_once(void *argument)
-{
-    struct stepping *stepping = argument;
-    struct cairn_err err;
-    size_t events = 0;
-    stepping->rc = cairn_sql_follower_step(stepping->follower, 100, &events, &err);
-    return NULL;
-}
-
 static void a_connection_lost_while_parking_parks_nothing(void **state)
 {
     struct sql_stage *stage = *state;
     struct parking parking;
     struct cairn_pg *other = NULL;
-    pthread_t thread;
     const struct cairn_pg_options options = {.uri = stage->uri};
     parking_begin(&parking, stage, PARK, 1);
     parking_build(&parking);
     parking_add(&parking, 1, -1, 1);
     parking_add(&parking, 1, 1, 1);
     parking_add(&parking, 2, 1, 1);
-    struct stepping stepping = {.follower = parking_follow(&parking, CAIRN_SIDE_NEXT)};
-    int64_t backend = pg_stage_backend(stepping.follower->pg);
+    struct cairn_sql_follower *follower = parking_follow(&parking, CAIRN_SIDE_NEXT);
     assert_ok(cairn_pg_open(&options, &other, &stage->err), &stage->err);
     pg_stage_run(other, "BEGIN; LOCK TABLE test._cairn_parked IN SHARE MODE");
-    assert_int_equal(pthread_create(&thread, NULL, step_once, &stepping), 0);
-    sql_stage_await(stage,
-                    "SELECT count(*) > 0 FROM pg_stat_activity WHERE pid = %lld AND "
-                    "wait_event_type = 'Lock'",
-                    (long long)backend);
-    pg_stage_terminate(other, backend);
-    assert_int_equal(pthread_join(thread, NULL), 0);
-    assert_int_equal(stepping.rc, CAIRN_EBUSY);
+    assert_int_equal(killer_step(stage, follower), CAIRN_EBUSY);
     pg_stage_run(other, "ROLLBACK");
     assert_string_equal(sql_stage_value(stage, "SELECT position || ' ' || parks FROM _cairn_view"),
                         "0:0 0");
     assert_int_equal(waiting(stage), 0);
-    cairn_sql_follower_close(stepping.follower);
-    stepping.follower = parking_follow(&parking, CAIRN_SIDE_NEXT);
-    sql_stage_catch_up(stepping.follower, 100);
+    cairn_sql_follower_close(follower);
+    follower = parking_follow(&parking, CAIRN_SIDE_NEXT);
+    sql_stage_catch_up(follower, 100);
     parking_check(&parking);
     parking_is_at_end(&parking, 1);
-    cairn_sql_follower_close(stepping.follower);
+    cairn_sql_follower_close(follower);
     cairn_pg_close(other);
-}
-
-/* Follow to the end of the log whatever happens; how often it had to be opened. */
-static unsigned follow_through(struct parking *parking, struct killer *killer, size_t max_events)
-{
-    struct cairn_position end = world_log_end(&parking->stage->world);
-    unsigned opened = 0;
-    bool there = false;
-    while (!there) {
-        struct cairn_sql_follower *follower = NULL;
-        struct cairn_err err;
-        size_t events = 0;
-        enum cairn_rc rc = sql_stage_follow(parking->stage, "journal", CAIRN_SIDE_NEXT, &follower);
-        if (rc == CAIRN_OK && opened++ < KILLS) {
-            killer_aim(killer, pg_stage_backend(follower->pg));
-        }
-        while (rc == CAIRN_OK && !there) {
-            rc = cairn_sql_follower_step(follower, max_events, &events, &err);
-            there = rc == CAIRN_OK && cairn_position_reached(&follower->head.position, &end);
-        }
-        assert_true(there || rc == CAIRN_EBUSY || rc == CAIRN_EFENCED);
-        cairn_sql_follower_close(follower);
-    }
-    return opened;
 }
 
 static void connections_lost_at_any_moment_park_nothing_twice(void **state)
@@ -340,7 +291,7 @@ static void connections_lost_at_any_moment_park_nothing_twice(void **state)
     while (rounds < ROUNDS || (opened == rounds && rounds < ROUNDS_MAX)) {
         rounds++;
         parking_build(&parking);
-        opened += follow_through(&parking, &killer, 1 + sql_stage_random(&seed, 60));
+        opened += killer_follow(&killer, stage, "journal", KILLS, 1 + sql_stage_random(&seed, 60));
         parking_check(&parking);
         parking_is_at_end(&parking, (int64_t)parking_count(&parking));
     }
