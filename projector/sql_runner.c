@@ -377,6 +377,7 @@ static enum cairn_rc go_on_building(struct line *line, size_t *events, bool *rea
     if (rc == CAIRN_OK && !line->build->follower->failed) {
         rc = is_ready(line, ready, err);
         rc = rc == CAIRN_OK && *ready ? switch_over(line, err) : rc;
+        *ready = line->build == NULL; /* else it was put off */
     }
     return rc;
 }
