@@ -206,7 +206,8 @@ static inline void world_add_streams(struct world *world, unsigned count, const 
         unsigned streams = count - from < GROUP ? count - from : GROUP;
         struct cairn_append *appends = cairn_arena_zalloc(&arena, 2 * GROUP, sizeof *appends);
         struct cairn_event *events = cairn_arena_zalloc(&arena, 2 * GROUP, sizeof *events);
-        assert_true(appends != NULL && events != NULL);
+        assert_non_null(appends);
+        assert_non_null(events);
         for (unsigned i = 0; i < 2 * streams; i++) {
             const char *stream = cairn_arena_printf(&arena, "box-s%u", from + i / 2);
             assert_non_null(stream);
