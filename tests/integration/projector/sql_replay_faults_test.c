@@ -174,11 +174,13 @@ static void *kill_on(void *argument)
     while (rc == CAIRN_OK && !atomic_load(&killer->done)) {
         char sql[512];
         struct cairn_pg_result *result = NULL;
+        /* Less and less often, so that a machine that has other things to do comes through. */
+        uint64_t most_ms = PAUSE_MS_MAX + atomic_load(&killer->kills) * PAUSE_MS_MAX / ROUNDS;
         (void)snprintf(sql, sizeof(sql),
                        "SELECT pg_terminate_backend(a.pid) FROM pg_sleep(%llu / 1000.0), "
                        "pg_stat_activity a WHERE a.application_name = 'cairn projector' AND "
                        "a.datname = current_database()",
-                       (unsigned long long)sql_stage_random(&killer->seed, PAUSE_MS_MAX));
+                       (unsigned long long)sql_stage_random(&killer->seed, most_ms));
         rc = cairn_pg_query(pg, sql, NULL, 0, &result, &err);
         atomic_fetch_add(&killer->kills,
                          rc == CAIRN_OK ? (unsigned)cairn_pg_result_rows(result) : 0);

@@ -177,16 +177,19 @@ static void a_changed_definition_is_built_and_switched(void **state)
 
 /* ---- beside an operator ---- */
 
-static void replay(struct running *running, bool back)
+static enum cairn_rc try_replay(struct running *running, bool back)
 {
     const struct cairn_rebuild_request request = {.view = CAIRN_SLICE_LIT("sums")};
     struct cairn_projector_options options = world_options(&running->stage->world);
     struct cairn_rebuild_result result;
-    struct cairn_err err;
     options.postgres = running->stage->uri;
-    assert_ok(
-        (back ? cairn_view_rollback : cairn_view_rebuild)(&options, &request, NULL, &result, &err),
-        &err);
+    return (back ? cairn_view_rollback : cairn_view_rebuild)(&options, &request, NULL, &result,
+                                                             &running->stage->err);
+}
+
+static void replay(struct running *running, bool back)
+{
+    assert_ok(try_replay(running, back), &running->stage->err);
 }
 
 static void a_definition_that_was_rolled_back_from_is_left_alone(void **state)
@@ -329,6 +332,37 @@ static void a_first_build_that_failed_goes_on_when_it_is_mended(void **state)
     end(&running);
 }
 
+static void a_build_that_failed_holds_up_no_operator(void **state)
+{
+    struct running running;
+    begin(&running, *state);
+    (void)add(&running, 10);
+    world_add(&running.stage->world, "1", -1, "c", 1);
+    struct cairn_sql_runner *runner = run_at(&running, running.stage->uri);
+    sql_stage_await(running.stage, "SELECT to_regclass('test._cairn_view') IS NOT NULL");
+    sql_stage_await(running.stage, "SELECT count(*) = 1 FROM _cairn_view WHERE error <> ''");
+    sql_stage_await(running.stage, "SELECT count(*) = 0 FROM pg_locks WHERE locktype = 'advisory'");
+    assert_int_equal(try_replay(&running, false), CAIRN_EINVAL);
+    assert_non_null(strstr(running.stage->err.text, "23514"));
+    cairn_sql_runner_stop(runner);
+    end(&running);
+}
+
+static void a_live_generation_that_cannot_be_followed_is_replaced(void **state)
+{
+    struct running running;
+    begin(&running, *state);
+    int64_t sum = add(&running, 10);
+    replay(&running, false);
+    sql_stage_run(running.stage, "DROP TABLE test.sums");
+    change(&running);
+    struct cairn_sql_runner *runner = run_at(&running, running.stage->uri);
+    await_generation(&running, 2);
+    sums_are(&running, sum);
+    cairn_sql_runner_stop(runner);
+    end(&running);
+}
+
 static void a_database_that_is_not_there_yet_is_waited_for(void **state)
 {
     struct running running;
@@ -385,6 +419,8 @@ int main(void)
         staged(a_build_that_nobody_goes_on_with_is_dropped),
         staged(a_view_that_stopped_goes_on_when_it_is_mended),
         staged(a_first_build_that_failed_goes_on_when_it_is_mended),
+        staged(a_build_that_failed_holds_up_no_operator),
+        staged(a_live_generation_that_cannot_be_followed_is_replaced),
         staged(a_database_that_is_not_there_yet_is_waited_for),
         staged(a_runner_stops_soon_with_and_without_a_server),
     };
