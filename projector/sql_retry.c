@@ -19,6 +19,12 @@
 
 /* ---- the list ---- */
 
+/* No projector has been here: there are no tables. */
+static bool is_unmade(enum cairn_rc rc, const struct cairn_pg *pg)
+{
+    return rc != CAIRN_OK && strcmp(cairn_pg_sqlstate(pg), "42P01") == 0;
+}
+
 static const char list_sql[] =
     "SELECT p.stream, p.version, p.until_version, p.event, p.position, p.error, "
     "(extract(epoch FROM p.parked) * 1000000)::bigint FROM %s._cairn_parked p "
@@ -75,11 +81,10 @@ static enum cairn_rc read_list(struct cairn_pg *pg, struct cairn_slice domain,
     struct cairn_parked *parked = NULL;
     struct cairn_err why;
     enum cairn_rc rc = cairn_sql_query_in(pg, domain, list_sql, &view, 1, &rows, &why);
-    if (rc != CAIRN_OK && strcmp(cairn_pg_sqlstate(pg), "42P01") != 0) {
+    if (rc != CAIRN_OK && !is_unmade(rc, pg)) {
         *err = why;
         return rc;
     }
-    /* Without the table no projector has been here. */
     size_t count = rc == CAIRN_OK ? cairn_pg_result_rows(rows) : 0;
     parked = cairn_arena_zalloc(arena, count + 1, sizeof(*parked));
     rc = parked == NULL ? CAIRN_FAIL(err, CAIRN_ENOMEM, "list what is parked") : CAIRN_OK;
@@ -135,14 +140,14 @@ struct held {
     struct cairn_arena arena;       /* of the page in hand */
 };
 
-/* The first value of a held row's query, NULL data where there is no row. Caller frees rows. */
+/* What a query of one row finds; caller frees. ENOENT: nothing. */
 static enum cairn_rc ask(struct held *held, const char *format, const struct cairn_slice *values,
                          size_t count, struct cairn_pg_result **ret_rows, struct cairn_err *err)
 {
     struct cairn_pg_result *rows = NULL;
     enum cairn_rc rc =
         cairn_sql_query_in(held->pg, held->domain, format, values, count, &rows, err);
-    if (rc == CAIRN_OK && cairn_pg_result_rows(rows) == 0) {
+    if (is_unmade(rc, held->pg) || (rc == CAIRN_OK && cairn_pg_result_rows(rows) == 0)) {
         cairn_pg_result_free(rows);
         return CAIRN_FAIL(err, CAIRN_ENOENT, "of stream \"%.*s\" nothing waits",
                           CAIRN_SLICE_ARG(held->stream));

@@ -102,7 +102,9 @@ static inline void parking_check(struct parking *parking)
                 "SELECT concat_ws(' ', count(*), coalesce(sum(j.n), 0), coalesce(max(h.version), "
                 "0), coalesce(max(h.sum), 0), coalesce(bool_or(h.broken), false), (SELECT "
                 "coalesce(max(p.version), 0) FROM _cairn_parked p WHERE p.stream = 'box-%zu' AND "
-                "p.until_version = 0)) FROM %s.journal j JOIN %s.heads h USING (stream) WHERE "
+                "p.until_version = 0 AND p.generation = (SELECT max(generation) FROM _cairn_view "
+                "WHERE side IN ('live', 'next')))) FROM %s.journal j JOIN %s.heads h USING "
+                "(stream) WHERE "
                 "j.stream = 'box-%zu'",
                 s, parking->schema, parking->schema, s),
             expected);
