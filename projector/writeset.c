@@ -141,6 +141,16 @@ void cairn_writeset_undo(struct cairn_writeset *set)
     set->note_count = 0;
 }
 
+const struct cairn_write *cairn_writeset_find(const struct cairn_writeset *set,
+                                              struct cairn_slice key, uint64_t hash)
+{
+    if (set->table == NULL || set->count == 0) {
+        return NULL;
+    }
+    uint32_t number = set->table[find_place(set, key, hash)];
+    return number == 0 ? NULL : &set->entries[number - 1];
+}
+
 static int compare_entries(const void *a, const void *b)
 {
     const struct cairn_write *left = a;
