@@ -58,13 +58,6 @@ static enum cairn_rc open_scratch(struct comparison *comparison, struct cairn_er
     return rc;
 }
 
-/* Where the scratch store keeps what is parked. */
-static struct cairn_parked_place scratch_place(const struct comparison *comparison)
-{
-    return (struct cairn_parked_place){.meta = cairn_views_meta(comparison->scratch),
-                                       .view = comparison->definition->name};
-}
-
 static struct cairn_parked_place live_place(const struct comparison *comparison,
                                             const struct cairn_view_snapshot *live)
 {
@@ -78,22 +71,25 @@ static struct cairn_parked_place live_place(const struct comparison *comparison,
 static enum cairn_rc begin_scratch(struct comparison *comparison,
                                    const struct cairn_view_snapshot *live, struct cairn_err *err)
 {
-    struct cairn_compare_parked ours = {NULL, scratch_place(comparison)};
+    struct cairn_kv_txn *txn = NULL;
     struct cairn_view_head *head = &comparison->begin;
     *head = (struct cairn_view_head){.state = CAIRN_VIEW_LIVE, .generation = 1};
-    enum cairn_rc rc = cairn_kv_write_begin(cairn_views_kv(comparison->scratch), &ours.txn, err);
-    if (rc != CAIRN_OK) {
-        return rc;
-    }
     if (comparison->request->stored) {
-        const struct cairn_compare_parked theirs = {live->txn, live_place(comparison, live)};
-        rc = cairn_compare_parked_copy(&theirs, &ours, &head->parks, err);
+        const struct cairn_parked_place place = live_place(comparison, live);
+        head->parks = live->head.parks;
+        enum cairn_rc rc =
+            cairn_compare_parked_take(live->txn, &place, comparison->scratch, NULL, err);
+        if (rc != CAIRN_OK) {
+            return rc;
+        }
     }
+    enum cairn_rc rc = cairn_kv_write_begin(cairn_views_kv(comparison->scratch), &txn, err);
     if (rc == CAIRN_OK) {
-        rc = cairn_view_head_put(ours.txn, cairn_views_meta(comparison->scratch), CAIRN_SIDE_LIVE,
+        rc = cairn_view_head_put(txn, cairn_views_meta(comparison->scratch), CAIRN_SIDE_LIVE,
                                  comparison->definition->name, head, err);
+        rc = cairn_views_end_write(comparison->scratch, txn, rc, err);
     }
-    return cairn_views_end_write(comparison->scratch, ours.txn, rc, err);
+    return rc;
 }
 
 /* By the live generation's definition, or by the domain's. */
@@ -210,26 +206,6 @@ static bool same_indexes(const struct cairn_view_code *a, const struct cairn_vie
     return same;
 }
 
-/* Streams that were tried again meanwhile the replay has left out, so there is nothing to learn
- * from its rows. Those that the live generation parked meanwhile it has parked, too. */
-static enum cairn_rc check_parked(const struct comparison *comparison,
-                                  const struct cairn_view_snapshot *live,
-                                  struct cairn_kv_txn *replayed, struct cairn_err *err)
-{
-    const struct cairn_compare_parked ours = {replayed, scratch_place(comparison)};
-    const struct cairn_compare_parked theirs = {live->txn, live_place(comparison, live)};
-    bool same = true;
-    enum cairn_rc rc = CAIRN_OK;
-    if (comparison->request->stored && comparison->report.compared &&
-        live->head.parks != comparison->parks) {
-        rc = cairn_compare_parked_same(&theirs, &ours, &same, err);
-    }
-    return rc != CAIRN_OK || same
-               ? rc
-               : CAIRN_FAIL(err, CAIRN_EBEHIND,
-                            "parked streams were tried again meanwhile: compare the view again");
-}
-
 static enum cairn_rc compare_snapshot(struct comparison *comparison,
                                       const struct cairn_view_snapshot *live, struct cairn_err *err)
 {
@@ -254,14 +230,10 @@ static enum cairn_rc compare_snapshot(struct comparison *comparison,
         .indexed = same_indexes(&comparison->live_code, code)};
     enum cairn_rc rc =
         cairn_kv_read_begin(cairn_views_kv(comparison->scratch), &rows.replayed.txn, err);
-    if (rc != CAIRN_OK) {
-        return rc;
-    }
-    rc = check_parked(comparison, live, rows.replayed.txn, err);
     if (rc == CAIRN_OK) {
         rc = cairn_compare_rows(&rows, report, err);
+        cairn_kv_end(rows.replayed.txn);
     }
-    cairn_kv_end(rows.replayed.txn);
     return rc;
 }
 
@@ -307,6 +279,27 @@ static enum cairn_rc look(struct comparison *comparison, struct cairn_position *
     return rc;
 }
 
+/* The short rest, up to where the live view is in the snapshot, with what an operator has done
+ * meanwhile to its parked streams. */
+static enum cairn_rc replay_rest(struct comparison *comparison,
+                                 const struct cairn_view_snapshot *live, struct cairn_err *err)
+{
+    const struct cairn_parked_place place = live_place(comparison, live);
+    struct cairn_follower *follower = comparison->group.followers[0];
+    bool stored = comparison->request->stored;
+    enum cairn_rc rc = CAIRN_OK;
+    if (stored && live->head.parks != comparison->parks) {
+        rc = cairn_compare_parked_take(live->txn, &place, comparison->scratch, follower, err);
+    }
+    if (rc == CAIRN_OK) {
+        rc = replay(comparison, &live->head.position, err);
+    }
+    if (rc == CAIRN_OK && stored) {
+        rc = cairn_compare_parked_settle(live->txn, &place, &comparison->group, follower, err);
+    }
+    return rc;
+}
+
 /* The long part against no snapshot of the live view, the short rest against the one that is
  * compared: it keeps pages from being used again as long as it is open. */
 static enum cairn_rc run(struct comparison *comparison, struct cairn_err *err)
@@ -327,7 +320,7 @@ static enum cairn_rc run(struct comparison *comparison, struct cairn_err *err)
         return rc;
     }
     if (!comparison->request->scope.has_until) {
-        rc = replay(comparison, &live.head.position, err);
+        rc = replay_rest(comparison, &live, err);
     }
     if (rc == CAIRN_OK) {
         rc = compare_snapshot(comparison, &live, err);

@@ -33,7 +33,8 @@ enum cairn_rc cairn_parked_check_log(struct cairn_store *store,
 static enum cairn_rc apply_event(struct work *work, const struct cairn_event *event,
                                  struct cairn_err *err)
 {
-    if (work->except != NULL && cairn_parked_has(work->except, event)) {
+    if (!cairn_follower_takes(work->follower, event) ||
+        (work->except != NULL && cairn_parked_has(work->except, event))) {
         return CAIRN_OK;
     }
     enum cairn_rc rc = cairn_view_group_apply(work->group, work->follower, event, err);

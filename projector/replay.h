@@ -120,9 +120,10 @@ struct cairn_compare_report {
 };
 
 /* Replay into a scratch place, which is gone afterwards, and hold it against the live rows at the
- * same position. errors: ENOENT (no such view), EBEHIND (it has no live generation), ESCRIPT,
- * EINVAL (an event cannot be applied), ESTOPPED (cancelled), EIO, EFULL; those of platform/pg.h. OK
- * also where there are differences: they are in the report. */
+ * same position. errors: ENOENT (no such view), EBEHIND (it has no live generation, or that was
+ * switched meanwhile, or its parked streams changed), ESCRIPT, EINVAL (an event cannot be applied),
+ * ELOCKED (in PostgreSQL: another compares it), ESTOPPED (cancelled), EIO, EFULL; those of
+ * platform/pg.h. OK also where there are differences: they are in the report. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_view_compare(const struct cairn_projector_options *options,
                                                   const struct cairn_compare_request *request,
                                                   const struct cairn_compare_hooks *hooks,

@@ -2,6 +2,7 @@
 #include "projector/replay_sql.h"
 
 #include "projector/sql_build.h"
+#include "projector/sql_compare.h"
 #include "projector/sql_retry.h"
 
 static enum cairn_rc build_and_switch(const struct cairn_projector_options *options,
@@ -51,6 +52,7 @@ static enum cairn_rc drop_both(struct cairn_pg *pg, struct cairn_slice domain,
                         : rc;
     rc = rc == CAIRN_OK ? cairn_sql_generation_drop(pg, domain, view, CAIRN_SIDE_OLD, &old, err)
                         : rc;
+    cairn_sql_generation_unlock(pg, domain, view, CAIRN_SIDE_NEXT);
     if (rc == CAIRN_OK) {
         *ret_dropped = next || old;
     }
@@ -74,6 +76,7 @@ const struct cairn_replay_store cairn_replay_sql = {
     .rebuild = rebuild,
     .rollback = rollback,
     .drop_kept = drop_kept,
+    .compare = cairn_sql_compare,
     .parked = cairn_sql_parked_list,
     .parked_retry = cairn_sql_parked_retry,
     .parked_drop = cairn_sql_parked_drop,

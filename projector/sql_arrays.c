@@ -4,6 +4,7 @@
 
 #include "platform/hash.h"
 #include "platform/pg.h"
+#include "projector/sql_spelling.h"
 
 /* Places looked at for one row. Behind that, as where a stranger chose values that collide, it
  * travels by itself. */
@@ -11,8 +12,8 @@
 
 /* One row that travels. */
 struct merged {
-    const struct cairn_slice *values; /* of the first row that it stands for */
-    uint64_t hash;                    /* of what is not summed */
+    const struct cairn_slice *values; /* of the last row that it stands for */
+    uint64_t hash;                    /* of what tells rows apart; then of the key */
     uint64_t weight;                  /* rows that it stands for */
 };
 
@@ -36,11 +37,17 @@ static bool is_summed(const struct merge *merge, size_t param)
     return (merge->shape->summed >> param & 1) != 0;
 }
 
+/* Do rows that differ in the parameter stay apart? */
+static bool tells_apart(const struct merge *merge, size_t param)
+{
+    return ((merge->shape->summed | merge->shape->lasting) >> param & 1) == 0;
+}
+
 static uint64_t hash_row(const struct merge *merge, const struct cairn_slice *values)
 {
     uint64_t hash = 0;
     for (size_t i = 0; i < merge->param_count; i++) {
-        if (!is_summed(merge, i)) {
+        if (tells_apart(merge, i)) {
             hash = cairn_hash64_seeded(values[i], hash + (values[i].data == NULL ? 1 : 2));
         }
     }
@@ -52,7 +59,7 @@ static bool same_row(const struct merge *merge, const struct cairn_slice *a,
 {
     bool same = true;
     for (size_t i = 0; same && i < merge->param_count; i++) {
-        same = is_summed(merge, i) ||
+        same = !tells_apart(merge, i) ||
                ((a[i].data == NULL) == (b[i].data == NULL) && cairn_slice_equal(a[i], b[i]));
     }
     return same;
@@ -74,11 +81,20 @@ static uint32_t *find_place(const struct merge *merge, const struct cairn_slice 
     return NULL;
 }
 
+static bool is_null_or_refused(struct cairn_slice text)
+{
+    return text.data == NULL || cairn_slice_find(text, '\0') < text.size;
+}
+
 /* False: a value is null, or spelt in a way that the server alone reads. */
 static bool read_numbers(const struct merge *merge, const struct cairn_slice *values,
                          int64_t *ret_numbers)
 {
     bool read = true;
+    for (size_t i = 0; read && i < merge->param_count; i++) {
+        bool lasts = (merge->shape->lasting >> i & 1) != 0;
+        read = !lasts || !is_null_or_refused(values[i]);
+    }
     for (size_t i = 0; read && i < merge->summed_count; i++) {
         struct cairn_slice text = values[merge->summed[i]];
         read = text.data != NULL && cairn_slice_to_i64(text, &ret_numbers[i]) == CAIRN_OK;
@@ -105,7 +121,7 @@ static bool add_numbers(const struct merge *merge, int64_t *sums, const int64_t 
     return true;
 }
 
-/* A row that travels by itself as yet. NULL place: and will do so. */
+/* A row that travels by itself as yet. place NULL: and will do so. */
 static void push(struct merge *merge, const struct cairn_slice *values, uint64_t hash,
                  const int64_t *numbers, uint32_t *place)
 {
@@ -122,7 +138,7 @@ static void push(struct merge *merge, const struct cairn_slice *values, uint64_t
 static void merge_row(struct merge *merge, const struct cairn_slice *values)
 {
     int64_t numbers[CAIRN_SQL_PARAMS_MAX];
-    if (!read_numbers(merge, values, numbers)) {
+    if (!merge->shape->merges || !read_numbers(merge, values, numbers)) {
         push(merge, values, 0, NULL, NULL);
         return;
     }
@@ -167,6 +183,75 @@ static enum cairn_rc print_number(struct cairn_arena *arena, int64_t number,
     return rc;
 }
 
+/* ---- keys ---- */
+
+static bool spell_part(const struct merge *merge, size_t row, size_t part, int64_t *number,
+                       struct cairn_slice *ret_bytes)
+{
+    const struct cairn_sql_key_part *key = &merge->shape->key[part];
+    return cairn_sql_spell(key->type, merge->merged[row].values[key->param], number, ret_bytes);
+}
+
+/* False: it is not known. */
+static bool hash_key(const struct merge *merge, size_t row, uint64_t *ret_hash)
+{
+    uint64_t hash = 0;
+    for (size_t i = 0; i < merge->shape->key_count; i++) {
+        int64_t number = 0;
+        struct cairn_slice bytes;
+        if (!spell_part(merge, row, i, &number, &bytes)) {
+            return false;
+        }
+        hash = cairn_hash64_seeded(bytes, hash);
+    }
+    *ret_hash = hash;
+    return true;
+}
+
+static bool same_key(const struct merge *merge, size_t a, size_t b)
+{
+    bool same = true;
+    for (size_t i = 0; same && i < merge->shape->key_count; i++) {
+        int64_t numbers[2] = {0, 0};
+        struct cairn_slice bytes[2];
+        same = spell_part(merge, a, i, &numbers[0], &bytes[0]) &&
+               spell_part(merge, b, i, &numbers[1], &bytes[1]) &&
+               cairn_slice_equal(bytes[0], bytes[1]);
+    }
+    return same;
+}
+
+/* Put the row's key among those before. False: it is there, or not known, or too far away. */
+static bool is_new_key(struct merge *merge, size_t row)
+{
+    size_t mask = merge->place_count - 1;
+    if (!hash_key(merge, row, &merge->merged[row].hash)) {
+        return false;
+    }
+    size_t at = (size_t)merge->merged[row].hash & mask;
+    for (size_t probes = 0; merge->places[at] != 0; probes++, at = (at + 1) & mask) {
+        size_t other = merge->places[at] - 1;
+        bool same = merge->merged[other].hash == merge->merged[row].hash;
+        if (probes == PROBES_MAX || (same && same_key(merge, other, row))) {
+            return false;
+        }
+    }
+    merge->places[at] = (uint32_t)row + 1;
+    return true;
+}
+
+/* Does each of the rows that travel have a key of its own? */
+static bool are_lone(struct merge *merge)
+{
+    bool lone = merge->shape->lone != NULL;
+    assert(!lone || merge->shape->key_count > 0);
+    memset(merge->places, 0, merge->place_count * sizeof(*merge->places));
+    for (size_t row = 0; lone && row < merge->count; row++) {
+        lone = is_new_key(merge, row);
+    }
+    return lone;
+}
+
 /* ---- arrays ---- */
 
 /* Columns under construction. */
@@ -188,6 +273,7 @@ static enum cairn_rc put_column(const struct columns *columns, struct cairn_sql_
     return rc;
 }
 
+/* The last of what was merged is the first of the rows. */
 static enum cairn_rc put_merged(const struct merge *merge, const struct columns *columns,
                                 struct cairn_sql_array_list *arrays)
 {
@@ -195,10 +281,10 @@ static enum cairn_rc put_merged(const struct merge *merge, const struct columns 
     size_t sum = 0;
     for (size_t i = 0; rc == CAIRN_OK && i < merge->param_count; i++) {
         for (size_t r = 0; rc == CAIRN_OK && r < merge->count; r++) {
-            const struct merged *merged = &merge->merged[r];
-            columns->column[r] = merged->values[i];
-            if (is_summed(merge, i) && merged->weight > 1) {
-                rc = print_number(columns->arena, merge->sums[r * merge->summed_count + sum],
+            size_t from = merge->count - 1 - r;
+            columns->column[r] = merge->merged[from].values[i];
+            if (is_summed(merge, i) && merge->merged[from].weight > 1) {
+                rc = print_number(columns->arena, merge->sums[from * merge->summed_count + sum],
                                   &columns->column[r]);
             }
         }
@@ -206,7 +292,8 @@ static enum cairn_rc put_merged(const struct merge *merge, const struct columns 
         rc = rc == CAIRN_OK ? put_column(columns, arrays) : rc;
     }
     for (size_t r = 0; rc == CAIRN_OK && r < merge->count; r++) {
-        rc = print_number(columns->arena, (int64_t)merge->merged[r].weight, &columns->column[r]);
+        rc = print_number(columns->arena, (int64_t)merge->merged[merge->count - 1 - r].weight,
+                          &columns->column[r]);
     }
     return rc == CAIRN_OK ? put_column(columns, arrays) : rc;
 }
@@ -221,11 +308,12 @@ static enum cairn_rc make_merged(const struct cairn_sql_shape *shape, size_t par
     if (rc != CAIRN_OK) {
         return rc;
     }
-    for (size_t r = 0; r < step->row_count; r++) {
-        merge_row(&merge, rows[step->rows[r]].values);
+    for (size_t r = step->row_count; r > 0; r--) {
+        merge_row(&merge, rows[step->rows[r - 1]].values);
     }
     assert(merge.count > 0 && merge.count <= step->row_count);
     columns->row_count = merge.count;
+    arrays->lone = are_lone(&merge);
     return put_merged(&merge, columns, arrays);
 }
 
@@ -258,7 +346,7 @@ enum cairn_rc cairn_sql_arrays_make(const struct cairn_sql_shape *shape, size_t 
     if (columns.column == NULL) {
         return CAIRN_FAIL(err, CAIRN_ENOMEM, "rows of a batch");
     }
-    enum cairn_rc rc = shape->merges
+    enum cairn_rc rc = shape->folds
                            ? make_merged(shape, param_count, rows, step, &columns, &arrays, err)
                            : make_plain(param_count, rows, step, &columns, &arrays);
     if (rc != CAIRN_OK) {

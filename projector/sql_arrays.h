@@ -1,6 +1,6 @@
 /* The rows of a step as arrays, one for each parameter of the array form. thread: any.
  *
- * Where the shape says so, rows that are equal but for what is summed travel as one. */
+ * Where the shape says so, rows that are equal but for what is summed or replaced travel as one. */
 #ifndef CAIRN_PROJECTOR_SQL_ARRAYS_H
 #define CAIRN_PROJECTOR_SQL_ARRAYS_H
 
@@ -12,6 +12,7 @@
 struct cairn_sql_array_list {
     struct cairn_slice texts[CAIRN_SQL_ARRAYS_MAX];
     size_t count;
+    bool lone; /* for shape->lone: each row has a key of its own */
 };
 
 /* param_count: of the step's statement. rows: of the batch. The texts are in arena. cost: O(rows *

@@ -108,6 +108,11 @@ enum cairn_rc cairn_sql_build_open(const struct cairn_projector_options *options
 void cairn_sql_build_close(struct cairn_sql_build *build)
 {
     if (build != NULL) {
+        if (build->follower != NULL) {
+            /* The server would notice a while after the connection's end. */
+            cairn_sql_generation_unlock(build->follower->pg, build->domain, build->view->name,
+                                        CAIRN_SIDE_NEXT);
+        }
         cairn_sql_follower_close(build->follower);
         cairn_mem_free(build);
     }

@@ -95,10 +95,11 @@ static enum cairn_rc follow_to_end(struct run *run, struct cairn_err *err)
 /* ---- comparing ---- */
 
 /* Are both generations by one definition, and can the new one be brought to where the live one is?
- */
+ * What one has parked the other may have applied, so they are no twins then. */
 static bool can_compare(const struct run *run)
 {
     return run->has_live && cairn_slice_equal(run->live.hash, run->follower->head.hash) &&
+           run->live.parks == 0 && run->follower->head.parks == 0 &&
            cairn_position_reached(&run->live.position, &run->follower->head.position);
 }
 
@@ -127,9 +128,11 @@ static enum cairn_rc compare_in(struct run *run, struct cairn_pg *snapshot, stru
         return rc;
     }
     rc = follow_until(run, &run->live.position, err);
-    rc = rc == CAIRN_OK ? cairn_sql_digest(snapshot, build->domain, build->view->name,
-                                           CAIRN_SIDE_LIVE, &result->before, err)
-                        : rc;
+    if (rc != CAIRN_OK || run->follower->head.parks > 0) {
+        return rc;
+    }
+    rc = cairn_sql_digest(snapshot, build->domain, build->view->name, CAIRN_SIDE_LIVE,
+                          &result->before, err);
     rc = rc == CAIRN_OK ? cairn_sql_digest(run->follower->pg, build->domain, build->view->name,
                                            CAIRN_SIDE_NEXT, &result->after, err)
                         : rc;

@@ -3,8 +3,6 @@
 #include "platform/pg_text.h"
 
 #define STATEMENT_BYTES_MAX ((size_t)4096)
-/* A scan of a large table is silent for long. */
-#define SCAN_MS (6 * 3600 * 1000)
 
 /* The sum of the rows' hashes modulo 2^64, which no order of the rows changes. Each table has a
  * seed of its own, so that a row which is in the wrong table counts as wrong. */
@@ -65,7 +63,7 @@ static enum cairn_rc scan_all(struct cairn_pg *pg, struct cairn_slice domain,
     char schema[CAIRN_SQL_SCHEMA_SIZE];
     struct cairn_view_digest digest = {.rows = 0};
     struct cairn_pg_result *tables = NULL;
-    cairn_pg_set_patience(pg, SCAN_MS);
+    cairn_pg_set_patience(pg, CAIRN_SQL_SCAN_MS);
     enum cairn_rc rc = cairn_sql_schema(domain, view, side, schema, err);
     rc = rc == CAIRN_OK ? cairn_sql_generation_tables(pg, domain, view, side, false, &tables, err)
                         : rc;

@@ -5,6 +5,9 @@
 #include "projector/replay.h"
 #include "projector/sql_generation.h"
 
+/* How long a server may be silent that reads or sorts all of a table. */
+#define CAIRN_SQL_SCAN_MS (6 * 3600 * 1000)
+
 /* Count and sum the rows of all tables, as the connection's transaction sees them. Reads every row.
  * errors: those of platform/pg.h. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_sql_digest(struct cairn_pg *pg, struct cairn_slice domain,

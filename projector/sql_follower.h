@@ -52,12 +52,10 @@ struct cairn_sql_follower_options {
     struct cairn_slice view;
     enum cairn_view_side side;
     const struct cairn_replay_scope
-        *scope;          /* only these events; NULL: all; outlives the follower */
-    struct cairn_pg *pg; /* a connection of cairn_sql_follower_connect to go on with: it is taken,
-                            also on failure; NULL: it makes one */
-    uint64_t left_out_generation; /* leave out what this generation of the view has parked and given
-                                     up, too, as it is now; 0: none */
-    struct cairn_log *log;        /* told of each stream that is parked; may be NULL */
+        *scope;            /* only these events; NULL: all; outlives the follower */
+    struct cairn_pg *pg;   /* a connection of cairn_sql_follower_connect to go on with: it is taken,
+                              also on failure; NULL: it makes one */
+    struct cairn_log *log; /* told of each stream that is parked; may be NULL */
 };
 
 /* A connection such as the follower uses, for who has something to do on it first. Of the options

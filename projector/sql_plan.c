@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "platform/hash.h"
+#include "projector/sql_spelling.h"
 
 #define NOBODY  UINT32_MAX       /* no group: nothing came yet */
 #define SEVERAL (UINT32_MAX - 1) /* there are more groups than one */
@@ -63,34 +64,6 @@ struct planner {
 
 /* ---- keys ---- */
 
-static bool is_uuid(struct cairn_slice text)
-{
-    static const char form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
-    bool is = text.size == sizeof(form) - 1;
-    for (size_t i = 0; is && i < text.size; i++) {
-        char c = text.data[i];
-        bool hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-        is = form[i] == 'x' ? hex : c == '-';
-    }
-    return is;
-}
-
-/* One spelling for each value: what the server may take for equal has equal bytes. False: this
- * spelling is not known. number holds the bytes of one. */
-static bool spell(enum cairn_sql_key_type type, struct cairn_slice text, int64_t *number,
-                  struct cairn_slice *ret_bytes)
-{
-    bool known = text.data != NULL;
-    *ret_bytes = text;
-    if (known && type == CAIRN_SQL_KEY_INTEGER) {
-        known = cairn_slice_to_i64(text, number) == CAIRN_OK;
-        *ret_bytes = cairn_slice_of((const char *)number, sizeof(*number));
-    } else if (known && type == CAIRN_SQL_KEY_UUID) {
-        known = is_uuid(text);
-    }
-    return known;
-}
-
 static const struct cairn_sql_shape *shape_of(const struct planner *planner, uint32_t row)
 {
     assert(planner->batch->rows[row].statement < planner->batch->shape_count);
@@ -101,7 +74,8 @@ static bool spell_part(const struct planner *planner, uint32_t row, size_t part,
                        struct cairn_slice *ret_bytes)
 {
     const struct cairn_sql_key_part *key = &shape_of(planner, row)->key[part];
-    return spell(key->type, planner->batch->rows[row].values[key->param], number, ret_bytes);
+    return cairn_sql_spell(key->type, planner->batch->rows[row].values[key->param], number,
+                           ret_bytes);
 }
 
 /* False: the row it touches is not known. */

@@ -25,7 +25,8 @@
 struct prepared {
     const struct cairn_sql_statement *statement;
     struct cairn_sql_source *sources; /* of its parameters */
-    char name[NAME_SIZE];             /* as it is prepared; its array form has "a" in front */
+    /* As it is prepared; its array form has "a" in front, that for lone rows "l". */
+    char name[NAME_SIZE];
 };
 
 struct cairn_sql_writer {
@@ -103,7 +104,16 @@ static enum cairn_rc blame(const struct cairn_sql_writer *writer, const struct p
     return cairn_err_wrap(err, rc, "line %u", cairn_sql_byte_line(prepared->statement, at));
 }
 
-/* Learn the statement's types, its shape and, where there is one, its array form. */
+/* text NULL: there is no such form. */
+static enum cairn_rc prepare_form(struct cairn_pg *pg, char letter, const struct prepared *prepared,
+                                  const char *text, struct cairn_err *err)
+{
+    char name[NAME_SIZE + 1];
+    (void)snprintf(name, sizeof(name), "%c%s", letter, prepared->name);
+    return text == NULL ? CAIRN_OK : cairn_pg_prepare(pg, name, text, NULL, 0, err);
+}
+
+/* Learn the statement's types, its shape and, where there are some, its array forms. */
 static enum cairn_rc learn_shape(struct cairn_sql_writer *writer, size_t index,
                                  const struct cairn_sql_table *tables, size_t table_count,
                                  struct cairn_err *err)
@@ -122,12 +132,8 @@ static enum cairn_rc learn_shape(struct cairn_sql_writer *writer, size_t index,
     rc = rc == CAIRN_OK ? cairn_sql_shape_read(prepared->statement, types, tables, table_count,
                                                &writer->arena, &writer->shapes[index], err)
                         : rc;
-    if (rc == CAIRN_OK && writer->shapes[index].text != NULL) {
-        char name[NAME_SIZE + 1];
-        (void)snprintf(name, sizeof(name), "a%s", prepared->name);
-        rc = cairn_pg_prepare(pg, name, writer->shapes[index].text, NULL, 0, err);
-    }
-    return rc;
+    rc = rc == CAIRN_OK ? prepare_form(pg, 'a', prepared, writer->shapes[index].text, err) : rc;
+    return rc == CAIRN_OK ? prepare_form(pg, 'l', prepared, writer->shapes[index].lone, err) : rc;
 }
 
 static enum cairn_rc prepare_one(struct cairn_sql_writer *writer, size_t index,
@@ -417,8 +423,8 @@ static enum cairn_rc send_step(struct cairn_sql_writer *writer, struct parcel *p
     if (planned->arrays) {
         char name[NAME_SIZE + 1];
         size_t tag = planned->row_count == 1 ? writer->tags[planned->rows[0]] : SIZE_MAX;
-        (void)snprintf(name, sizeof(name), "a%s", prepared->name);
         const struct cairn_sql_array_list *arrays = &parcel->arrays[step];
+        (void)snprintf(name, sizeof(name), "%c%s", arrays->lone ? 'l' : 'a', prepared->name);
         return send_one(writer, parcel, name, prepared, arrays->texts, arrays->count, tag, err);
     }
     for (size_t r = 0; rc == CAIRN_OK && r < planned->row_count; r++) {
@@ -460,6 +466,9 @@ static enum cairn_rc send(struct cairn_sql_writer *writer, const struct cairn_sq
     rc = to != NULL ? send_move(writer, to, err) : CAIRN_OK;
     for (size_t s = 0; rc == CAIRN_OK && s < parcel->plan.step_count; s++) {
         rc = send_step(writer, parcel, s, err);
+    }
+    if (rc == CAIRN_OK) {
+        (void)send_lookups(writer, parcel, false, err);
     }
     /* What could not be sent is told once more here, and what was is undone. */
     rc = cairn_pg_pipeline_end(writer->options.pg, NULL, NULL, &failed, err);

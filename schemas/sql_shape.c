@@ -402,8 +402,10 @@ static bool divides(const struct cairn_sql_token *token)
 
 /* WHERE a = e AND b = e AND ...: which columns it fixes. Whatever else there is narrows it. */
 static size_t read_equals(const struct cairn_sql_reading *reading,
-                          struct cairn_sql_assignment equals[CAIRN_SQL_KEY_COLUMNS_MAX])
+                          struct cairn_sql_assignment equals[CAIRN_SQL_KEY_COLUMNS_MAX],
+                          bool *ret_narrows)
 {
+    *ret_narrows = false;
     struct cairn_sql_span part = {reading->where.begin, reading->where.begin};
     size_t count = 0;
     size_t depth = 0;
@@ -419,6 +421,7 @@ static size_t read_equals(const struct cairn_sql_reading *reading,
             bool fixes = count < CAIRN_SQL_KEY_COLUMNS_MAX && read_equal(reading, part, equal) &&
                          is_key_part(reading, equal->value, equal->column, &unused);
             count += fixes ? 1 : 0;
+            *ret_narrows = *ret_narrows || !fixes;
             part.begin = part.end + 1;
         }
         depth += cairn_sql_token_is_mark(token, '(') || cairn_sql_token_is_mark(token, '[') ? 1 : 0;
@@ -427,10 +430,7 @@ static size_t read_equals(const struct cairn_sql_reading *reading,
     return count;
 }
 
-/* Which changes of rows by their key may share an array? Each row of a table is changed once by an
- * UPDATE ... FROM, whatever it is joined with; a row that is gone is gone, however often. */
-static void read_change_arrays(const struct cairn_sql_reading *reading, bool updates,
-                               struct cairn_sql_shape *shape)
+static bool has_our_names(const struct cairn_sql_reading *reading)
 {
     static const struct cairn_slice name = {CAIRN_SQL_ARRAYS_NAME,
                                             sizeof(CAIRN_SQL_ARRAYS_NAME) - 1};
@@ -438,9 +438,22 @@ static void read_change_arrays(const struct cairn_sql_reading *reading, bool upd
     for (size_t i = 0; i < reading->table->column_count; i++) {
         named = named || cairn_slice_starts(reading->table->columns[i].name, name);
     }
-    if (shape->key_count > 0 && !named && has_array_params(reading)) {
-        shape->arrays = updates ? CAIRN_SQL_ARRAYS_DISTINCT : CAIRN_SQL_ARRAYS_ANY;
+    return named;
+}
+
+/* Which changes of rows by their key may share an array? Each row of a table is changed once by an
+ * UPDATE ... FROM, whatever it is joined with; a row that is gone is gone, however often. */
+static void read_change_arrays(struct cairn_sql_reading *reading,
+                               const struct cairn_sql_assignment *equals, size_t equal_count,
+                               struct cairn_sql_shape *shape)
+{
+    bool updates = reading->set.end > reading->set.begin;
+    if (shape->key_count == 0 || has_our_names(reading) || !has_array_params(reading)) {
+        return;
     }
+    shape->folds = updates && equal_count == shape->key_count &&
+                   cairn_sql_fold_read_update(reading, equals, equal_count);
+    shape->arrays = updates && !shape->folds ? CAIRN_SQL_ARRAYS_DISTINCT : CAIRN_SQL_ARRAYS_ANY;
 }
 
 static bool read_change(struct cairn_sql_reading *reading, const struct cairn_sql_table *tables,
@@ -466,8 +479,10 @@ static bool read_change(struct cairn_sql_reading *reading, const struct cairn_sq
     }
     shape->kind = CAIRN_SQL_CHANGE;
     if (!sets_key(reading)) {
-        read_key(reading, equals, read_equals(reading, equals), shape);
-        read_change_arrays(reading, updates, shape);
+        bool narrows = false;
+        size_t count = read_equals(reading, equals, &narrows);
+        read_key(reading, equals, count, shape);
+        read_change_arrays(reading, equals, narrows ? 0 : count, shape);
     }
     return true;
 }
@@ -506,11 +521,12 @@ enum cairn_rc cairn_sql_shape_read(const struct cairn_sql_statement *statement,
     }
     struct cairn_sql_shape shape = read_shape(&reading, tables, table_count);
     if (shape.arrays != CAIRN_SQL_ARRAYS_NONE) {
-        reading.commutes = shape.folds && cairn_sql_fold_commutes(&reading, shape.sums);
+        reading.commutes = shape.folds && shape.kind == CAIRN_SQL_UPSERT &&
+                           cairn_sql_fold_commutes(&reading, shape.sums);
         if (shape.folds) {
             cairn_sql_fold_merge(&reading, &shape);
         }
-        rc = cairn_sql_arrays_write(&reading, &shape, arena, &shape.text, err);
+        rc = cairn_sql_arrays_write(&reading, arena, &shape, err);
         if (rc != CAIRN_OK) {
             return rc;
         }

@@ -82,15 +82,19 @@ struct cairn_sql_shape {
      * table with the same sums may change places. Their arrays refuse what is near a type's limit,
      * so that none of up to CAIRN_SQL_COMMUTE_MAX of them hides an overflow of another. 0: no. */
     uint64_t sums[CAIRN_SQL_COLUMNS_MAX / 64];
-    /* Of one that folds: rows that are equal but for these parameters (bits) may go as one, with
-     * the sums of theirs, as long as none of the sums is of numbers of both signs or further from
-     * zero than the limit. How many rows each stands for is one array more, behind those of the
-     * parameters. */
+    /* Of one that folds, a fold's arrays have one more behind those of the parameters: how many
+     * rows each row stands for. Rows that are equal but for the parameters `summed` and `lasting`
+     * (bits) may go as one, in the place of the last: with its texts of those that last, and with
+     * the sums, as long as none is of numbers of both signs or further from zero than the limit. */
     bool merges;
     uint64_t summed;
-    int64_t sum_limit; /* what the narrowest type of these parameters holds */
+    uint64_t lasting;
+    int64_t sum_limit; /* what the narrowest type of the summed parameters holds */
     /* NUL-ended, in the arena; $n is the array of the statement's own $n. NULL: there is none. */
     const char *text;
+    /* Of one that folds: the same for rows of different keys, as sql_key_part tells them apart,
+     * which the server need not group. NULL: there is none. */
+    const char *lone;
 };
 
 /* param_types: of the statement's parameters as the server inferred them, [0] of $1, in the form of

@@ -12,11 +12,14 @@
  *     (SELECT CAST((:a) AS text) AS c0, ... FROM (SELECT unnest(...) ...) AS p) AS q
  *     GROUP BY q.c0) AS f ON CONFLICT (a) DO UPDATE SET b = t.b + excluded.b
  *
- * Where equal rows go as one, p.w is how many they are, and what a column adds up of each is taken
- * so often: CAST((1) AS bigint) * p.w.
+ * Equal rows go as one: p.w is how many they are, and what a column adds up of each is taken so
+ * often: CAST((1) AS bigint) * p.w. Where all rows are of different keys then, q takes the place of
+ * f, and its values are what they are.
  *
  * Where the order of rows shows, they are FROM unnest($1::text[], ...) WITH ORDINALITY AS
  * p(p1, ..., n) ORDER BY p.n, which costs the server twice as much.
+ *
+ *   UPDATE t SET b = t.b + f.v1 FROM (... the same ...) AS f WHERE t.a = f.v0
  *
  * A sum is taken as it is where its values have one sign: then no sum on the way is beyond the
  * last. Else the row's value must have room for all that is added and for all that is taken away,
@@ -120,7 +123,7 @@ static void put_numbered_rows(struct text *text)
         put_str(text, i == 0 ? "" : ", ");
         put_array(text, i);
     }
-    if (text->shape->merges) {
+    if (text->shape->folds) {
         put_number(text, ", $", count + 1);
         put_str(text, "::bigint[]");
     }
@@ -129,7 +132,7 @@ static void put_numbered_rows(struct text *text)
         put_param(text, i);
         put_str(text, ", ");
     }
-    put_str(text, text->shape->merges ? "w, n)" : "n)");
+    put_str(text, text->shape->folds ? "w, n)" : "n)");
 }
 
 static void put_rows_of_params(struct text *text)
@@ -142,7 +145,7 @@ static void put_rows_of_params(struct text *text)
         put_str(text, ") AS ");
         put_param(text, i);
     }
-    if (text->shape->merges) {
+    if (text->shape->folds) {
         put_number(text, ", unnest($", count + 1);
         put_str(text, "::bigint[]) AS w");
     }
@@ -209,7 +212,7 @@ static bool shows_order(const struct cairn_sql_reading *reading)
 /* Is the column's sum that of equal values, and not of a parameter that was added up before? */
 static bool weighs(const struct text *text, const struct cairn_sql_item *item)
 {
-    bool weighs = text->shape->merges && item->fold == CAIRN_SQL_FOLD_SUM;
+    bool weighs = item->fold == CAIRN_SQL_FOLD_SUM;
     for (size_t i = 0; weighs && i < text->reading->statement->param_count; i++) {
         bool summed = (text->shape->summed >> i & 1) != 0;
         weighs = !(summed && cairn_sql_item_is_param(text->reading, item, i));
@@ -218,7 +221,7 @@ static bool weighs(const struct text *text, const struct cairn_sql_item *item)
 }
 
 /* q: the values as their columns take them. */
-static void put_rows(struct text *text)
+static void put_rows(struct text *text, bool numbered)
 {
     const struct cairn_sql_reading *reading = text->reading;
     put_str(text, "(SELECT ");
@@ -230,7 +233,7 @@ static void put_rows(struct text *text)
         put_str(text, weighs(text, &reading->items[i]) ? ") * p.w" : ")");
         put_number(text, " AS c", i);
     }
-    if (shows_order(reading)) {
+    if (numbered) {
         put_str(text, ", p.n FROM ");
         put_numbered_rows(text);
     } else {
@@ -240,14 +243,16 @@ static void put_rows(struct text *text)
     put_str(text, ") AS q");
 }
 
-/* How a fold is written: # is the item's number. f.v# is the value, f.w# says that no row's was
- * null, f.a# and f.b# are the sums of what is above and below zero. */
+/* Both array_agg() of a group see its rows in one order, whichever that is: told to sort, they
+ * would have the server sort all rows by key first. How a fold is written: # is the item's number.
+ * f.v# is the value, f.w# says that no row's was null, f.a# and f.b# are the sums of what is above
+ * and below zero. */
 static const char *const fold_calls[] = {
-    [CAIRN_SQL_FOLD_FIRST] =
-        "(array_agg(q.c# ORDER BY q.n))[1] AS v#, count(q.c#) = count(*) AS w#",
+    [CAIRN_SQL_FOLD_FIRST] = ("(array_agg(q.c#))[array_position(array_agg(q.n), min(q.n))] AS v#, "
+                              "count(q.c#) = count(*) AS w#"),
     [CAIRN_SQL_FOLD_KEY] = "q.c# AS v#",
-    [CAIRN_SQL_FOLD_LAST] =
-        "(array_agg(q.c# ORDER BY q.n DESC))[1] AS v#, count(q.c#) = count(*) AS w#",
+    [CAIRN_SQL_FOLD_LAST] = ("(array_agg(q.c#))[array_position(array_agg(q.n), max(q.n))] AS v#, "
+                             "count(q.c#) = count(*) AS w#"),
     [CAIRN_SQL_FOLD_SUM] = ("sum(q.c#) AS v#, count(q.c#) = count(*) AS w#, "
                             "coalesce(sum(q.c#) FILTER (WHERE q.c# > 0), 0) AS a#, "
                             "coalesce(sum(q.c#) FILTER (WHERE q.c# < 0), 0) AS b#"),
@@ -282,7 +287,7 @@ static void put_groups(struct text *text)
         put_pattern(text, fold_calls[reading->items[i].fold], i);
     }
     put_str(text, " FROM ");
-    put_rows(text);
+    put_rows(text, shows_order(reading));
     for (size_t i = 0; i < reading->item_count; i++) {
         if (reading->items[i].fold == CAIRN_SQL_FOLD_KEY) {
             put_str(text, between);
@@ -297,20 +302,26 @@ static void put_groups(struct text *text)
 static const struct {
     const char *type;
     const char *value;      /* that goes to the table */
+    const char *lone;       /* the same of a row that is not grouped */
     const char *assignment; /* on conflict */
 } commuting[] = {
 #define VALUE(step)                                                                                \
     "CASE WHEN f.a# > " step " OR f.b# < -" step " THEN CAST(1 / (f.a# - f.a#) AS %) "             \
     "WHEN f.w# THEN CAST(f.v# AS %) END"
+#define LONE(step)                                                                                 \
+    "CASE WHEN q.c# NOT BETWEEN -" step " AND " step " THEN CAST(1 / (q.c# - q.c#) AS %) "         \
+    "ELSE CAST(q.c# AS %) END"
 #define ASSIGNMENT(limit)                                                                          \
     "@ = CASE WHEN t.@ NOT BETWEEN -" limit " AND " limit                                          \
     " THEN CAST(1 / (t.@ - t.@) AS %) ELSE t.@ + excluded.@ END"
     /* 2^24, 2^30 - 1 */
-    {"integer", VALUE("16777216"), ASSIGNMENT("1073741823")},
+    {"integer", VALUE("16777216"), LONE("16777216"), ASSIGNMENT("1073741823")},
     /* 2^56, 2^62 - 1 */
-    {"bigint", VALUE("72057594037927936"), ASSIGNMENT("4611686018427387903")},
-    {"numeric", "CASE WHEN f.w# THEN f.v# END", "@ = t.@ + excluded.@"},
+    {"bigint", VALUE("72057594037927936"), LONE("72057594037927936"),
+     ASSIGNMENT("4611686018427387903")},
+    {"numeric", "CASE WHEN f.w# THEN f.v# END", "q.c#", "@ = t.@ + excluded.@"},
 #undef VALUE
+#undef LONE
 #undef ASSIGNMENT
 };
 static_assert(CAIRN_SQL_COMMUTE_MAX == 64, "steps and limits are of 64 statements");
@@ -395,7 +406,7 @@ static void put_conflict(struct text *text)
     }
 }
 
-static void put_folded(struct text *text)
+static void put_into(struct text *text)
 {
     const struct cairn_sql_reading *reading = text->reading;
     put_str(text, "INSERT INTO ");
@@ -405,8 +416,14 @@ static void put_folded(struct text *text)
         put_str(text, i == 0 ? " (" : ", ");
         put_name(text, column_of(text, i)->name);
     }
-    for (size_t i = 0; i < reading->item_count; i++) {
-        put_str(text, i == 0 ? ") SELECT " : ", ");
+    put_str(text, ") SELECT ");
+}
+
+static void put_folded(struct text *text)
+{
+    put_into(text);
+    for (size_t i = 0; i < text->reading->item_count; i++) {
+        put_str(text, i == 0 ? "" : ", ");
         put_value(text, i);
     }
     put_str(text, " FROM ");
@@ -414,36 +431,125 @@ static void put_folded(struct text *text)
     put_conflict(text);
 }
 
-enum cairn_rc cairn_sql_arrays_write(const struct cairn_sql_reading *reading,
-                                     const struct cairn_sql_shape *shape, struct cairn_arena *arena,
-                                     const char **ret_text, struct cairn_err *err)
+static void put_lone(struct text *text)
 {
-    bool changes = shape->kind == CAIRN_SQL_CHANGE;
+    const struct cairn_sql_reading *reading = text->reading;
+    put_into(text);
+    for (size_t i = 0; i < reading->item_count; i++) {
+        bool sum = reading->items[i].fold == CAIRN_SQL_FOLD_SUM;
+        const char *plain = sum ? "CAST(q.c# AS %)" : "q.c#";
+        put_str(text, i == 0 ? "" : ", ");
+        put_pattern(text, sum && reading->commutes ? commuting[commuting_of(text, i)].lone : plain,
+                    i);
+    }
+    put_str(text, " FROM ");
+    put_rows(text, false);
+    put_conflict(text);
+}
+
+/* How an UPDATE changes a column, and which row it does that to. */
+struct change {
+    const char *folds[CAIRN_SQL_FOLD_SMALLEST + 1];
+    const char *strict_last; /* of a column that takes no null: each of the rows would be refused */
+};
+
+/* As put_sum() guards what comes in, this guards what becomes of the row. */
+static const struct change grouped_change = {
+    {[CAIRN_SQL_FOLD_KEY] = "f.v#",
+     [CAIRN_SQL_FOLD_LAST] = "f.v#",
+     [CAIRN_SQL_FOLD_SUM] =
+         ("CASE WHEN f.w# AND (f.a# = 0 OR f.b# = 0) THEN CAST(t.@ + f.v# AS %) "
+          "WHEN num_nulls(CAST(t.@ + f.a# AS %), CAST(t.@ + f.b# AS %)) >= 0 AND f.w# "
+          "THEN CAST(t.@ + f.v# AS %) END"),
+     [CAIRN_SQL_FOLD_LARGEST] = "GREATEST(t.@, f.v#)",
+     [CAIRN_SQL_FOLD_SMALLEST] = "LEAST(t.@, f.v#)"},
+    "CASE WHEN f.w# THEN f.v# END"};
+
+/* The same of a row that is not grouped: what comes is of one sign. */
+static const struct change lone_change = {{[CAIRN_SQL_FOLD_KEY] = "q.c#",
+                                           [CAIRN_SQL_FOLD_LAST] = "q.c#",
+                                           [CAIRN_SQL_FOLD_SUM] = "CAST(t.@ + q.c# AS %)",
+                                           [CAIRN_SQL_FOLD_LARGEST] = "GREATEST(t.@, q.c#)",
+                                           [CAIRN_SQL_FOLD_SMALLEST] = "LEAST(t.@, q.c#)"},
+                                          "q.c#"};
+
+/* Each item that is a key, or each that is not. */
+static void put_items(struct text *text, const struct change *change, bool keys, const char *before,
+                      const char *between)
+{
+    const struct cairn_sql_reading *reading = text->reading;
+    for (size_t i = 0; i < reading->item_count; i++) {
+        enum cairn_sql_fold fold = reading->items[i].fold;
+        bool strict = fold == CAIRN_SQL_FOLD_LAST && column_of(text, i)->not_null;
+        if ((fold == CAIRN_SQL_FOLD_KEY) == keys) {
+            put_str(text, before);
+            put_pattern(text, keys ? "t.@ = " : "@ = ", i);
+            put_pattern(text, strict ? change->strict_last : change->folds[fold], i);
+            before = between;
+        }
+    }
+}
+
+static void put_update(struct text *text)
+{
+    put_str(text, "UPDATE ");
+    put_name(text, text->reading->table->name);
+    put_items(text, &grouped_change, false, " AS t SET ", ", ");
+    put_str(text, " FROM ");
+    put_groups(text);
+    put_items(text, &grouped_change, true, " WHERE ", " AND ");
+}
+
+static void put_lone_update(struct text *text)
+{
+    put_str(text, "UPDATE ");
+    put_name(text, text->reading->table->name);
+    put_items(text, &lone_change, false, " AS t SET ", ", ");
+    put_str(text, " FROM ");
+    put_rows(text, false);
+    put_items(text, &lone_change, true, " WHERE ", " AND ");
+}
+
+/* One form; *ret_text NULL: it would be too long. */
+static enum cairn_rc write_form(const struct cairn_sql_reading *reading,
+                                const struct cairn_sql_shape *shape,
+                                void (*put_form)(struct text *), struct cairn_arena *arena,
+                                const char **ret_text, struct cairn_err *err)
+{
+    bool joins = shape->kind == CAIRN_SQL_CHANGE && !shape->folds;
     struct text text = {.reading = reading,
                         .shape = shape,
-                        .arrays = changes ? CAIRN_SQL_ARRAYS_NAME : "p",
+                        .arrays = joins ? CAIRN_SQL_ARRAYS_NAME : "p",
                         .buf = {.max = CAIRN_SQL_ARRAYS_BYTES_MAX}};
     struct cairn_slice copy = CAIRN_SLICE_NONE;
-    assert((changes || reading->item_count > 0) && ret_text != NULL);
-    if (changes) {
-        put_change(&text);
-    } else if (shape->folds) {
-        put_folded(&text);
-    } else {
-        put_plain(&text);
-    }
+    put_form(&text);
     enum cairn_rc rc = text.rc;
     if (rc == CAIRN_OK) {
         rc = cairn_arena_copy(arena, cairn_buf_slice(&text.buf), &copy);
     }
     cairn_buf_fini(&text.buf);
-    if (rc == CAIRN_ETOOBIG) {
-        *ret_text = NULL;
-        return CAIRN_OK;
-    }
-    if (rc != CAIRN_OK) {
+    if (rc != CAIRN_OK && rc != CAIRN_ETOOBIG) {
         return CAIRN_FAIL(err, rc, "the array form of a statement");
     }
     *ret_text = copy.data;
     return CAIRN_OK;
+}
+
+enum cairn_rc cairn_sql_arrays_write(const struct cairn_sql_reading *reading,
+                                     struct cairn_arena *arena, struct cairn_sql_shape *shape,
+                                     struct cairn_err *err)
+{
+    bool changes = shape->kind == CAIRN_SQL_CHANGE;
+    assert(changes || reading->item_count > 0);
+    if (!shape->folds) {
+        return write_form(reading, shape, changes ? put_change : put_plain, arena, &shape->text,
+                          err);
+    }
+    enum cairn_rc rc =
+        write_form(reading, shape, changes ? put_update : put_folded, arena, &shape->text, err);
+    if (rc == CAIRN_OK && shape->text != NULL && shape->key_count > 0) {
+        rc = write_form(reading, shape, changes ? put_lone_update : put_lone, arena, &shape->lone,
+                        err);
+    }
+    return rc;
 }

@@ -10,6 +10,9 @@
  *   c = t.c + excluded.c         sum, where + is exact; null as soon as one value is null
  *   c = GREATEST(t.c, excluded.c) max, which passes over nulls as GREATEST does
  *
+ * An UPDATE by key folds as well where each column takes a value that comes in, or changes by it in
+ * one of these ways: a row that is not there stays away from all of them.
+ *
  * In place of excluded.c may stand the very expression that VALUES has for c, where it has the
  * column's type already. */
 #include <assert.h>
@@ -229,7 +232,8 @@ static bool fold_assignments(struct cairn_sql_reading *reading)
     return reading->assignment_count > 0;
 }
 
-bool cairn_sql_fold_read(struct cairn_sql_reading *reading)
+/* Do the columns' types allow what is made of them? */
+static bool columns_can(const struct cairn_sql_reading *reading)
 {
     static const unsigned needs[] = {
         [CAIRN_SQL_FOLD_FIRST] = CAIRN_SQL_TYPE_CAST,
@@ -239,14 +243,6 @@ bool cairn_sql_fold_read(struct cairn_sql_reading *reading)
         [CAIRN_SQL_FOLD_LARGEST] = CAIRN_SQL_TYPE_ORDER,
         [CAIRN_SQL_FOLD_SMALLEST] = CAIRN_SQL_TYPE_ORDER,
     };
-    const struct cairn_sql_table *table = reading->table;
-    assert(table != NULL && table->local);
-    if (table->checked || table->ordered || reading->where.end > reading->where.begin) {
-        return false;
-    }
-    if (!fold_keys(reading) || !fold_assignments(reading)) {
-        return false;
-    }
     for (size_t i = 0; i < reading->item_count; i++) {
         const struct cairn_sql_item *item = &reading->items[i];
         if (!column_can(reading, item->column, needs[item->fold])) {
@@ -255,6 +251,120 @@ bool cairn_sql_fold_read(struct cairn_sql_reading *reading)
     }
     return true;
 }
+
+bool cairn_sql_fold_read(struct cairn_sql_reading *reading)
+{
+    const struct cairn_sql_table *table = reading->table;
+    assert(table != NULL && table->local);
+    if (table->checked || table->ordered || reading->where.end > reading->where.begin) {
+        return false;
+    }
+    return fold_keys(reading) && fold_assignments(reading) && columns_can(reading);
+}
+
+/* ---- UPDATE ---- */
+
+/* The column itself, plain or by the row's name. */
+static bool is_own_column(const struct cairn_sql_reading *reading, struct cairn_sql_span span,
+                          size_t column)
+{
+    const struct cairn_sql_token *token = &reading->tokens[span.begin];
+    bool plain =
+        span.end - span.begin == 1 && cairn_sql_column_named(reading->table, token) == column;
+    return plain || is_column(reading, span, false, column);
+}
+
+/* A parameter, under one cast at most, which is what gives it its type; or one literal. */
+static bool comes_in(const struct cairn_sql_reading *reading, struct cairn_sql_span span)
+{
+    const struct cairn_sql_token *token = &reading->tokens[span.begin];
+    size_t count = span.end - span.begin;
+    bool cast = count == 3 && token[1].kind == CAIRN_SQL_CAST && token[2].kind == CAIRN_SQL_WORD;
+    return (token->kind == CAIRN_SQL_PARAMETER && (count == 1 || cast)) ||
+           ((token->kind == CAIRN_SQL_NUMBER || token->kind == CAIRN_SQL_STRING) && count == 1);
+}
+
+/* Does it come in as a value of the column's type, so that nothing is lost on its way? */
+static bool comes_in_as(const struct cairn_sql_reading *reading, struct cairn_sql_span span,
+                        size_t column)
+{
+    const struct cairn_sql_token *token = &reading->tokens[span.begin];
+    struct cairn_slice type = reading->table->columns[column].type;
+    const struct cairn_sql_type_facts *facts = cairn_sql_type_facts(type);
+    if (!comes_in(reading, span)) {
+        return false;
+    }
+    if (token->kind == CAIRN_SQL_PARAMETER) {
+        size_t param = cairn_sql_param_number(reading->statement, token);
+        return cairn_slice_equal(reading->param_types[param], type);
+    }
+    return token->kind == CAIRN_SQL_NUMBER && facts != NULL &&
+           facts->class == CAIRN_SQL_CLASS_INTEGER && is_digits(token->text);
+}
+
+/* Of two operands, one of them the column itself: the other. */
+static bool other_of(const struct cairn_sql_reading *reading, struct cairn_sql_span span, char mark,
+                     size_t column, struct cairn_sql_span *ret_other)
+{
+    size_t at = span.begin;
+    while (at < span.end && !cairn_sql_token_is_mark(&reading->tokens[at], mark)) {
+        at++;
+    }
+    if (at == span.begin || at + 1 >= span.end) {
+        return false;
+    }
+    struct cairn_sql_span left = {span.begin, at};
+    struct cairn_sql_span right = {at + 1, span.end};
+    bool leads = is_own_column(reading, left, column);
+    *ret_other = leads ? right : left;
+    return (leads || is_own_column(reading, right, column)) &&
+           comes_in_as(reading, *ret_other, column);
+}
+
+static bool read_change(const struct cairn_sql_reading *reading,
+                        const struct cairn_sql_assignment *set, struct cairn_sql_item *item)
+{
+    const struct cairn_sql_token *token = &reading->tokens[set->value.begin];
+    struct cairn_sql_span within = {set->value.begin + 2, set->value.end - 1};
+    bool calls = set->value.end - set->value.begin > 3 && cairn_sql_token_is_mark(token + 1, '(') &&
+                 cairn_sql_token_is_mark(&reading->tokens[set->value.end - 1], ')');
+    item->column = set->column;
+    item->fold = CAIRN_SQL_FOLD_LAST;
+    item->value = set->value;
+    if (comes_in(reading, set->value)) {
+        return true;
+    }
+    if (calls && cairn_sql_token_is(token, "greatest")) {
+        item->fold = CAIRN_SQL_FOLD_LARGEST;
+    } else if (calls && cairn_sql_token_is(token, "least")) {
+        item->fold = CAIRN_SQL_FOLD_SMALLEST;
+    } else {
+        item->fold = CAIRN_SQL_FOLD_SUM;
+    }
+    return item->fold == CAIRN_SQL_FOLD_SUM
+               ? other_of(reading, set->value, '+', set->column, &item->value)
+               : other_of(reading, within, ',', set->column, &item->value);
+}
+
+bool cairn_sql_fold_read_update(struct cairn_sql_reading *reading,
+                                const struct cairn_sql_assignment *equals, size_t equal_count)
+{
+    const struct cairn_sql_table *table = reading->table;
+    bool folds = !table->checked && !table->ordered && equal_count == table->key_count;
+    assert(reading->item_count == 0 && reading->assignment_count > 0);
+    for (size_t i = 0; i < equal_count && folds; i++) {
+        reading->items[reading->item_count++] = (struct cairn_sql_item){
+            .column = equals[i].column, .value = equals[i].value, .fold = CAIRN_SQL_FOLD_KEY};
+    }
+    for (size_t i = 0; i < reading->assignment_count && folds; i++) {
+        folds =
+            reading->item_count < CAIRN_SQL_COLUMNS_MAX &&
+            read_change(reading, &reading->assignments[i], &reading->items[reading->item_count++]);
+    }
+    return folds && columns_can(reading);
+}
+
+/* ---- what else a fold allows ---- */
 
 static bool holds_param(const struct cairn_sql_reading *reading, struct cairn_sql_span span,
                         size_t param)
@@ -305,26 +415,68 @@ static bool is_summed(const struct cairn_sql_reading *reading, size_t param)
     return sums > 0 && limit_of(reading->param_types[param]) > 0;
 }
 
-/* Rows of equal parameters have equal values, so only sums tell how many they were; but where rows
- * of one key differ, the first and the last of them must stay in their places. */
-void cairn_sql_fold_merge(const struct cairn_sql_reading *reading, struct cairn_sql_shape *shape)
+static bool is_text(struct cairn_slice type)
+{
+    return cairn_slice_is(type, "text") || cairn_slice_is(type, "character varying");
+}
+
+/* Is the parameter a text that columns take from the last row, and of use nowhere else? Whatever
+ * was in it before is of no account then, nor could it fail. */
+static bool is_lasting(const struct cairn_sql_reading *reading, size_t param)
+{
+    size_t takers = 0;
+    for (size_t i = 0; i < reading->item_count; i++) {
+        const struct cairn_sql_item *item = &reading->items[i];
+        if (item->fold == CAIRN_SQL_FOLD_LAST && cairn_sql_item_is_param(reading, item, param) &&
+            is_text(reading->table->columns[item->column].type)) {
+            takers++;
+        } else if (holds_param(reading, item->value, param)) {
+            return false;
+        }
+    }
+    return takers > 0 && is_text(reading->param_types[param]);
+}
+
+/* Rows of equal parameters have equal values, so only sums tell how many they were. They go in the
+ * place of the last: a first one must stay where it is, and another last one, of a value that may
+ * come again before it. */
+static bool may_merge(const struct cairn_sql_reading *reading, uint64_t lasting)
 {
     for (size_t i = 0; i < reading->item_count; i++) {
         const struct cairn_sql_item *item = &reading->items[i];
         bool placed = item->fold == CAIRN_SQL_FOLD_FIRST || item->fold == CAIRN_SQL_FOLD_LAST;
-        if (placed && holds_param(reading, item->value, SIZE_MAX)) {
-            return;
+        if (!placed || !holds_param(reading, item->value, SIZE_MAX)) {
+            continue;
+        }
+        const struct cairn_sql_token *token = &reading->tokens[item->value.begin];
+        bool lasts = token->kind == CAIRN_SQL_PARAMETER &&
+                     (lasting >> cairn_sql_param_number(reading->statement, token) & 1) != 0;
+        if (!lasts) {
+            return false;
         }
     }
+    return true;
+}
+
+void cairn_sql_fold_merge(const struct cairn_sql_reading *reading, struct cairn_sql_shape *shape)
+{
+    uint64_t summed = 0;
+    uint64_t lasting = 0;
+    int64_t least = INT64_MAX;
     static_assert(CAIRN_SQL_PARAMS_MAX <= 64, "a bit for each parameter");
-    shape->merges = true;
-    shape->sum_limit = INT64_MAX;
     for (size_t i = 0; i < reading->statement->param_count; i++) {
         if (is_summed(reading, i)) {
             int64_t limit = limit_of(reading->param_types[i]);
-            shape->summed |= UINT64_C(1) << i;
-            shape->sum_limit = limit < shape->sum_limit ? limit : shape->sum_limit;
+            summed |= UINT64_C(1) << i;
+            least = limit < least ? limit : least;
         }
+        lasting |= is_lasting(reading, i) ? UINT64_C(1) << i : 0;
+    }
+    if (may_merge(reading, lasting)) {
+        shape->merges = true;
+        shape->summed = summed;
+        shape->lasting = lasting;
+        shape->sum_limit = least;
     }
 }
 

@@ -101,23 +101,27 @@ bool cairn_sql_expression_read(struct cairn_sql_reading *reading, const char *st
 
 /* May rows of one key be folded? Sets the items' folds. */
 bool cairn_sql_fold_read(struct cairn_sql_reading *reading);
+/* The same of an UPDATE whose condition is that the table's key equals these, and no more. Sets the
+ * items: its key, and what comes to each column that it assigns. */
+bool cairn_sql_fold_read_update(struct cairn_sql_reading *reading,
+                                const struct cairn_sql_assignment *equals, size_t equal_count);
 /* Of one that folds: are all its columns beside the key sums that may change places with others?
  * Sets their bits. */
 bool cairn_sql_fold_commutes(const struct cairn_sql_reading *reading,
                              uint64_t sums[CAIRN_SQL_COLUMNS_MAX / 64]);
 
-/* Of one that folds: may equal rows go as one? Sets merges, summed and sum_limit. */
+/* Of one that folds: may equal rows go as one? Sets merges, and which parameters tell nothing. */
 void cairn_sql_fold_merge(const struct cairn_sql_reading *reading, struct cairn_sql_shape *shape);
 
 /* Is its value that parameter, and no more? */
 bool cairn_sql_item_is_param(const struct cairn_sql_reading *reading,
                              const struct cairn_sql_item *item, size_t param);
 
-/* The text of the array form; *ret_text NULL: it would be too long. ENOMEM. */
+/* The texts of the array forms; text NULL: it would be too long. ENOMEM. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_sql_arrays_write(const struct cairn_sql_reading *reading,
-                                                      const struct cairn_sql_shape *shape,
                                                       struct cairn_arena *arena,
-                                                      const char **ret_text, struct cairn_err *err);
+                                                      struct cairn_sql_shape *shape,
+                                                      struct cairn_err *err);
 /* What the arrays of an UPDATE or DELETE are called, and their columns begin with: beside them the
  * statement's own expressions stand as they were written. */
 #define CAIRN_SQL_ARRAYS_NAME "_cairn"

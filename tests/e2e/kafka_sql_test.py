@@ -7,8 +7,9 @@ import harness
 import kafka
 import retail_test
 import sql_shop
+import sql_twins
 from postgres import Postgres
-from sql_shop import SHOP, psql, wait_until, walk
+from sql_shop import psql, wait_until, walk
 
 LINES, SEED = 1500, 11
 TABLES = {
@@ -27,6 +28,7 @@ class KafkaSql(unittest.TestCase):
         cls.server = cls.stack.enter_context(Postgres())
         cls.broker = cls.stack.enter_context(kafka.Broker())
         cls.commands, cls.totals = sql_shop.make_commands(cls.folder, LINES, SEED)
+        cls.domain = sql_twins.shop_with_twins(cls.folder)
 
     @classmethod
     def tearDownClass(cls):
@@ -34,7 +36,7 @@ class KafkaSql(unittest.TestCase):
 
     def node(self, name, database, flags=()):
         uri = sql_shop.database_uri(self.server, database)
-        return harness.Node(SHOP, self.folder / name, flags=("--postgres", uri, *flags))
+        return harness.Node(self.domain, self.folder / name, flags=("--postgres", uri, *flags))
 
     def rows(self, database, table):
         return psql(self.server, database, f"SELECT {TABLES[table]} FROM shop.{table} ORDER BY 1, 2")
@@ -44,6 +46,13 @@ class KafkaSql(unittest.TestCase):
         for view in TABLES:
             answer = node.get(f"/views/{view}?limit=1", Cairn_Position=position, Prefer="wait=60")
             self.assertEqual(answer.status, 200, answer.body)
+
+    def rebuild(self, view, name, database, log):
+        """`cairn replay` beside two nodes that serve and feed the view."""
+        uri = sql_shop.database_uri(self.server, database)
+        done = harness.run("replay", view, self.domain, "--data", self.folder / name, "--postgres", uri, *log)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("the rows before were the same", done.stdout)
 
     def wait_for_all(self, node):
         """Waits until a node knows of every event, also of those that the other wrote."""
@@ -57,13 +66,19 @@ class KafkaSql(unittest.TestCase):
             sql_shop.send(node, self.commands)
             sql_shop.check_totals(self, node, self.totals)
             self.wait_for_end(node)
+            in_files = sql_twins.check_twins(self, node, retail_test.end_of_log(node))
         log = ("--log", f"kafka:{self.broker.bootstrap}")
         with self.node("one", "topics", log) as one, self.node("two", "topics", log) as two:
             sql_shop.send(one, self.commands)
             for node in (one, two):
                 self.wait_for_all(node)
                 sql_shop.check_totals(self, node, self.totals)
+                self.assertEqual(sql_twins.check_twins(self, node, retail_test.end_of_log(node)), in_files)
             self.wait_for_end(two)
+            for view in ("customers", "customer_totals"):
+                self.rebuild(view, "two", "topics", log)
+            for node in (one, two):
+                self.assertEqual(sql_twins.check_twins(self, node, retail_test.end_of_log(node)), in_files)
             one.kill()
             told = wait_until(lambda: self.add_line(two), "the other node takes over")
             found = two.get("/views/customer_totals/late", Cairn_Position=told, Prefer="wait=60")

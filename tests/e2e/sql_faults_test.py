@@ -91,7 +91,7 @@ class SqlFaults(unittest.TestCase):
     def test_a_projector_that_is_killed_under_load(self):
         node = serve(self.home, self.uri).start()
         for number in range(1, KILLS):
-            load = Sending(node, self.commands)
+            load = Sending(node, self.commands, "--retry-for", "1s")
             self.wait_for_events(node, self.accepted * number // KILLS)
             node.kill()
             load.join(600)  # it may fail: its server is gone

@@ -56,8 +56,8 @@ def psql(server, name, sql):
     return server.psql(sql, "-d", database_uri(server, name))
 
 
-def send(node, commands):
-    done, summary = retail_test.send(node, commands)
+def send(node, commands, *flags):
+    done, summary = retail_test.send(node, commands, *flags)
     assert done.returncode == 0, done.stderr
     return summary
 
@@ -65,14 +65,14 @@ def send(node, commands):
 class Sending(threading.Thread):
     """Sends commands beside what a test does meanwhile; join() fails where a send does."""
 
-    def __init__(self, node, commands):
+    def __init__(self, node, commands, *flags):
         super().__init__(daemon=True)
-        self.node, self.commands, self.failure = node, commands, None
+        self.node, self.commands, self.flags, self.failure = node, commands, flags, None
         self.start()
 
     def run(self):
         try:
-            send(self.node, self.commands)
+            send(self.node, self.commands, *self.flags)
         except BaseException as failure:  # told by whoever waits
             self.failure = failure
 

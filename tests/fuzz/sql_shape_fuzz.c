@@ -77,7 +77,9 @@ static void check_shape(const struct cairn_sql_statement *statement,
     assert(!shape->folds || shape->arrays == CAIRN_SQL_ARRAYS_ANY);
     assert(!shape->merges || (shape->folds && shape->sum_limit > 0));
     assert(statement->param_count == CAIRN_SQL_PARAMS_MAX ||
-           shape->summed >> statement->param_count == 0);
+           (shape->summed | shape->lasting) >> statement->param_count == 0);
+    assert((shape->summed & shape->lasting) == 0);
+    assert(shape->lone == NULL || (shape->folds && shape->key_count > 0));
     if (shape->kind == CAIRN_SQL_ANYTHING) {
         assert(shape->table == SIZE_MAX && shape->text == NULL && shape->key_count == 0);
         return;
@@ -93,7 +95,7 @@ static void check_shape(const struct cairn_sql_statement *statement,
     if (shape->text != NULL) {
         bool changes = shape->kind == CAIRN_SQL_CHANGE;
         assert(statement->param_count > 0 && (!changes || shape->key_count > 0));
-        assert(strstr(shape->text, changes ? " AS _cairn1" : " AS p") != NULL);
+        assert(strstr(shape->text, changes && !shape->folds ? " AS _cairn1" : " AS p") != NULL);
     }
     check_words(statement);
 }

@@ -1,12 +1,9 @@
 /* Followers on a real log and a real server, which is made to fail at any moment. */
 #include "projector/sql_follower.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
+#include "tests/integration/projector/sql_killer.h"
 
-#include "tests/integration/projector/sql_stage.h"
-
-enum { ROUNDS = 8, ROUNDS_MAX = 500, KILLS = 4, COMMANDS = 100, STREAMS = 7, PAUSE_MS_MAX = 40 };
+enum { ROUNDS = 8, ROUNDS_MAX = 500, KILLS = 4, COMMANDS = 100, STREAMS = 7 };
 
 static void begin(struct sql_stage *stage, const char *view, const char *text, uint16_t partitions)
 {
@@ -307,115 +304,29 @@ static void another_follower_fences_this_one(void **state)
 
 /* ---- lost connections ---- */
 
-struct stepping {
-    struct cairn_sql_follower *follower;
-    enum cairn_rc rc;
-};
-
-static void *step_once(void *argument)
-{
-    struct stepping *stepping = argument;
-    struct cairn_err err;
-    size_t events = 0;
-    stepping->rc = cairn_sql_follower_step(stepping->follower, 100, &events, &err);
-    return NULL;
-}
-
 static void a_connection_lost_inside_of_a_batch_leaves_nothing_of_it(void **state)
 {
     struct sql_stage *stage = *state;
     struct cairn_pg *other = NULL;
-    pthread_t thread;
     const struct cairn_pg_options options = {.uri = stage->uri};
     begin(stage, "sums", sql_stage_sums, 1);
     begin_build(stage, "sums");
     sql_stage_run(stage, "INSERT INTO test_build_sums.sums VALUES ('z', 5, 0)");
     world_add(&stage->world, "1", 1, "a", 1);
     world_add(&stage->world, "1", 1, "z", 1);
-    struct stepping stepping = {.follower = follow(stage, "sums")};
-    int64_t backend = pg_stage_backend(stepping.follower->pg);
+    struct cairn_sql_follower *follower = follow(stage, "sums");
     assert_ok(cairn_pg_open(&options, &other, &stage->err), &stage->err);
     pg_stage_run(other, "BEGIN; SELECT * FROM test_build_sums.sums WHERE who = 'z' FOR UPDATE");
-    assert_int_equal(pthread_create(&thread, NULL, step_once, &stepping), 0);
-    sql_stage_await(stage,
-                    "SELECT count(*) > 0 FROM pg_stat_activity WHERE pid = %lld AND "
-                    "wait_event_type = 'Lock'",
-                    (long long)backend);
-    pg_stage_terminate(other, backend);
-    assert_int_equal(pthread_join(thread, NULL), 0);
-    assert_int_equal(stepping.rc, CAIRN_EBUSY);
+    assert_int_equal(killer_step(stage, follower), CAIRN_EBUSY);
     pg_stage_run(other, "ROLLBACK");
     assert_string_equal(sql_stage_value(stage, "SELECT position FROM _cairn_view"), "0:0");
     assert_int_equal(sql_stage_number(stage, "SELECT count(*) FROM test_build_sums.sums"), 1);
-    cairn_sql_follower_close(stepping.follower);
-    stepping.follower = follow(stage, "sums");
-    sql_stage_catch_up(stepping.follower, 100);
+    cairn_sql_follower_close(follower);
+    follower = follow(stage, "sums");
+    sql_stage_catch_up(follower, 100);
     sums_are(stage, 7, 2);
-    cairn_sql_follower_close(stepping.follower);
+    cairn_sql_follower_close(follower);
     cairn_pg_close(other);
-}
-
-/* Ends the connection it is told of, after a while. */
-struct killer {
-    const char *uri;
-    uint64_t seed;
-    atomic_bool done;
-    atomic_llong target; /* 0: none */
-    unsigned kills;
-    pthread_t thread;
-};
-
-static void *kill_on(void *argument)
-{
-    struct killer *killer = argument;
-    const struct cairn_pg_options options = {.uri = killer->uri};
-    struct cairn_pg *pg = NULL;
-    struct cairn_err err;
-    enum cairn_rc rc = cairn_pg_open(&options, &pg, &err);
-    while (rc == CAIRN_OK && !atomic_load(&killer->done)) {
-        char sql[256];
-        long long target = atomic_exchange(&killer->target, 0);
-        (void)snprintf(sql, sizeof(sql),
-                       "SELECT pg_terminate_backend(%lld) FROM pg_sleep(%llu / 1000.0)", target,
-                       (unsigned long long)sql_stage_random(&killer->seed, PAUSE_MS_MAX));
-        rc = cairn_pg_query(pg, target == 0 ? "SELECT pg_sleep(0.001)" : sql, NULL, 0, NULL, &err);
-        killer->kills += rc == CAIRN_OK && target != 0;
-    }
-    cairn_pg_close(pg);
-    return rc == CAIRN_OK ? NULL : argument;
-}
-
-/* Follow to the end of the log whatever happens, which is KILLS times at most; how often it had to
- * be opened. */
-static unsigned follow_through(struct sql_stage *stage, struct killer *killer, size_t max_events)
-{
-    struct cairn_position end = world_log_end(&stage->world);
-    struct cairn_sql_follower *follower = NULL;
-    unsigned opened = 0;
-    bool there = false;
-    while (!there) {
-        size_t events = 0;
-        enum cairn_rc rc = CAIRN_OK;
-        if (follower == NULL) {
-            rc = sql_stage_follow(stage, "sums", CAIRN_SIDE_NEXT, &follower);
-            opened += rc == CAIRN_OK;
-            if (rc == CAIRN_OK && opened <= KILLS) {
-                atomic_store(&killer->target, pg_stage_backend(follower->pg));
-            }
-        }
-        if (rc == CAIRN_OK) {
-            rc = cairn_sql_follower_step(follower, max_events, &events, &stage->err);
-            there = rc == CAIRN_OK && cairn_position_reached(&follower->head.position, &end);
-        }
-        if (rc != CAIRN_OK || there) {
-            if (rc != CAIRN_OK && rc != CAIRN_EBUSY && rc != CAIRN_EFENCED) {
-                fail_msg("%s: %s", cairn_err_info(rc)->name, stage->err.text);
-            }
-            cairn_sql_follower_close(follower);
-            follower = NULL;
-        }
-    }
-    return opened;
 }
 
 static void connections_lost_at_any_moment_lose_and_double_nothing(void **state)
@@ -424,23 +335,20 @@ static void connections_lost_at_any_moment_lose_and_double_nothing(void **state)
     uint64_t seed = sql_stage_seed();
     begin(stage, "sums", sql_stage_sums, 2);
     int64_t sum = fill_log(stage, &seed);
-    struct killer killer = {.uri = stage->uri, .seed = seed};
+    struct killer killer;
     unsigned opened = 0;
-    assert_int_equal(pthread_create(&killer.thread, NULL, kill_on, &killer), 0);
+    killer_start(&killer, stage->uri, seed);
     /* A fast machine is at the end before the end of its connection: on until one was in time. */
     unsigned rounds = 0;
     while (rounds < ROUNDS || (opened == rounds && rounds < ROUNDS_MAX)) {
         rounds++;
         begin_build(stage, "sums");
-        opened += follow_through(stage, &killer, 1 + sql_stage_random(&seed, 12));
+        opened += killer_follow(&killer, stage, "sums", KILLS, 1 + sql_stage_random(&seed, 12));
         sums_are(stage, sum, stage->world.appended);
     }
-    void *failed = NULL;
-    atomic_store(&killer.done, true);
-    assert_int_equal(pthread_join(killer.thread, &failed), 0);
-    assert_null(failed);
-    print_message("%u rounds, %u connections ended, %u opened\n", rounds, killer.kills, opened);
-    assert_true(killer.kills > 0 && opened > rounds);
+    unsigned kills = killer_stop(&killer);
+    print_message("%u rounds, %u connections ended, %u opened\n", rounds, kills, opened);
+    assert_true(kills > 0 && opened > rounds);
 }
 
 #define staged(test) cmocka_unit_test_setup_teardown(test, sql_stage_setup, sql_stage_teardown)

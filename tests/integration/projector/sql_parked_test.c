@@ -1,12 +1,19 @@
 /* Followers that park what they cannot apply, on a real log and a real server. */
 #include "projector/sql_parked.h"
 
-#include <pthread.h>
-
 #include "platform/fault.h"
+#include "tests/integration/projector/sql_killer.h"
 #include "tests/integration/projector/sql_parking.h"
 
-enum { COMMANDS = 300, FLOOD = 2000, SPARSE = 4000, FLOOD_MS_MAX = 60000 };
+enum {
+    COMMANDS = 300,
+    FLOOD = 2000,
+    SPARSE = 4000,
+    FLOOD_MS_MAX = 60000,
+    ROUNDS = 6,
+    ROUNDS_MAX = 300,
+    KILLS = 4
+};
 
 #define PARK "-- on_error: park\n"
 
@@ -182,8 +189,9 @@ static void more_streams_than_may_be_parked_stop_the_view(void **state)
     assert_true(follower->failed);
     assert_int_equal(waiting(stage), CAIRN_PARKED_MAX);
     assert_string_equal(sql_stage_value(stage, "SELECT position FROM _cairn_view"), "0:1");
-    assert_non_null(strstr(sql_stage_value(stage, "SELECT error FROM _cairn_view"),
-                           "10000 streams are parked, and one more: line 8"));
+    assert_non_null(
+        strstr(sql_stage_value(stage, "SELECT error FROM _cairn_view"),
+               "10000 streams are parked, 0 ends of streams given up, and one more: line 8"));
     cairn_sql_follower_close(follower);
     /* With room again it goes on. */
     sql_stage_run(stage, "DELETE FROM _cairn_parked WHERE stream = 'box-p2'");
@@ -241,55 +249,55 @@ static void a_follower_whose_set_is_out_of_date_is_fenced(void **state)
     cairn_sql_follower_close(second);
 }
 
-struct stepping {
-    struct cairn_sql_follower *follower;
-    enum cairn_rc rc;
-};
-
-static void *step_once(void *argument)
-{
-    struct stepping *stepping = argument;
-    struct cairn_err err;
-    size_t events = 0;
-    stepping->rc = cairn_sql_follower_step(stepping->follower, 100, &events, &err);
-    return NULL;
-}
-
 static void a_connection_lost_while_parking_parks_nothing(void **state)
 {
     struct sql_stage *stage = *state;
     struct parking parking;
     struct cairn_pg *other = NULL;
-    pthread_t thread;
     const struct cairn_pg_options options = {.uri = stage->uri};
     parking_begin(&parking, stage, PARK, 1);
     parking_build(&parking);
     parking_add(&parking, 1, -1, 1);
     parking_add(&parking, 1, 1, 1);
     parking_add(&parking, 2, 1, 1);
-    struct stepping stepping = {.follower = parking_follow(&parking, CAIRN_SIDE_NEXT)};
-    int64_t backend = pg_stage_backend(stepping.follower->pg);
+    struct cairn_sql_follower *follower = parking_follow(&parking, CAIRN_SIDE_NEXT);
     assert_ok(cairn_pg_open(&options, &other, &stage->err), &stage->err);
     pg_stage_run(other, "BEGIN; LOCK TABLE test._cairn_parked IN SHARE MODE");
-    assert_int_equal(pthread_create(&thread, NULL, step_once, &stepping), 0);
-    sql_stage_await(stage,
-                    "SELECT count(*) > 0 FROM pg_stat_activity WHERE pid = %lld AND "
-                    "wait_event_type = 'Lock'",
-                    (long long)backend);
-    pg_stage_terminate(other, backend);
-    assert_int_equal(pthread_join(thread, NULL), 0);
-    assert_int_equal(stepping.rc, CAIRN_EBUSY);
+    assert_int_equal(killer_step(stage, follower), CAIRN_EBUSY);
     pg_stage_run(other, "ROLLBACK");
     assert_string_equal(sql_stage_value(stage, "SELECT position || ' ' || parks FROM _cairn_view"),
                         "0:0 0");
     assert_int_equal(waiting(stage), 0);
-    cairn_sql_follower_close(stepping.follower);
-    stepping.follower = parking_follow(&parking, CAIRN_SIDE_NEXT);
-    sql_stage_catch_up(stepping.follower, 100);
+    cairn_sql_follower_close(follower);
+    follower = parking_follow(&parking, CAIRN_SIDE_NEXT);
+    sql_stage_catch_up(follower, 100);
     parking_check(&parking);
     parking_is_at_end(&parking, 1);
-    cairn_sql_follower_close(stepping.follower);
+    cairn_sql_follower_close(follower);
     cairn_pg_close(other);
+}
+
+static void connections_lost_at_any_moment_park_nothing_twice(void **state)
+{
+    struct sql_stage *stage = *state;
+    struct parking parking;
+    struct killer killer;
+    uint64_t seed = sql_stage_seed();
+    unsigned opened = 0;
+    unsigned rounds = 0;
+    parking_begin(&parking, stage, PARK, 2);
+    parking_fill(&parking, &seed, COMMANDS, 3);
+    killer_start(&killer, stage->uri, seed);
+    while (rounds < ROUNDS || (opened == rounds && rounds < ROUNDS_MAX)) {
+        rounds++;
+        parking_build(&parking);
+        opened += killer_follow(&killer, stage, "journal", KILLS, 1 + sql_stage_random(&seed, 60));
+        parking_check(&parking);
+        parking_is_at_end(&parking, (int64_t)parking_count(&parking));
+    }
+    unsigned kills = killer_stop(&killer);
+    print_message("%u rounds, %u connections ended, %u opened\n", rounds, kills, opened);
+    assert_true(kills > 0 && opened > rounds);
 }
 
 static void an_event_that_cannot_be_lifted_parks_its_stream(void **state)
@@ -325,36 +333,34 @@ static void an_event_that_cannot_be_lifted_parks_its_stream(void **state)
     cairn_sql_follower_close(follower);
 }
 
-/* A comparison leaves out what the live generation does: given up ranges, too. */
-static void what_another_generation_left_out_is_left_out_on_demand(void **state)
+/* A scope may begin inside of a command, of which the rest is refused. */
+static void a_scope_that_begins_inside_of_a_command_parks_all_of_it(void **state)
 {
     struct sql_stage *stage = *state;
     struct parking parking;
+    const struct cairn_replay_scope scope = {.after = {{2}}};
     parking_begin(&parking, stage, PARK, 1);
-    sql_stage_make_live(stage, "journal");
-    for (int i = 0; i < 6; i++) {
-        parking_add(&parking, 1, 1, 1);
-        parking_add(&parking, 2, 1, 1);
-    }
-    sql_stage_run(stage,
-                  "INSERT INTO _cairn_parked (view, generation, stream, version, until_version, "
-                  "event, position, error) VALUES ('journal', 1, 'box-1', 2, 3, '', '0:1', ''), "
-                  "('journal', 1, 'box-1', 5, 0, '', '0:1', ''), ('journal', 7, 'box-2', 1, 0, "
-                  "'', '0:1', '')");
     parking_build(&parking);
+    parking_add(&parking, 1, -1, 4); /* offsets 1 to 4 */
+    parking_add(&parking, 1, 1, 1);
+    parking_add(&parking, 2, 1, 1);
     const struct cairn_sql_follower_options options = {.uri = stage->uri,
                                                        .domain = stage->world.domain,
                                                        .store = stage->world.store,
                                                        .view = CAIRN_SLICE_LIT("journal"),
                                                        .side = CAIRN_SIDE_NEXT,
-                                                       .left_out_generation = 1};
+                                                       .scope = &scope};
     struct cairn_sql_follower *follower = NULL;
     assert_ok(cairn_sql_follower_open(&options, &follower, &stage->err), &stage->err);
     sql_stage_catch_up(follower, 100);
-    assert_string_equal(
-        sql_stage_value(stage, "SELECT string_agg(right(stream, 1) || '.' || version, ' ' ORDER BY "
-                               "stream, version) FROM test_build_journal.journal"),
-        "1.1 1.4 2.1 2.2 2.3 2.4 2.5 2.6");
+    assert_false(follower->failed);
+    assert_int_equal(follower->taken, 1);
+    assert_string_equal(sql_stage_value(stage, "SELECT stream FROM test_build_journal.journal"),
+                        "box-2");
+    assert_string_equal(sql_stage_value(stage, "SELECT stream || version || position FROM "
+                                               "_cairn_parked"),
+                        "box-110:3");
+    parking_is_at_end(&parking, 1);
     cairn_sql_follower_close(follower);
 }
 
@@ -415,8 +421,9 @@ int main(void)
         staged(a_fault_of_the_tables_parks_nothing),
         staged(a_follower_whose_set_is_out_of_date_is_fenced),
         staged(a_connection_lost_while_parking_parks_nothing),
+        staged(connections_lost_at_any_moment_park_nothing_twice),
         staged(an_event_that_cannot_be_lifted_parks_its_stream),
-        staged(what_another_generation_left_out_is_left_out_on_demand),
+        staged(a_scope_that_begins_inside_of_a_command_parks_all_of_it),
         staged(without_memory_nothing_is_parked_by_half),
     };
     return cmocka_run_group_tests(tests, sql_stage_group_setup, sql_stage_group_teardown);

@@ -231,7 +231,9 @@ static void of_two_builders_one_is_told_of_the_other(void **state)
     assert_int_equal(cairn_view_drop_kept(&replaying.options, SUMS, &dropped, &replaying.err),
                      CAIRN_ELOCKED);
     assert_int_equal(number(&replaying, "SELECT count(*) FROM _cairn_view"), 1);
-    cairn_pg_close(other); /* dead or ended, its lock is gone */
+    cairn_pg_close(other); /* with it goes its lock */
+    sql_stage_await(replaying.stage,
+                    "SELECT count(*) = 0 FROM pg_locks WHERE locktype = 'advisory'");
     rebuild(&replaying);
 }
 

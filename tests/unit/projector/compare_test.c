@@ -239,15 +239,7 @@ static void a_view_that_moves_is_compared_at_one_position(void **state)
     make_view(&world);
     cairn_store_close(world.store);
     world.store = NULL;
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        world_open_store(&world, false, 0);
-        (void)world_projector(&world);
-        for (;;) {
-            (void)pause();
-        }
-    }
+    pid_t child = world_fork_projector(&world);
     world_open_store(&world, true, 0);
     for (int i = 0; i < 25; i++) {
         for (int j = 0; j < 20; j++) {

@@ -100,40 +100,6 @@ static void a_rebuild_under_load_never_shows_half_a_view(void **state)
     world_end(&world);
 }
 
-/* In a process of its own: keep the views until killed. */
-static void run_projector_process(struct world *world, int started)
-{
-    world->store = NULL;
-    world_open_store(world, false, 0);
-    (void)world_projector(world);
-    if (write(started, "x", 1) != 1) {
-        return;
-    }
-    for (;;) {
-        (void)pause();
-    }
-}
-
-/* A projector of another process follows; this process writes the log, and rebuilds. LMDB and the
- * log forbid use across fork, so the child is forked before anything is open. Returns when the
- * child's projector has started. */
-static pid_t fork_projector(struct world *world)
-{
-    int ends[2];
-    char byte = 0;
-    assert_int_equal(pipe(ends), 0);
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        run_projector_process(world, ends[1]);
-        _exit(1);
-    }
-    (void)close(ends[1]);
-    assert_int_equal(read(ends[0], &byte, 1), 1);
-    (void)close(ends[0]);
-    return child;
-}
-
 static struct cairn_views *open_views(const struct world *world)
 {
     struct cairn_views *views = NULL;
@@ -153,7 +119,7 @@ static void kill_9_and_go_on_equals_the_fold_of_the_log(void **state)
     cairn_store_close(world.store);
     world.store = NULL;
     for (int round = 0; round < 8; round++) {
-        pid_t child = fork_projector(&world);
+        pid_t child = world_fork_projector(&world);
         world_open_store(&world, true, 0);
         int events = 200 + round * 50;
         for (int i = 0; i < events; i++) {
@@ -200,7 +166,7 @@ static void a_projector_of_another_process_goes_on_with_the_rebuilt_view(void **
     world_open_store(&world, true, 1);
     cairn_store_close(world.store);
     world.store = NULL;
-    pid_t child = fork_projector(&world);
+    pid_t child = world_fork_projector(&world);
     world_open_store(&world, true, 0);
     for (int i = 0; i < 300; i++) {
         world_add(&world, "a", 1, "x", 1);

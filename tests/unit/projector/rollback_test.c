@@ -205,28 +205,6 @@ static void a_cancelled_rollback_is_gone_on_with(void **state)
     world_end(&world);
 }
 
-/* Keep the views in a process of its own, until killed. */
-static pid_t fork_projector(struct world *world)
-{
-    int ends[2];
-    char byte = 0;
-    assert_int_equal(pipe(ends), 0);
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        world_open_store(world, false, 0);
-        (void)world_projector(world);
-        while (write(ends[1], "x", 1) == 1) {
-            (void)pause();
-        }
-        _exit(1);
-    }
-    (void)close(ends[1]);
-    assert_int_equal(read(ends[0], &byte, 1), 1);
-    (void)close(ends[0]);
-    return child;
-}
-
 static void a_projector_of_another_process_goes_on_after_each_rollback(void **state)
 {
     struct world world;
@@ -236,7 +214,7 @@ static void a_projector_of_another_process_goes_on_after_each_rollback(void **st
     make_two(&world);
     cairn_store_close(world.store);
     world.store = NULL;
-    pid_t child = fork_projector(&world);
+    pid_t child = world_fork_projector(&world);
     world_open_store(&world, true, 0);
     for (uint64_t i = 0; i < 6; i++) {
         world_add(&world, "c", 1, "x", 10);

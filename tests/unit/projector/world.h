@@ -6,8 +6,10 @@
 #define CAIRN_TESTS_UNIT_PROJECTOR_WORLD_H
 
 #include <assert.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "platform/file.h"
@@ -136,6 +138,7 @@ static inline pid_t world_fork_projector(struct world *world)
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves nobody behind */
         world_run_projector(world, ends[1]);
         _exit(1);
     }

@@ -238,12 +238,38 @@ static void facts_of_the_table_forbid_folds(void **state)
 
 static void changes_know_their_key(void **state)
 {
-    CHECK({"UPDATE t SET n = n + :n WHERE k = :k", "change distinct 1"},
+    CHECK({"UPDATE t SET n = n - :n WHERE k = :k", "change distinct 1"},
           {"UPDATE t AS a SET n = a.n * 2 WHERE a.k = :k::varchar", "change distinct 1"},
           {"UPDATE t a SET n = 1 WHERE k = :k AND i = :i", "change distinct 1"},
+          {"UPDATE t SET n = i WHERE k = :k", "change distinct 1"},
           {"DELETE FROM t WHERE t.k = :k", "change arrays 1"},
           {"DELETE FROM \"Two\" WHERE k = :k AND i = :i", "change arrays 2"},
           {"DELETE FROM \"Two\" WHERE k = :k", "change alone 0"});
+}
+
+static void changes_by_what_comes_in_fold(void **state)
+{
+    CHECK({"UPDATE t SET n = n + :n WHERE k = :k", "change fold 1"},
+          {"UPDATE t SET n = :n, at = :at, d = :d, r = 1.5, x = '7' WHERE k = :k", "change fold 1"},
+          {"UPDATE t a SET n = 1 + a.n, i = :i::int + i WHERE :k = a.k", "change alone 0"},
+          {"UPDATE t a SET n = 1 + a.n, i = :i + i WHERE a.k = :k", "change fold 1"},
+          {"UPDATE t SET n = GREATEST(n, :n), at = least(:at, t.at) WHERE k = :k", "change fold 1"},
+          {"UPDATE \"Two\" SET n = 0 WHERE k = :k AND i = :i", "change fold 2"});
+}
+
+static void changes_that_a_fold_would_lose_something_of_do_not(void **state)
+{
+    CHECK(/* Rounded each time. */
+          {"UPDATE t SET d = d + :d WHERE k = :k", "change distinct 1"},
+          {"UPDATE t SET n = n + 1.5 WHERE k = :k", "change distinct 1"},
+          {"UPDATE t SET r = r + 1 WHERE k = :k", "change distinct 1"},
+          {"UPDATE t SET n = n * 2 WHERE k = :k", "change distinct 1"},
+          {"UPDATE t SET n = i + :n WHERE k = :k", "change distinct 1"},
+          {"UPDATE t SET n = n + :i WHERE k = :k", "change distinct 1"},
+          {"UPDATE t SET n = GREATEST(n, :n, 0) WHERE k = :k", "change distinct 1"},
+          {"UPDATE t SET short = :s WHERE k = :k", "change distinct 1"},
+          {"UPDATE t SET n = n + :n WHERE k = :k AND n < 10", "change distinct 1"},
+          {"UPDATE checked SET n = n + :n WHERE k = :k", "change distinct 1"});
 }
 
 static void conditions_beside_the_key_narrow_a_change(void **state)
@@ -327,7 +353,7 @@ static void expressions_of_one_row_are_understood(void **state)
         {"UPDATE t SET n = (:k::jsonb ->> 'a')::bigint WHERE k IN ('a', :k)", "change alone 0"});
 }
 
-static void array_text_is(const char *sql, const char *text)
+static void array_text_is(const char *sql, const char *text, const char *lone)
 {
     struct cairn_arena arena = {.max = ARENA_MAX};
     struct cairn_sql_shape shape;
@@ -335,6 +361,12 @@ static void array_text_is(const char *sql, const char *text)
     assert_ok(read_shape(sql, &arena, &shape, &err), &err);
     assert_non_null(shape.text);
     assert_string_equal(shape.text, text);
+    if (lone == NULL) {
+        assert_null(shape.lone);
+    } else {
+        assert_non_null(shape.lone);
+        assert_string_equal(shape.lone, lone);
+    }
     cairn_arena_fini(&arena);
 }
 
@@ -345,7 +377,8 @@ static void an_array_form_keeps_what_was_written(void **state)
                   "ON CONFLICT DO NOTHING",
                   "INSERT INTO t\nAS\na\n(k,\nn) SELECT  p.p1\n||\n'x', - p.p2 FROM "
                   "unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS p(p1, p2, n) ORDER BY p.n "
-                  "ON\nCONFLICT\nDO\nNOTHING");
+                  "ON\nCONFLICT\nDO\nNOTHING",
+                  NULL);
 }
 
 static void rows_whose_order_does_not_show_are_not_numbered(void **state)
@@ -354,11 +387,13 @@ static void rows_whose_order_does_not_show_are_not_numbered(void **state)
     array_text_is(
         "INSERT INTO t (k, n) VALUES (:k, :n)",
         "INSERT INTO t\n(k,\nn) SELECT  p.p1,  p.p2 FROM (SELECT unnest($1::text[]) AS p1, "
-        "unnest($2::bigint[]) AS p2) AS p");
+        "unnest($2::bigint[]) AS p2) AS p",
+        NULL);
     array_text_is(
         "INSERT INTO ordered (k) VALUES (:k)",
         "INSERT INTO ordered\n(k) SELECT  p.p1 FROM unnest($1::text[]) WITH ORDINALITY AS "
-        "p(p1, n) ORDER BY p.n ");
+        "p(p1, n) ORDER BY p.n ",
+        NULL);
 }
 
 static void a_change_is_joined_with_its_rows(void **state)
@@ -367,10 +402,12 @@ static void a_change_is_joined_with_its_rows(void **state)
     array_text_is("UPDATE t AS a SET n = n + :n, i = a.i WHERE a.k = :k AND n > 0",
                   "UPDATE t\nAS\na SET n\n=\nn\n+\n _cairn._cairn1,\ni\n=\na.i FROM (SELECT "
                   "unnest($1::bigint[]) AS _cairn1, unnest($2::text[]) AS _cairn2) AS _cairn WHERE "
-                  "a.k\n=\n _cairn._cairn2\nAND\nn\n>\n0");
+                  "a.k\n=\n _cairn._cairn2\nAND\nn\n>\n0",
+                  NULL);
     array_text_is("DELETE FROM t WHERE k = :k::text",
                   "DELETE FROM t USING (SELECT unnest($1::text[]) AS _cairn1) AS _cairn WHERE "
-                  "k\n=\n _cairn._cairn1::text");
+                  "k\n=\n _cairn._cairn1::text",
+                  NULL);
 }
 
 static void a_fold_groups_by_the_key_as_the_column_takes_it(void **state)
@@ -379,10 +416,33 @@ static void a_fold_groups_by_the_key_as_the_column_takes_it(void **state)
     array_text_is(
         "INSERT INTO t (k, at) VALUES (:k, :at) ON CONFLICT (k) DO UPDATE SET at = excluded.at",
         "INSERT INTO \"t\" AS t (\"k\", \"at\") SELECT f.v0, f.v1 FROM (SELECT q.c0 AS v0, "
-        "(array_agg(q.c1 ORDER BY q.n DESC))[1] AS v1, count(q.c1) = count(*) AS w1 FROM (SELECT "
-        "CAST(( p.p1) AS text) AS c0, CAST(( p.p2) AS timestamp with time zone) AS c1, p.n FROM "
-        "unnest($1::text[], $2::timestamp with time zone[]) WITH ORDINALITY AS p(p1, p2, n)) AS q "
-        "GROUP BY q.c0) AS f ON CONFLICT (\"k\") DO UPDATE SET \"at\" = excluded.\"at\"");
+        "(array_agg(q.c1))[array_position(array_agg(q.n), max(q.n))] AS v1, count(q.c1) = count(*) "
+        "AS w1 FROM (SELECT CAST(( p.p1) AS text) AS c0, CAST(( p.p2) AS timestamp with time zone) "
+        "AS c1, p.n FROM unnest($1::text[], $2::timestamp with time zone[], $3::bigint[]) WITH "
+        "ORDINALITY AS p(p1, p2, w, n)) AS q GROUP BY q.c0) AS f ON CONFLICT (\"k\") DO UPDATE SET "
+        "\"at\" = excluded.\"at\"",
+        "INSERT INTO \"t\" AS t (\"k\", \"at\") SELECT q.c0, q.c1 FROM (SELECT CAST(( p.p1) AS "
+        "text) AS c0, CAST(( p.p2) AS timestamp with time zone) AS c1 FROM (SELECT "
+        "unnest($1::text[]) AS p1, unnest($2::timestamp with time zone[]) AS p2, "
+        "unnest($3::bigint[]) AS w) AS p) AS q ON CONFLICT (\"k\") DO UPDATE SET \"at\" = "
+        "excluded.\"at\"");
+    array_text_is(
+        "UPDATE t AS a SET n = 1 + a.n, i = :i WHERE a.k = :k",
+        "UPDATE \"t\" AS t SET \"n\" = CASE WHEN f.w1 AND (f.a1 = 0 OR f.b1 = 0) THEN "
+        "CAST(t.\"n\" + f.v1 AS bigint) WHEN num_nulls(CAST(t.\"n\" + f.a1 AS bigint), "
+        "CAST(t.\"n\" + f.b1 AS bigint)) >= 0 AND f.w1 THEN CAST(t.\"n\" + f.v1 AS bigint) "
+        "END, \"i\" = CASE WHEN f.w2 THEN f.v2 END FROM (SELECT q.c0 AS v0, sum(q.c1) AS "
+        "v1, count(q.c1) = count(*) AS w1, coalesce(sum(q.c1) FILTER (WHERE q.c1 > 0), 0) "
+        "AS a1, coalesce(sum(q.c1) FILTER (WHERE q.c1 < 0), 0) AS b1, "
+        "(array_agg(q.c2))[array_position(array_agg(q.n), max(q.n))] AS v2, count(q.c2) = "
+        "count(*) AS w2 FROM (SELECT CAST(( p.p2) AS text) AS c0, CAST((1) AS bigint) * p.w "
+        "AS c1, CAST(( p.p1) AS integer) AS c2, p.n FROM unnest($1::integer[], $2::text[], "
+        "$3::bigint[]) WITH ORDINALITY AS p(p1, p2, w, n)) AS q GROUP BY q.c0) AS f WHERE "
+        "t.\"k\" = f.v0",
+        "UPDATE \"t\" AS t SET \"n\" = CAST(t.\"n\" + q.c1 AS bigint), \"i\" = q.c2 FROM "
+        "(SELECT CAST(( p.p2) AS text) AS c0, CAST((1) AS bigint) * p.w AS c1, CAST(( p.p1) "
+        "AS integer) AS c2 FROM (SELECT unnest($1::integer[]) AS p1, unnest($2::text[]) AS "
+        "p2, unnest($3::bigint[]) AS w) AS p) AS q WHERE t.\"k\" = q.c0");
 }
 
 static void a_statement_of_too_many_tokens_is_anything(void **state)
@@ -430,6 +490,8 @@ int main(void)
         cmocka_unit_test(what_a_fold_would_change_is_not_folded),
         cmocka_unit_test(facts_of_the_table_forbid_folds),
         cmocka_unit_test(changes_know_their_key),
+        cmocka_unit_test(changes_by_what_comes_in_fold),
+        cmocka_unit_test(changes_that_a_fold_would_lose_something_of_do_not),
         cmocka_unit_test(conditions_beside_the_key_narrow_a_change),
         cmocka_unit_test(changes_by_lists_or_under_names_of_ours_go_alone),
         cmocka_unit_test(changes_of_rows_by_other_means_touch_any),

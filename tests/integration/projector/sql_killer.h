@@ -1,0 +1,119 @@
+/* A thread that ends connections to the server, each a while after it was told of it. */
+#ifndef CAIRN_TESTS_INTEGRATION_PROJECTOR_SQL_KILLER_H
+#define CAIRN_TESTS_INTEGRATION_PROJECTOR_SQL_KILLER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "tests/integration/projector/sql_stage.h"
+
+enum { KILLER_PAUSE_MS_MAX = 40 };
+
+struct killer {
+    const char *uri;
+    uint64_t seed;
+    atomic_bool done;
+    atomic_llong target; /* backend; 0: none */
+    unsigned kills;
+    pthread_t thread;
+};
+
+static inline void *killer_run(void *argument)
+{
+    struct killer *killer = argument;
+    const struct cairn_pg_options options = {.uri = killer->uri};
+    struct cairn_pg *pg = NULL;
+    struct cairn_err err;
+    enum cairn_rc rc = cairn_pg_open(&options, &pg, &err);
+    while (rc == CAIRN_OK && !atomic_load(&killer->done)) {
+        char sql[256];
+        long long target = atomic_exchange(&killer->target, 0);
+        (void)snprintf(sql, sizeof(sql),
+                       "SELECT pg_terminate_backend(%lld) FROM pg_sleep(%llu / 1000.0)", target,
+                       (unsigned long long)sql_stage_random(&killer->seed, KILLER_PAUSE_MS_MAX));
+        rc = cairn_pg_query(pg, target == 0 ? "SELECT pg_sleep(0.001)" : sql, NULL, 0, NULL, &err);
+        killer->kills += rc == CAIRN_OK && target != 0;
+    }
+    cairn_pg_close(pg);
+    return rc == CAIRN_OK ? NULL : argument;
+}
+
+static inline void killer_start(struct killer *killer, const char *uri, uint64_t seed)
+{
+    *killer = (struct killer){.uri = uri, .seed = seed};
+    assert_int_equal(pthread_create(&killer->thread, NULL, killer_run, killer), 0);
+}
+
+static inline void killer_aim(struct killer *killer, int64_t backend)
+{
+    atomic_store(&killer->target, backend);
+}
+
+/* Returns how many connections it ended. */
+static inline unsigned killer_stop(struct killer *killer)
+{
+    void *failed = NULL;
+    atomic_store(&killer->done, true);
+    assert_int_equal(pthread_join(killer->thread, &failed), 0);
+    assert_null(failed);
+    return killer->kills;
+}
+
+/* Follow the log to its end with a build, whatever happens, which is kills times at most. Returns
+ * how often it had to be opened. */
+static inline unsigned killer_follow(struct killer *killer, struct sql_stage *stage,
+                                     const char *view, unsigned kills, size_t max_events)
+{
+    struct cairn_position end = world_log_end(&stage->world);
+    unsigned opened = 0;
+    bool there = false;
+    while (!there) {
+        struct cairn_sql_follower *follower = NULL;
+        struct cairn_err err;
+        size_t events = 0;
+        enum cairn_rc rc = sql_stage_follow(stage, view, CAIRN_SIDE_NEXT, &follower);
+        if (rc == CAIRN_OK && opened++ < kills) {
+            killer_aim(killer, pg_stage_backend(follower->pg));
+        }
+        while (rc == CAIRN_OK && !there) {
+            rc = cairn_sql_follower_step(follower, max_events, &events, &err);
+            there = rc == CAIRN_OK && cairn_position_reached(&follower->head.position, &end);
+        }
+        assert_true(there || rc == CAIRN_EBUSY || rc == CAIRN_EFENCED);
+        cairn_sql_follower_close(follower);
+    }
+    return opened;
+}
+
+struct killer_step {
+    struct cairn_sql_follower *follower;
+    enum cairn_rc rc;
+};
+
+static inline void *killer_step_run(void *argument)
+{
+    struct killer_step *step = argument;
+    struct cairn_err err;
+    size_t events = 0;
+    step->rc = cairn_sql_follower_step(step->follower, 100, &events, &err);
+    return NULL;
+}
+
+/* Step until that waits for a lock, and end its connection there. Returns how the step ended. */
+static inline enum cairn_rc killer_step(struct sql_stage *stage,
+                                        struct cairn_sql_follower *follower)
+{
+    struct killer_step step = {.follower = follower};
+    int64_t backend = pg_stage_backend(follower->pg);
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, killer_step_run, &step), 0);
+    sql_stage_await(stage,
+                    "SELECT count(*) > 0 FROM pg_stat_activity WHERE pid = %lld AND "
+                    "wait_event_type = 'Lock'",
+                    (long long)backend);
+    pg_stage_terminate(stage->pg, backend);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    return step.rc;
+}
+
+#endif
