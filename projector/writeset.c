@@ -89,6 +89,7 @@ enum cairn_rc cairn_writeset_entry(struct cairn_writeset *set, struct cairn_slic
     struct cairn_write *entry = &set->entries[set->count];
     *entry = (struct cairn_write){.key = copy, .hash = hash, .old_state = CAIRN_OLD_UNKNOWN};
     set->count++;
+    assert(set->table != NULL);
     set->table[find_place(set, copy, hash)] = (uint32_t)set->count;
     *ret_entry = entry;
     return CAIRN_OK;
@@ -144,10 +145,7 @@ void cairn_writeset_undo(struct cairn_writeset *set)
 const struct cairn_write *cairn_writeset_find(const struct cairn_writeset *set,
                                               struct cairn_slice key, uint64_t hash)
 {
-    if (set->table == NULL || set->count == 0) {
-        return NULL;
-    }
-    uint32_t number = set->table[find_place(set, key, hash)];
+    uint32_t number = set->table == NULL ? 0 : set->table[find_place(set, key, hash)];
     return number == 0 ? NULL : &set->entries[number - 1];
 }
 

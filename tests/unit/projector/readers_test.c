@@ -112,8 +112,7 @@ static void write_view(struct world *world, int mark)
 
 static pid_t fork_projector(struct world *world)
 {
-    pid_t child = fork();
-    assert_true(child >= 0);
+    pid_t child = world_fork();
     if (child == 0) {
         world_open_store(world, false, 0);
         (void)world_projector(world);
@@ -127,8 +126,7 @@ static pid_t fork_projector(struct world *world)
 /* Rebuild and roll back in a process of its own, in the order that the seed gives. */
 static pid_t fork_operator(struct world *world, unsigned seed)
 {
-    pid_t child = fork();
-    assert_true(child >= 0);
+    pid_t child = world_fork();
     if (child == 0) {
         struct cairn_rebuild_result result;
         struct cairn_err err;
