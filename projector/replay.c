@@ -81,9 +81,6 @@ enum cairn_rc cairn_view_compare(const struct cairn_projector_options *options,
     const struct cairn_domain_view *definition = NULL;
     const struct cairn_replay_store *store = NULL;
     enum cairn_rc rc = find(options, request->view, &definition, &store, err);
-    if (rc == CAIRN_OK && store->compare == NULL) {
-        return CAIRN_FAIL(err, CAIRN_EUNSUPPORTED, "views in PostgreSQL are not compared");
-    }
     return rc == CAIRN_OK
                ? named(store->compare(options, definition, request, hooks, ret_report, err),
                        "compare", request->view, err)

@@ -28,8 +28,8 @@ struct cairn_rebuild_hooks {
 struct cairn_rebuild_request {
     struct cairn_slice view;
     uint64_t throttle; /* events/s at most; 0: as fast as it goes */
-    unsigned workers;  /* partitions are applied by so many threads, where there are as many; 0, 1:
-                          one. At most CAIRN_REBUILD_WORKERS_MAX */
+    unsigned workers;  /* in LMDB: partitions are applied by so many threads, where there are as
+                          many; 0, 1: one. At most CAIRN_REBUILD_WORKERS_MAX */
 };
 
 /* The rows of a generation in two numbers, whatever their order. */

@@ -49,8 +49,9 @@ static enum cairn_rc begin_or_resume(struct cairn_sql_build *build, struct cairn
     rc = cairn_sql_head_read(pg, build->domain, build->view->name, CAIRN_SIDE_NEXT, &arena, &next,
                              err);
     if (rc == CAIRN_OK || rc == CAIRN_ENOENT) {
-        build->resumed =
-            rc == CAIRN_OK && (build->back ? next.returning : cairn_slice_is(next.hash, made.hash));
+        /* What is on its way back was not built from the beginning. */
+        build->resumed = rc == CAIRN_OK && next.returning == build->back &&
+                         (build->back || cairn_slice_is(next.hash, made.hash));
         rc = build->resumed ? CAIRN_OK
              : build->back  ? cairn_sql_generation_return(pg, build->domain, build->view->name,
                                                           made.definition.all, err)

@@ -6,6 +6,7 @@
 #include "projector/group.h"
 #include "projector/pace.h"
 #include "projector/sql_build.h"
+#include "projector/sql_compare_parked.h"
 #include "projector/sql_compare_rows.h"
 
 #define HEAD_BYTES_MAX ((size_t)16 * 1024 * 1024)
@@ -20,6 +21,7 @@ struct comparison {
     struct cairn_pg *live;
     struct cairn_arena arena;            /* of the live head and its definition */
     struct cairn_sql_head head;          /* of the live generation, when the replay began */
+    struct cairn_parked_set left_out;    /* by the live generation, when the replay ends */
     bool made;                           /* there is a scratch generation */
     struct cairn_sql_follower *follower; /* of it */
     struct cairn_build_meter meter;
@@ -48,7 +50,7 @@ static enum cairn_rc open_live(struct comparison *comparison, struct cairn_err *
     return rc == CAIRN_OK ? read_live(comparison, &comparison->head, err) : rc;
 }
 
-/* From here on the live rows stay as they are. They must still be those that are replayed. */
+/* From here on the live rows stay as they are, if they are still those that are replayed. */
 static enum cairn_rc begin_snapshot(struct comparison *comparison, struct cairn_sql_head *ret_head,
                                     struct cairn_err *err)
 {
@@ -58,10 +60,9 @@ static enum cairn_rc begin_snapshot(struct comparison *comparison, struct cairn_
     if (rc == CAIRN_OK && ret_head->generation != comparison->head.generation) {
         rc = CAIRN_FAIL(err, CAIRN_EBEHIND, "it was switched meanwhile: compare it again");
     }
-    if (rc == CAIRN_OK && comparison->request->stored &&
-        ret_head->parks != comparison->head.parks) {
-        rc = CAIRN_FAIL(err, CAIRN_EBEHIND,
-                        "its parked streams have changed meanwhile: compare it again");
+    if (rc == CAIRN_OK && comparison->request->stored) {
+        rc = cairn_sql_compare_parked_take(comparison->live, ret_head->generation,
+                                           comparison->follower, &comparison->left_out, err);
     }
     return rc;
 }
@@ -90,19 +91,6 @@ static enum cairn_rc define_stored(struct comparison *comparison, struct cairn_s
     return rc;
 }
 
-/* What the live generation leaves out, the scratch one leaves out, too. */
-static enum cairn_rc copy_parked(struct comparison *comparison, struct cairn_pg *pg,
-                                 struct cairn_err *err)
-{
-    static const char sql[] =
-        "INSERT INTO %s._cairn_parked (view, generation, stream, version, until_version, event, "
-        "position, error, parked) SELECT p.view, c.generation, p.stream, p.version, "
-        "p.until_version, p.event, p.position, p.error, p.parked FROM %s._cairn_parked p JOIN "
-        "%s._cairn_view l ON l.view = p.view AND l.generation = p.generation AND l.side = 'live' "
-        "JOIN %s._cairn_view c ON c.view = p.view AND c.side = 'check' WHERE p.view = $1";
-    return cairn_sql_query_in(pg, comparison->domain, sql, &comparison->view->name, 1, NULL, err);
-}
-
 static enum cairn_rc make_scratch(struct comparison *comparison, struct cairn_pg *pg,
                                   struct cairn_err *err)
 {
@@ -117,7 +105,9 @@ static enum cairn_rc make_scratch(struct comparison *comparison, struct cairn_pg
     rc = rc == CAIRN_OK ? cairn_sql_generation_begin(pg, &made.definition, CAIRN_SIDE_CHECK, err)
                         : rc;
     comparison->made = rc == CAIRN_OK;
-    return rc == CAIRN_OK && comparison->request->stored ? copy_parked(comparison, pg, err) : rc;
+    return rc == CAIRN_OK && comparison->request->stored
+               ? cairn_sql_compare_parked_copy(pg, comparison->domain, comparison->view->name, err)
+               : rc;
 }
 
 static enum cairn_rc open_scratch(struct comparison *comparison, struct cairn_err *err)
@@ -276,6 +266,10 @@ static enum cairn_rc run(struct comparison *comparison, struct cairn_err *err)
     if (rc == CAIRN_OK && !comparison->request->scope.has_until) {
         rc = replay(comparison, &live.position, err);
     }
+    if (rc == CAIRN_OK && comparison->request->stored &&
+        memcmp(&comparison->follower->head.position, &live.position, sizeof(live.position)) == 0) {
+        rc = cairn_sql_compare_parked_settle(comparison->follower, &comparison->left_out, err);
+    }
     rc = rc == CAIRN_OK ? compare_snapshot(comparison, &live, err) : rc;
     if (rc == CAIRN_OK) {
         cairn_build_meter_report(&comparison->meter, comparison->report.events,
@@ -299,6 +293,7 @@ enum cairn_rc cairn_sql_compare(const struct cairn_projector_options *options,
                                     .hooks = hooks,
                                     .domain = cairn_domain_name(options->domain),
                                     .arena = {.max = HEAD_BYTES_MAX}};
+    cairn_parked_init(&comparison.left_out);
     cairn_build_meter_init(&comparison.meter, clock, hooks == NULL ? NULL : hooks->progress,
                            hooks == NULL ? NULL : hooks->self);
     cairn_pace_init(&comparison.pace, clock, request->throttle);
@@ -307,6 +302,7 @@ enum cairn_rc cairn_sql_compare(const struct cairn_projector_options *options,
     if (comparison.made) {
         drop_scratch(&comparison);
     }
+    cairn_parked_fini(&comparison.left_out);
     cairn_arena_fini(&comparison.arena);
     if (rc == CAIRN_OK) {
         *ret_report = comparison.report;

@@ -3,11 +3,8 @@
 #include <assert.h>
 #include <stdio.h>
 
-#include "projector/sql_follower.h"
+#include "projector/sql_waiting.h"
 
-/* Events of a stream that are read, and sent, at once. */
-#define PAGE_EVENTS    256
-#define PAGE_BYTES_MAX ((size_t)256 * 1024 * 1024)
 /* The view may be switched, or somebody wait for us as we for them, between the first look and the
  * lock. */
 #define ATTEMPTS_MAX    5
@@ -128,16 +125,7 @@ enum cairn_rc cairn_sql_parked_list(const struct cairn_projector_options *option
 /* A parked stream inside of a transaction that holds the live generation where it is. */
 struct held {
     const struct cairn_projector_options *options;
-    struct cairn_pg *pg;
-    struct cairn_slice domain;
-    struct cairn_slice view;
-    struct cairn_slice stream;
-    uint64_t generation;
-    uint64_t version;               /* from which on it waits */
-    struct cairn_position position; /* of the generation: so far it waits */
-    uint64_t events;                /* seen by the walk */
-    uint64_t last_version;          /* of these */
-    struct cairn_arena arena;       /* of the page in hand */
+    struct cairn_sql_waiting waiting;
 };
 
 /* What a query of one row finds; caller frees. ENOENT: nothing. */
@@ -145,12 +133,12 @@ static enum cairn_rc ask(struct held *held, const char *format, const struct cai
                          size_t count, struct cairn_pg_result **ret_rows, struct cairn_err *err)
 {
     struct cairn_pg_result *rows = NULL;
-    enum cairn_rc rc =
-        cairn_sql_query_in(held->pg, held->domain, format, values, count, &rows, err);
-    if (is_unmade(rc, held->pg) || (rc == CAIRN_OK && cairn_pg_result_rows(rows) == 0)) {
+    enum cairn_rc rc = cairn_sql_query_in(held->waiting.pg, held->waiting.domain, format, values,
+                                          count, &rows, err);
+    if (is_unmade(rc, held->waiting.pg) || (rc == CAIRN_OK && cairn_pg_result_rows(rows) == 0)) {
         cairn_pg_result_free(rows);
         return CAIRN_FAIL(err, CAIRN_ENOENT, "of stream \"%.*s\" nothing waits",
-                          CAIRN_SLICE_ARG(held->stream));
+                          CAIRN_SLICE_ARG(held->waiting.stream));
     }
     if (rc == CAIRN_OK) {
         *ret_rows = rows;
@@ -164,10 +152,11 @@ static enum cairn_rc hold_view(struct held *held, struct cairn_err *err)
     enum cairn_rc rc = ask(held,
                            "SELECT generation, position FROM %s._cairn_view WHERE view = $1 AND "
                            "side = 'live' FOR UPDATE",
-                           &held->view, 1, &rows, err);
-    if (rc == CAIRN_OK &&
-        (cairn_slice_to_u64(cairn_pg_result_value(rows, 0, 0), &held->generation) != CAIRN_OK ||
-         cairn_position_parse(cairn_pg_result_value(rows, 0, 1), &held->position) != CAIRN_OK)) {
+                           &held->waiting.view, 1, &rows, err);
+    if (rc == CAIRN_OK && (cairn_slice_to_u64(cairn_pg_result_value(rows, 0, 0),
+                                              &held->waiting.generation) != CAIRN_OK ||
+                           cairn_position_parse(cairn_pg_result_value(rows, 0, 1),
+                                                &held->waiting.position) != CAIRN_OK)) {
         rc = CAIRN_FAIL(err, CAIRN_ECORRUPT, "a row of _cairn_view does not read");
     }
     cairn_pg_result_free(rows);
@@ -178,14 +167,16 @@ static enum cairn_rc find_waiting(struct held *held, struct cairn_err *err)
 {
     char generation[NUMBER_SIZE];
     struct cairn_pg_result *rows = NULL;
-    (void)snprintf(generation, sizeof(generation), "%llu", (unsigned long long)held->generation);
-    const struct cairn_slice values[] = {held->view, cairn_slice_str(generation), held->stream};
+    (void)snprintf(generation, sizeof(generation), "%llu",
+                   (unsigned long long)held->waiting.generation);
+    const struct cairn_slice values[] = {held->waiting.view, cairn_slice_str(generation),
+                                         held->waiting.stream};
     enum cairn_rc rc = ask(held,
                            "SELECT version FROM %s._cairn_parked WHERE view = $1 AND generation = "
                            "$2::bigint AND stream = $3 AND until_version = 0",
                            values, 3, &rows, err);
     if (rc == CAIRN_OK &&
-        cairn_slice_to_u64(cairn_pg_result_value(rows, 0, 0), &held->version) != CAIRN_OK) {
+        cairn_slice_to_u64(cairn_pg_result_value(rows, 0, 0), &held->waiting.version) != CAIRN_OK) {
         rc = CAIRN_FAIL(err, CAIRN_ECORRUPT, "a row of _cairn_parked does not read");
     }
     cairn_pg_result_free(rows);
@@ -201,7 +192,7 @@ static enum cairn_rc await_log(const struct held *held, struct cairn_err *err)
     int64_t until_ns = cairn_clock_monotonic_ns(clock) + (int64_t)LOG_WAIT_MS * 1000000;
     bool more = false;
     enum cairn_rc rc = cairn_store_end(held->options->store, &end, err);
-    while (rc == CAIRN_OK && !cairn_position_reached(&end, &held->position)) {
+    while (rc == CAIRN_OK && !cairn_position_reached(&end, &held->waiting.position)) {
         if (cairn_clock_monotonic_ns(clock) > until_ns) {
             return CAIRN_FAIL(err, CAIRN_EBEHIND, "the view is further than the log here");
         }
@@ -214,151 +205,26 @@ static enum cairn_rc await_log(const struct held *held, struct cairn_err *err)
 /* Begin the transaction. ENOENT: nothing of the stream waits. */
 static enum cairn_rc hold(struct held *held, struct cairn_err *err)
 {
-    enum cairn_rc rc = cairn_pg_run(held->pg, "BEGIN", err);
+    held->waiting.events = 0;
+    enum cairn_rc rc = cairn_pg_run(held->waiting.pg, "BEGIN", err);
     rc = rc == CAIRN_OK ? hold_view(held, err) : rc;
     rc = rc == CAIRN_OK ? find_waiting(held, err) : rc;
     return rc == CAIRN_OK ? await_log(held, err) : rc;
 }
 
-/* The next events that wait, in the arena. None: that was all. */
-static enum cairn_rc next_page(struct held *held, struct cairn_event_page *page,
-                               struct cairn_err *err)
-{
-    uint64_t after = held->events == 0 ? held->version - 1 : held->last_version;
-    cairn_arena_reset(&held->arena);
-    enum cairn_rc rc = cairn_store_read_stream(held->options->store, held->stream, after,
-                                               PAGE_EVENTS, CAIRN_FORWARD, &held->arena, page, err);
-    if (rc != CAIRN_OK) {
-        return rc;
-    }
-    while (page->count > 0 && page->events[page->count - 1].offset >
-                                  held->position.offsets[page->events[page->count - 1].partition]) {
-        page->count--;
-    }
-    if (page->count == 0) {
-        return held->events > 0 ? CAIRN_OK
-                                : CAIRN_FAIL(err, CAIRN_ECORRUPT,
-                                             "the log does not have what waits of stream %.*s",
-                                             CAIRN_SLICE_ARG(held->stream));
-    }
-    held->events += page->count;
-    held->last_version = page->events[page->count - 1].version;
-    return CAIRN_OK;
-}
-
-/* Commit, or roll back and keep the failure. */
-static enum cairn_rc release(const struct held *held, enum cairn_rc rc, struct cairn_err *err)
-{
-    enum cairn_rc ended = cairn_sql_end(held->pg, rc, err);
-    return rc == CAIRN_OK && ended == CAIRN_EBUSY && cairn_pg_is_broken(held->pg)
-               ? cairn_err_wrap(err, CAIRN_EUNKNOWN, "lost at the commit, see what is parked now")
-               : ended;
-}
-
-/* Change the row that is held, and count that. format: of the change, with view, generation, stream
- * and version as its first parameters. */
-static enum cairn_rc change(struct held *held, const char *format, const struct cairn_slice *more,
-                            size_t more_count, struct cairn_err *err)
-{
-    enum { OWN = 4, MORE_MAX = 3 };
-    char generation[NUMBER_SIZE];
-    char version[NUMBER_SIZE];
-    struct cairn_pg_result *result = NULL;
-    assert(more_count <= MORE_MAX);
-    (void)snprintf(generation, sizeof(generation), "%llu", (unsigned long long)held->generation);
-    (void)snprintf(version, sizeof(version), "%llu", (unsigned long long)held->version);
-    struct cairn_slice values[OWN + MORE_MAX] = {held->view, cairn_slice_str(generation),
-                                                 held->stream, cairn_slice_str(version)};
-    for (size_t i = 0; i < more_count; i++) {
-        values[OWN + i] = more[i];
-    }
-    enum cairn_rc rc =
-        cairn_sql_query_in(held->pg, held->domain, format, values, OWN + more_count, &result, err);
-    if (rc == CAIRN_OK && cairn_pg_result_touched(result) != 1) {
-        rc = CAIRN_FAIL(err, CAIRN_EFENCED, "the view was switched");
-    }
-    cairn_pg_result_free(result);
-    return rc;
-}
-
-#define THE_ROW                                                                                    \
-    "WHERE view = $1 AND generation = $2::bigint AND stream = $3 AND version = $4::bigint AND "    \
-    "until_version = 0"
-#define COUNTED                                                                                    \
-    " RETURNING view, generation) UPDATE %s._cairn_view v SET parks = parks + 1, updated = now() " \
-    "FROM changed c WHERE v.view = c.view AND v.generation = c.generation"
-
 /* ---- trying again ---- */
 
-/* The event that failed again, and why. */
-struct again {
-    bool failed;
-    char event[CAIRN_UUID_TEXT_SIZE];
-    char place[2 * NUMBER_SIZE];
-    struct cairn_err why;
-};
-
-static void note(struct again *again, const struct cairn_event *event, const struct cairn_err *why)
-{
-    again->failed = true;
-    again->why = *why;
-    cairn_uuid_format(&event->id, again->event);
-    (void)snprintf(again->place, sizeof(again->place), "%u:%llu", (unsigned)event->partition,
-                   (unsigned long long)event->offset);
-}
-
-/* The rows of a page, inside of the transaction. EINVAL: noted. */
-static enum cairn_rc apply_page(struct cairn_sql_follower *follower,
-                                const struct cairn_event_page *page, struct again *again,
-                                struct cairn_err *err)
-{
-    enum cairn_rc rc = CAIRN_OK;
-    size_t tag = 0;
-    cairn_arena_reset(&follower->batch);
-    cairn_sql_writer_begin(follower->writer, &follower->batch);
-    for (size_t e = 0; rc == CAIRN_OK && e < page->count; e++) {
-        tag = e;
-        rc = cairn_sql_follower_take(follower, &page->events[e], e, err);
-    }
-    rc = rc == CAIRN_OK ? cairn_sql_writer_apply(follower->writer, &tag, err) : rc;
-    if (rc == CAIRN_EINVAL) {
-        note(again, &page->events[tag < page->count ? tag : 0], err);
-    }
-    return rc;
-}
-
-static enum cairn_rc apply_all(struct held *held, struct cairn_sql_follower *follower,
-                               struct again *again, struct cairn_err *err)
-{
-    struct cairn_event_page page;
-    struct cairn_event first = {.count = 0};
-    enum cairn_rc rc = next_page(held, &page, err);
-    while (rc == CAIRN_OK && page.count > 0) {
-        first = first.count == 0 ? page.events[0] : first;
-        rc = apply_page(follower, &page, again, err);
-        rc = rc == CAIRN_OK ? next_page(held, &page, err) : rc;
-    }
-    rc = rc == CAIRN_OK
-             ? change(held, "WITH changed AS (DELETE FROM %s._cairn_parked " THE_ROW COUNTED, NULL,
-                      0, err)
-             : rc;
-    /* Deferred constraints speak at last, and of no event in particular. */
-    rc = release(held, rc, err);
-    if (rc == CAIRN_EINVAL && !again->failed && first.count > 0) {
-        note(again, &first, err);
-    }
-    return rc;
-}
-
 /* Nothing was applied; the row says why. */
-static enum cairn_rc tell(struct held *held, const struct again *again, struct cairn_err *err)
+static enum cairn_rc tell(struct held *held, const struct cairn_sql_again *again,
+                          struct cairn_err *err)
 {
     const struct cairn_slice more[] = {cairn_slice_of(again->event, sizeof(again->event)),
                                        cairn_slice_str(again->place),
                                        cairn_slice_str(again->why.text)};
-    enum cairn_rc rc =
-        change(held, "UPDATE %s._cairn_parked SET event = $5, position = $6, error = $7 " THE_ROW,
-               more, sizeof(more) / sizeof(more[0]), err);
+    enum cairn_rc rc = cairn_sql_waiting_change(
+        &held->waiting,
+        "UPDATE %s._cairn_parked SET event = $5, position = $6, error = $7 " CAIRN_SQL_WAITING_ROW,
+        more, sizeof(more) / sizeof(more[0]), err);
     if (rc == CAIRN_OK || rc == CAIRN_EFENCED) {
         *err = again->why;
         rc = cairn_err_wrap(err, CAIRN_EINVAL, "event %.*s", CAIRN_UUID_TEXT_SIZE, again->event);
@@ -366,18 +232,31 @@ static enum cairn_rc tell(struct held *held, const struct again *again, struct c
     return rc;
 }
 
+static enum cairn_rc apply(struct held *held, struct cairn_sql_follower *follower,
+                           struct cairn_sql_again *again, struct cairn_err *err)
+{
+    enum cairn_rc rc = hold(held, err);
+    if (rc == CAIRN_OK && held->waiting.generation != follower->head.generation) {
+        rc = CAIRN_FAIL(err, CAIRN_EFENCED, "the view was switched");
+    }
+    *again = (struct cairn_sql_again){.failed = false};
+    return rc == CAIRN_OK ? cairn_sql_waiting_apply(&held->waiting, follower, again, err)
+                          : cairn_sql_waiting_end(&held->waiting, rc, err);
+}
+
 /* *ret_again: it came to nothing because others were at the view, and may be tried once more. */
 static enum cairn_rc retry_once(struct held *held, struct cairn_sql_follower *follower,
                                 bool *ret_again, struct cairn_err *err)
 {
-    struct again again = {.failed = false};
-    held->pg = follower->pg;
-    enum cairn_rc rc = hold(held, err);
-    if (rc == CAIRN_OK && held->generation != follower->head.generation) {
-        rc = CAIRN_FAIL(err, CAIRN_EFENCED, "the view was switched");
+    struct cairn_sql_again again;
+    held->waiting.pg = follower->pg;
+    enum cairn_rc rc = apply(held, follower, &again, err);
+    if (again.failed) {
+        held->waiting.careful = true;
+        rc = apply(held, follower, &again, err);
     }
-    rc = rc == CAIRN_OK ? apply_all(held, follower, &again, err) : release(held, rc, err);
-    *ret_again = rc == CAIRN_EFENCED || (rc == CAIRN_EBUSY && !cairn_pg_is_broken(held->pg));
+    *ret_again =
+        rc == CAIRN_EFENCED || (rc == CAIRN_EBUSY && !cairn_pg_is_broken(held->waiting.pg));
     return again.failed ? tell(held, &again, err) : rc;
 }
 
@@ -387,7 +266,7 @@ static enum cairn_rc open_live(const struct held *held, struct cairn_sql_followe
     const struct cairn_sql_follower_options follower = {.uri = held->options->postgres,
                                                         .domain = held->options->domain,
                                                         .store = held->options->store,
-                                                        .view = held->view,
+                                                        .view = held->waiting.view,
                                                         .side = CAIRN_SIDE_LIVE};
     enum cairn_rc rc = cairn_sql_follower_open(&follower, ret_follower, err);
     return rc == CAIRN_ENOENT ? CAIRN_FAIL(err, rc, "the view has no live generation yet") : rc;
@@ -398,10 +277,11 @@ static struct held begin(const struct cairn_projector_options *options, struct c
 {
     assert(options->postgres != NULL && options->store != NULL);
     return (struct held){.options = options,
-                         .domain = cairn_domain_name(options->domain),
-                         .view = view,
-                         .stream = stream,
-                         .arena = {.max = PAGE_BYTES_MAX}};
+                         .waiting = {.store = options->store,
+                                     .domain = cairn_domain_name(options->domain),
+                                     .view = view,
+                                     .stream = stream,
+                                     .arena = {.max = CAIRN_SQL_WAITING_BYTES_MAX}}};
 }
 
 enum cairn_rc cairn_sql_parked_retry(const struct cairn_projector_options *options,
@@ -417,10 +297,10 @@ enum cairn_rc cairn_sql_parked_retry(const struct cairn_projector_options *optio
         again = false;
         rc = rc == CAIRN_OK ? retry_once(&held, follower, &again, err) : rc;
         if (rc == CAIRN_OK) {
-            *ret_events = held.events;
+            *ret_events = held.waiting.events;
         }
         cairn_sql_follower_close(follower);
-        cairn_arena_fini(&held.arena);
+        cairn_arena_fini(&held.waiting.arena);
     }
     return rc;
 }
@@ -433,16 +313,17 @@ static enum cairn_rc give_up(struct held *held, struct cairn_err *err)
     char until[NUMBER_SIZE];
     enum cairn_rc rc = hold(held, err);
     while (rc == CAIRN_OK && page.count > 0) {
-        rc = next_page(held, &page, err);
+        rc = cairn_sql_waiting_next(&held->waiting, &page, err);
     }
-    (void)snprintf(until, sizeof(until), "%llu", (unsigned long long)held->last_version);
+    (void)snprintf(until, sizeof(until), "%llu", (unsigned long long)held->waiting.last_version);
     const struct cairn_slice more = cairn_slice_str(until);
-    rc = rc == CAIRN_OK ? change(held,
-                                 "WITH changed AS (UPDATE %s._cairn_parked SET until_version = "
-                                 "$5::bigint " THE_ROW COUNTED,
-                                 &more, 1, err)
+    rc = rc == CAIRN_OK ? cairn_sql_waiting_change(
+                              &held->waiting,
+                              "WITH changed AS (UPDATE %s._cairn_parked SET until_version = "
+                              "$5::bigint " CAIRN_SQL_WAITING_ROW CAIRN_SQL_WAITING_COUNTED,
+                              &more, 1, err)
                         : rc;
-    return release(held, rc, err);
+    return cairn_sql_waiting_end(&held->waiting, rc, err);
 }
 
 enum cairn_rc cairn_sql_parked_drop(const struct cairn_projector_options *options,
@@ -450,12 +331,12 @@ enum cairn_rc cairn_sql_parked_drop(const struct cairn_projector_options *option
                                     uint64_t *ret_events, struct cairn_err *err)
 {
     struct held held = begin(options, view, stream);
-    enum cairn_rc rc = connect(options, &held.pg, err);
+    enum cairn_rc rc = connect(options, &held.waiting.pg, err);
     rc = rc == CAIRN_OK ? give_up(&held, err) : rc;
     if (rc == CAIRN_OK) {
-        *ret_events = held.events;
+        *ret_events = held.waiting.events;
     }
-    cairn_pg_close(held.pg);
-    cairn_arena_fini(&held.arena);
+    cairn_pg_close(held.waiting.pg);
+    cairn_arena_fini(&held.waiting.arena);
     return rc;
 }

@@ -226,7 +226,8 @@ static void put_rows(struct text *text, bool numbered)
     const struct cairn_sql_reading *reading = text->reading;
     put_str(text, "(SELECT ");
     for (size_t i = 0; i < reading->item_count; i++) {
-        put_str(text, i == 0 ? "CAST((" : ", CAST((");
+        put_str(text, i == 0 ? "CAST(" : ", CAST(");
+        put_str(text, reading->items[i].negated ? "-(" : "(");
         put_span(text, reading->items[i].value);
         put_str(text, ") AS ");
         put(text, column_of(text, i)->type);

@@ -302,7 +302,7 @@ static bool comes_in_as(const struct cairn_sql_reading *reading, struct cairn_sq
            facts->class == CAIRN_SQL_CLASS_INTEGER && is_digits(token->text);
 }
 
-/* Of two operands, one of them the column itself: the other. */
+/* Of two operands, one of them the column itself: the other. Only the column is taken away from. */
 static bool other_of(const struct cairn_sql_reading *reading, struct cairn_sql_span span, char mark,
                      size_t column, struct cairn_sql_span *ret_other)
 {
@@ -317,7 +317,7 @@ static bool other_of(const struct cairn_sql_reading *reading, struct cairn_sql_s
     struct cairn_sql_span right = {at + 1, span.end};
     bool leads = is_own_column(reading, left, column);
     *ret_other = leads ? right : left;
-    return (leads || is_own_column(reading, right, column)) &&
+    return (leads || (mark != '-' && is_own_column(reading, right, column))) &&
            comes_in_as(reading, *ret_other, column);
 }
 
@@ -341,9 +341,11 @@ static bool read_change(const struct cairn_sql_reading *reading,
     } else {
         item->fold = CAIRN_SQL_FOLD_SUM;
     }
-    return item->fold == CAIRN_SQL_FOLD_SUM
-               ? other_of(reading, set->value, '+', set->column, &item->value)
-               : other_of(reading, within, ',', set->column, &item->value);
+    if (item->fold != CAIRN_SQL_FOLD_SUM) {
+        return other_of(reading, within, ',', set->column, &item->value);
+    }
+    item->negated = other_of(reading, set->value, '-', set->column, &item->value);
+    return item->negated || other_of(reading, set->value, '+', set->column, &item->value);
 }
 
 bool cairn_sql_fold_read_update(struct cairn_sql_reading *reading,

@@ -25,6 +25,7 @@ struct cairn_sql_item {
     size_t column; /* of the table */
     struct cairn_sql_span value;
     enum cairn_sql_fold fold; /* where the shape folds */
+    bool negated;             /* the fold takes away what comes */
 };
 
 struct cairn_sql_assignment {

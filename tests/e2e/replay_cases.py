@@ -37,8 +37,8 @@ class ReplayCases:
             sql_shop.send(node, self.commands)
             sql_shop.check_totals(self, node, self.totals) if self.flags() else self.check_rows(node)
 
-    def serve(self):
-        return harness.Node(self.domain, self.home / "data", flags=self.flags())
+    def serve(self, verb="serve"):
+        return harness.Node(self.domain, self.home / "data", verb, flags=self.flags())
 
     def check_rows(self, node, plus=0):
         position = sql_shop.retail_test.end_of_log(node)
@@ -145,8 +145,9 @@ class ReplayCases:
     def test_readers_never_see_a_step_back_or_half_a_view(self):
         self.begin()
         stop, failures, looks = threading.Event(), [], []
-        with self.serve() as node:
-            readers = [threading.Thread(target=self.read_until, args=(node, stop, failures, looks)) for _ in range(3)]
+        with self.serve() as node, self.serve("query") as one, self.serve("query") as two:
+            readers = [threading.Thread(target=self.read_until, args=(reads, stop, failures, looks))
+                       for reads in (node, one, two)]
             for reader in readers:
                 reader.start()
             sending = sql_shop.Sending(node, self.commands_more())

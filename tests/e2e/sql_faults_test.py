@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """PostgreSQL and projectors that die, stand still and come back under load: nothing lost, nothing doubled."""
 import random
+import subprocess
 import time
 import unittest
 
@@ -31,7 +32,7 @@ class SqlFaults(unittest.TestCase):
         cls.stack.close()
 
     def setUp(self):
-        name = "d_" + self.id().rpartition(".")[2].removeprefix("test_")[:40]
+        self.name = name = "d_" + self.id().rpartition(".")[2].removeprefix("test_")[:40]
         self.uri = sql_shop.make_database(self.server, name)
         self.home = self.folder / name
         self.home.mkdir()
@@ -46,6 +47,11 @@ class SqlFaults(unittest.TestCase):
         """A server that came back is asked again within a second."""
         wait_until(lambda: node.get("/queries/top_customers").status == 200, "PostgreSQL answers again")
         sql_shop.check_totals(self, node, self.totals)
+
+    def verify(self):
+        """Every row of every view is what the log gives, by a replay of it."""
+        done = harness.run("verify", sql_shop.SHOP, "--data", self.home / "data", "--postgres", self.uri)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
     def refused_quickly(self, node, path):
         began = time.monotonic()
@@ -71,6 +77,7 @@ class SqlFaults(unittest.TestCase):
                 self.server.restart()
             load.finish()
             self.check_when_it_answers(node)
+        self.verify()
 
     def test_a_database_that_stands_still_under_load(self):
         with serve(self.home, self.uri) as node:
@@ -87,6 +94,7 @@ class SqlFaults(unittest.TestCase):
                 self.server.resume()
             load.finish()
             self.check_when_it_answers(node)
+        self.verify()
 
     def test_a_projector_that_is_killed_under_load(self):
         node = serve(self.home, self.uri).start()
@@ -102,9 +110,19 @@ class SqlFaults(unittest.TestCase):
             stack.push(node.__exit__)
             sql_shop.send(node, self.commands)
             sql_shop.check_totals(self, node, self.totals)
+        self.verify()
 
-    def test_a_login_that_is_refused(self):
+    def refused_everywhere(self, node, reason):
         """Nobody who asks can mend it: 503 with the reason, the same everywhere, until the operator has."""
+        for path in ("/views/customer_totals", "/views/customer_totals/guest", "/queries/top_customers"):
+            answer = node.get(path)
+            self.assertEqual(answer.status, 503, (path, answer.body))
+            self.assertIn("retry-after", answer.headers)
+            self.assertEqual(answer.json["type"], "/problems/unreachable")
+            self.assertIn(reason, answer.json["detail"])
+        self.assertEqual(node.get("/views/customers?limit=1").status, 200)
+
+    def test_a_login_or_a_right_that_is_refused(self):
         end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'clerk'"
         self.server.psql("CREATE ROLE clerk LOGIN PASSWORD 'first'; "
                          f"GRANT CONNECT, CREATE ON DATABASE {self.uri.rpartition('/')[2]} TO clerk")
@@ -114,17 +132,15 @@ class SqlFaults(unittest.TestCase):
             self.check_when_it_answers(node)
             self.server.psql(f"ALTER ROLE clerk PASSWORD 'second'; {end}")
             wait_until(lambda: node.get("/queries/top_customers").status == 503, "the sessions are gone")
-            for path in ("/views/customer_totals", "/views/customer_totals/guest", "/queries/top_customers"):
-                answer = node.get(path)
-                self.assertEqual(answer.status, 503, (path, answer.body))
-                self.assertIn("retry-after", answer.headers)
-                self.assertEqual(answer.json["type"], "/problems/unreachable")
-                self.assertIn("PostgreSQL refuses the login of this service", answer.json["detail"])
+            self.refused_everywhere(node, "PostgreSQL refuses the login of this service")
             state = view_state(node, "customer_totals")
             self.assertEqual(state["state"], "unavailable")
             self.assertIn("refuses the login", state["error"]["detail"])
-            self.assertEqual(node.get("/views/customers?limit=1").status, 200)
             self.server.psql("ALTER ROLE clerk PASSWORD 'first'")
+            self.check_when_it_answers(node)
+            sql_shop.psql(self.server, self.name, "REVOKE ALL ON shop.customer_totals, shop.order_lines FROM clerk")
+            self.refused_everywhere(node, "permission denied for table")
+            sql_shop.psql(self.server, self.name, "GRANT ALL ON shop.customer_totals, shop.order_lines TO clerk")
             self.check_when_it_answers(node)
 
     def test_sessions_that_are_ended_under_load(self):
@@ -140,6 +156,33 @@ class SqlFaults(unittest.TestCase):
             print(f"{ended} sessions ended", flush=True)
             self.assertGreater(ended, 0)
             self.check_when_it_answers(node)
+        self.verify()
+
+    def test_rebuilds_beside_kills(self):
+        """The database and the service die again and again while a view is rebuilt; each rebuild ends, and all is well."""
+        replay = ("replay", "customer_totals", sql_shop.SHOP, "--data", self.home / "data", "--postgres", self.uri)
+        with serve(self.home, self.uri) as node:
+            sql_shop.send(node, self.commands)
+        for number in range(KILLS):
+            node = serve(self.home, self.uri).start()
+            build = subprocess.Popen([harness.BINARY, *map(str, replay), "--throttle", "3000"], stdout=subprocess.PIPE,
+                                     stderr=subprocess.PIPE, text=True)
+            wait_until(lambda: build.poll() is not None or (view_state(node, "customer_totals") or {}).get("rebuild"),
+                       "a rebuild is under way")
+            (self.server.kill, node.kill, build.kill)[number % 3]()
+            if number % 3 == 0:
+                self.server.restart()
+            out, err = build.communicate(timeout=120)
+            print(f"round {number}: exit {build.returncode}, {out.strip() or err.strip()[-200:]}", flush=True)
+            node.kill()
+            node.log.close()
+            node.process.stdout.close()
+            done = harness.run(*replay)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            self.assertNotIn("NOT what the log gives", done.stdout)
+        with serve(self.home, self.uri) as node:
+            self.check_when_it_answers(node)
+        self.verify()
 
 
 if __name__ == "__main__":

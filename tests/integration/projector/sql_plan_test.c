@@ -151,8 +151,10 @@ static const struct trial TRIALS[] = {
      "PRIMARY KEY (of, id))",
      "INSERT INTO counters VALUES (:i, :k, 0, 'none') ON CONFLICT DO NOTHING;"
      "UPDATE counters SET n = n + :h, last = :v WHERE id = :i AND of = :k;"
-     "UPDATE counters AS p SET n = 1 + p.n, last = :k WHERE p.of = :k AND p.id = :m",
-     "SELECT * FROM counters ORDER BY of, id", "AFF", true},
+     "UPDATE counters AS p SET n = 1 + p.n, last = :k WHERE p.of = :k AND p.id = :m;"
+     "UPDATE counters SET n = n - :h::integer WHERE of = :k AND id = :i;"
+     "UPDATE counters SET n = counters.n - 2, last = 'x' WHERE of = :k AND id = :i",
+     "SELECT * FROM counters ORDER BY of, id", "AFFFF", true},
     {"columns by names that we give, too",
      "CREATE TABLE odd (p bigint PRIMARY KEY, n integer, p1 integer, \"Q q\" text); "
      "CREATE TABLE p (p uuid, p1 integer, PRIMARY KEY (p, p1))",

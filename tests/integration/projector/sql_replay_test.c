@@ -379,6 +379,22 @@ static void a_rollback_that_comes_to_nothing_keeps_what_was_kept(void **state)
     assert_int_equal(number(&replaying, "SELECT events FROM _cairn_view WHERE side = 'old'"), 20);
 }
 
+static void what_is_on_its_way_back_is_no_rebuild(void **state)
+{
+    struct replaying replaying;
+    begin(&replaying, *state, 1);
+    add(&replaying, 10);
+    rebuild(&replaying);
+    sql_stage_run(replaying.stage, "UPDATE test.sums SET sum = sum + 1");
+    rebuild(&replaying);
+    assert_ok(cairn_sql_generation_return(replaying.stage->pg, CAIRN_SLICE_LIT("test"), SUMS, 7,
+                                          &replaying.err),
+              &replaying.err);
+    rebuild(&replaying); /* by the same definition, and yet from the beginning */
+    assert_false(replaying.result.resumed);
+    sums_are_all(&replaying);
+}
+
 static void a_rollback_that_was_killed_is_gone_on_with(void **state)
 {
     struct replaying replaying;
@@ -424,6 +440,7 @@ int main(void)
         staged(a_rollback_goes_on_from_where_the_old_one_stood),
         staged(without_a_kept_generation_there_is_no_way_back),
         staged(a_rollback_that_comes_to_nothing_keeps_what_was_kept),
+        staged(what_is_on_its_way_back_is_no_rebuild),
         staged(a_rollback_that_was_killed_is_gone_on_with),
     };
     return cmocka_run_group_tests(tests, sql_stage_group_setup, sql_stage_group_teardown);

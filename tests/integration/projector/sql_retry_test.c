@@ -263,6 +263,95 @@ static void what_does_not_wait_is_neither_tried_nor_given_up(void **state)
     cairn_arena_fini(&arena);
 }
 
+/* ---- held against the log ---- */
+
+/* A row of box-1 stands on one of box-2, and one of box-3 on that. */
+static const char standing[] =
+    "-- view: journal\n"
+    "-- version: 1\n"
+    "-- on_error: park\n"
+    "-- table:\n"
+    "CREATE TABLE journal (stream text, version bigint, n bigint CONSTRAINT positive CHECK (n >= "
+    "0), PRIMARY KEY (stream, version));\n"
+    "CREATE TABLE heads (stream text PRIMARY KEY);\n"
+    "-- on: Added\n"
+    "INSERT INTO journal VALUES (:stream, :version, CASE WHEN :to = 'x' OR EXISTS (SELECT FROM "
+    "heads WHERE stream = :to) THEN :n::bigint ELSE -1 END);\n"
+    "INSERT INTO heads VALUES (:stream) ON CONFLICT DO NOTHING;\n";
+
+static void verify_finds(struct retrying *retrying, uint64_t differences)
+{
+    const struct cairn_compare_request request = {.view = JOURNAL, .stored = true, .told_max = 10};
+    struct cairn_compare_report report;
+    assert_ok(cairn_view_compare(&retrying->options, &request, NULL, &report, &retrying->err),
+              &retrying->err);
+    assert_true(report.compared);
+    assert_int_equal(report.differences, differences);
+    assert_int_equal(sql_stage_number(retrying->stage, "SELECT count(*) FROM _cairn_parked p WHERE "
+                                                       "generation NOT IN (SELECT generation FROM "
+                                                       "_cairn_view)"),
+                     0);
+}
+
+static void what_waits_and_what_was_given_up_is_no_difference(void **state)
+{
+    struct retrying retrying;
+    uint64_t seed = sql_stage_seed();
+    begin(&retrying, *state, 2);
+    for (int i = 0; i < 3; i++) {
+        parking_fill(&retrying.parking, &seed, LATER, 8);
+        follow(&retrying);
+        verify_finds(&retrying, 0);
+        for (size_t s = 0; s < PARKING_STREAMS; s++) {
+            char stream[16];
+            (void)snprintf(stream, sizeof(stream), "box-%zu", s);
+            if (retrying.parking.streams[s].parked > 0 && sql_stage_random(&seed, 2) == 0) {
+                assert_ok(drop(&retrying, stream), &retrying.err);
+                flows(&retrying, s);
+            }
+        }
+        verify_finds(&retrying, 0);
+    }
+    sql_stage_run(retrying.stage, "UPDATE test.journal SET n = n + 1 WHERE (stream, version) = "
+                                  "(SELECT stream, version FROM test.journal LIMIT 1)");
+    verify_finds(&retrying, 1);
+}
+
+static void what_was_tried_again_with_success_is_no_difference(void **state)
+{
+    struct retrying retrying = {.stage = *state};
+    begin_empty(&retrying, *state, 1);
+    sql_stage_view(retrying.stage, "journal", standing);
+    world_load_domain(&retrying.stage->world);
+    retrying.options.domain = retrying.stage->world.domain;
+    assert_int_equal(rebuild(&retrying), 0);
+    struct world *world = &retrying.stage->world;
+    world_add(world, "3", 1, "box-1", 2); /* lacks box-1, which lacks box-2 */
+    world_add(world, "1", 1, "box-2", 1);
+    world_add(world, "1", 2, "x", 1);
+    world_add(world, "2", 1, "x", 1);
+    world_add(world, "3", 1, "x", 1);
+    follow(&retrying);
+    assert_string_equal(sql_stage_value(retrying.stage, "SELECT string_agg(stream, ' ' ORDER BY "
+                                                        "stream) FROM _cairn_parked"),
+                        "box-1 box-3");
+    assert_int_equal(retry(&retrying, "box-3"), CAIRN_EINVAL);
+    assert_ok(retry(&retrying, "box-1"), &retrying.err);
+    verify_finds(&retrying, 0);
+    assert_ok(retry(&retrying, "box-3"), &retrying.err);
+    verify_finds(&retrying, 0);
+    /* Parked later once more, behind what was applied late. */
+    world_add(world, "3", 1, "box-9", 1);
+    world_add(world, "3", 1, "x", 1);
+    follow(&retrying);
+    verify_finds(&retrying, 0);
+    assert_int_equal(sql_stage_number(retrying.stage, "SELECT count(*) FROM test.journal WHERE "
+                                                      "stream = 'box-3'"),
+                     3);
+    sql_stage_run(retrying.stage, "DELETE FROM test.journal WHERE stream = 'box-1'");
+    verify_finds(&retrying, 2);
+}
+
 /* ---- lost connections, no memory ---- */
 
 static void *retry_on(void *argument)
@@ -577,6 +666,8 @@ int main(void)
         staged(a_refused_commit_applies_nothing),
         staged(what_is_given_up_is_left_out_for_good),
         staged(what_does_not_wait_is_neither_tried_nor_given_up),
+        staged(what_waits_and_what_was_given_up_is_no_difference),
+        staged(what_was_tried_again_with_success_is_no_difference),
         staged(a_connection_lost_amid_a_retry_applies_nothing),
         staged(without_memory_a_stream_waits_or_flows),
         staged(a_log_that_is_behind_the_view_is_waited_for_and_told),

@@ -1,21 +1,46 @@
 /* The threads that feed SQL views, on a real log and a real server. */
 #include "projector/sql_runner.h"
 
+#include <stdatomic.h>
+
+#include "projector/replay.h"
 #include "tests/integration/projector/sql_stage.h"
 
 enum { COMMANDS = 120, STOP_MS_MAX = 5000 };
 
-/* A projector without views of its own lends its bell to the runners. */
+/* A projector without views of its own lends its bell to the runners. Their clock can be put on. */
 struct running {
     struct sql_stage *stage;
     struct cairn_projector *projector;
+    struct cairn_clock clock;
+    atomic_llong ahead_ns;
 };
+
+static int64_t now_us(void *self)
+{
+    (void)self;
+    return cairn_clock_now_us(cairn_clock_system());
+}
+
+static int64_t monotonic_ns(void *self)
+{
+    struct running *running = self;
+    return cairn_clock_monotonic_ns(cairn_clock_system()) + atomic_load(&running->ahead_ns);
+}
+
+static void let_pass(struct running *running, int seconds)
+{
+    atomic_fetch_add(&running->ahead_ns, seconds * INT64_C(1000000000));
+}
 
 static void begin(struct running *running, struct sql_stage *stage)
 {
     sql_stage_view(stage, "sums", sql_stage_sums);
     world_begin(&stage->world, 2);
-    *running = (struct running){.stage = stage, .projector = world_projector(&stage->world)};
+    running->stage = stage;
+    running->projector = world_projector(&stage->world);
+    running->clock = (struct cairn_clock){now_us, monotonic_ns, running};
+    atomic_init(&running->ahead_ns, 0);
 }
 
 static struct cairn_sql_runner *run_at(struct running *running, const char *uri)
@@ -23,6 +48,7 @@ static struct cairn_sql_runner *run_at(struct running *running, const char *uri)
     struct cairn_projector_options options = world_options(&running->stage->world);
     struct cairn_sql_runner *runner = NULL;
     options.postgres = uri;
+    options.clock = &running->clock;
     assert_ok(cairn_sql_runner_start(&options, cairn_projector_views(running->projector), &runner,
                                      &running->stage->err),
               &running->stage->err);
@@ -109,16 +135,11 @@ static void two_runners_on_one_log_double_nothing(void **state)
     end(&running);
 }
 
-static void a_changed_definition_is_built_and_switched(void **state)
+/* The same view by another definition: with a column `top` more. */
+static void change(struct running *running)
 {
-    struct running running;
-    struct cairn_domain *before = NULL;
-    begin(&running, *state);
-    int64_t sum = add(&running, COMMANDS);
-    struct cairn_sql_runner *runner = run_at(&running, running.stage->uri);
-    await_generation(&running, 1);
-    cairn_sql_runner_stop(runner);
-    sql_stage_view(running.stage, "sums",
+    struct cairn_domain *before = running->stage->world.domain;
+    sql_stage_view(running->stage, "sums",
                    "-- view: sums\n"
                    "-- version: 2\n"
                    "-- table:\n"
@@ -128,18 +149,216 @@ static void a_changed_definition_is_built_and_switched(void **state)
                    "INSERT INTO sums VALUES (:to, :n, 1, :n) ON CONFLICT (who) DO UPDATE SET "
                    "sum = sums.sum + excluded.sum, count = sums.count + 1, "
                    "top = greatest(sums.top, excluded.top);\n");
-    cairn_projector_stop(running.projector);
-    before = running.stage->world.domain;
-    running.stage->world.domain = NULL;
-    world_load_domain(&running.stage->world);
+    cairn_projector_stop(running->projector);
+    running->stage->world.domain = NULL;
+    world_load_domain(&running->stage->world);
     cairn_domain_free(before);
-    running.projector = world_projector(&running.stage->world);
+    running->projector = world_projector(&running->stage->world);
+}
+
+static void a_changed_definition_is_built_and_switched(void **state)
+{
+    struct running running;
+    begin(&running, *state);
+    int64_t sum = add(&running, COMMANDS);
+    struct cairn_sql_runner *runner = run_at(&running, running.stage->uri);
+    await_generation(&running, 1);
+    cairn_sql_runner_stop(runner);
+    change(&running);
     runner = run_at(&running, running.stage->uri);
     sum += add(&running, COMMANDS / 4);
     await_generation(&running, 2);
     sums_are(&running, sum);
     assert_int_equal(sql_stage_number(running.stage, "SELECT max(top) FROM test.sums"),
                      COMMANDS - 1);
+    cairn_sql_runner_stop(runner);
+    end(&running);
+}
+
+/* ---- beside an operator ---- */
+
+static enum cairn_rc try_replay(struct running *running, bool back)
+{
+    const struct cairn_rebuild_request request = {.view = CAIRN_SLICE_LIT("sums")};
+    struct cairn_projector_options options = world_options(&running->stage->world);
+    struct cairn_rebuild_result result;
+    options.postgres = running->stage->uri;
+    return (back ? cairn_view_rollback : cairn_view_rebuild)(&options, &request, NULL, &result,
+                                                             &running->stage->err);
+}
+
+static void replay(struct running *running, bool back)
+{
+    assert_ok(try_replay(running, back), &running->stage->err);
+}
+
+static void a_definition_that_was_rolled_back_from_is_left_alone(void **state)
+{
+    struct running running;
+    begin(&running, *state);
+    int64_t sum = add(&running, COMMANDS);
+    replay(&running, false);
+    change(&running);
+    struct cairn_sql_runner *runner = run_at(&running, running.stage->uri);
+    await_generation(&running, 2);
+    replay(&running, true);
+    /* The runner follows what was put back, and builds nothing, at whatever time it looks. */
+    for (int i = 0; i < 3; i++) {
+        sum += add(&running, COMMANDS / 4);
+        await_generation(&running, 3);
+        assert_int_equal(
+            sql_stage_number(running.stage, "SELECT count(*) FROM _cairn_view WHERE side = 'next'"),
+            0);
+        let_pass(&running, 60);
+    }
+    sums_are(&running, sum);
+    cairn_sql_runner_stop(runner);
+    runner = run_at(&running, running.stage->uri);
+    sum += add(&running, COMMANDS / 4);
+    await_generation(&running, 3);
+    replay(&running, false);
+    sum += add(&running, COMMANDS / 4);
+    await_generation(&running, 4);
+    sums_are(&running, sum);
+    assert_int_equal(sql_stage_number(running.stage, "SELECT max(top) FROM test.sums"),
+                     COMMANDS - 1);
+    cairn_sql_runner_stop(runner);
+    end(&running);
+}
+
+static void while_another_builds_a_runner_follows_and_waits(void **state)
+{
+    struct running running;
+    struct cairn_pg *other = NULL;
+    begin(&running, *state);
+    const struct cairn_pg_options options = {.uri = running.stage->uri};
+    int64_t sum = add(&running, COMMANDS);
+    replay(&running, false);
+    change(&running);
+    assert_ok(cairn_pg_open(&options, &other, &running.stage->err), &running.stage->err);
+    assert_ok(cairn_sql_generation_lock(other, CAIRN_SLICE_LIT("test"), CAIRN_SLICE_LIT("sums"),
+                                        CAIRN_SIDE_NEXT, &running.stage->err),
+              &running.stage->err);
+    struct cairn_sql_runner *runner = run_at(&running, running.stage->uri);
+    for (int i = 0; i < 3; i++) {
+        sum += add(&running, COMMANDS / 4);
+        await_generation(&running, 1);
+        let_pass(&running, 5);
+    }
+    sums_are(&running, sum);
+    cairn_pg_close(other);
+    sql_stage_await(running.stage, "SELECT count(*) = 0 FROM pg_locks WHERE locktype = 'advisory'");
+    let_pass(&running, 5);
+    await_generation(&running, 2);
+    sums_are(&running, sum);
+    cairn_sql_runner_stop(runner);
+    end(&running);
+}
+
+static void a_build_that_nobody_goes_on_with_is_dropped(void **state)
+{
+    static const char *const tables[] = {"CREATE TABLE sums (who text)"};
+    static const enum cairn_view_side sides[] = {CAIRN_SIDE_NEXT, CAIRN_SIDE_CHECK};
+    const struct cairn_sql_definition left = {.domain = CAIRN_SLICE_LIT("test"),
+                                              .view = CAIRN_SLICE_LIT("sums"),
+                                              .version = 1,
+                                              .hash = CAIRN_SLICE_LIT("another"),
+                                              .text = CAIRN_SLICE_LIT("another"),
+                                              .tables = tables,
+                                              .table_count = 1};
+    struct running running;
+    begin(&running, *state);
+    (void)add(&running, 10);
+    replay(&running, false);
+    for (size_t i = 0; i < 2; i++) {
+        assert_ok(
+            cairn_sql_generation_begin(running.stage->pg, &left, sides[i], &running.stage->err),
+            &running.stage->err);
+    }
+    struct cairn_sql_runner *runner = run_at(&running, running.stage->uri);
+    sql_stage_await(running.stage, "SELECT count(*) = 1 FROM _cairn_view");
+    sql_stage_await(running.stage, "SELECT to_regnamespace('test_build_sums') IS NULL AND "
+                                   "to_regnamespace('test_check_sums') IS NULL");
+    cairn_sql_runner_stop(runner);
+    end(&running);
+}
+
+/* ---- what has stopped ---- */
+
+static void a_view_that_stopped_goes_on_when_it_is_mended(void **state)
+{
+    struct running running;
+    begin(&running, *state);
+    int64_t sum = add(&running, 10);
+    struct cairn_sql_runner *runner = run_at(&running, running.stage->uri);
+    await_generation(&running, 1);
+    world_add(&running.stage->world, "1", -1, "c", 1);
+    sql_stage_await(running.stage, "SELECT state = 'stopped' FROM _cairn_view WHERE side = 'live'");
+    struct cairn_position log_end = world_log_end(&running.stage->world);
+    uint16_t partition =
+        cairn_store_partition_of(running.stage->world.store, CAIRN_SLICE_LIT("box-1"));
+    char place[32];
+    (void)snprintf(place, sizeof(place), "%u:%llu", (unsigned)partition,
+                   (unsigned long long)log_end.offsets[partition]);
+    assert_string_equal(sql_stage_value(running.stage, "SELECT error_position FROM _cairn_view"),
+                        place);
+    let_pass(&running, 31); /* tried again, it fails again */
+    sql_stage_run(running.stage, "ALTER TABLE test.sums DROP CONSTRAINT sums_sum_check");
+    let_pass(&running, 31);
+    await_generation(&running, 1);
+    sums_are(&running, sum - 1);
+    assert_string_equal(
+        sql_stage_value(running.stage, "SELECT error || error_position FROM _cairn_view"), "");
+    cairn_sql_runner_stop(runner);
+    end(&running);
+}
+
+static void a_first_build_that_failed_goes_on_when_it_is_mended(void **state)
+{
+    struct running running;
+    begin(&running, *state);
+    int64_t sum = add(&running, 10);
+    world_add(&running.stage->world, "1", -1, "c", 1);
+    struct cairn_sql_runner *runner = run_at(&running, running.stage->uri);
+    sql_stage_await(running.stage, "SELECT to_regclass('test._cairn_view') IS NOT NULL");
+    sql_stage_await(running.stage,
+                    "SELECT count(*) = 1 FROM _cairn_view WHERE side = 'next' AND state = "
+                    "'building' AND error <> '' AND error_position <> ''");
+    sql_stage_run(running.stage, "ALTER TABLE test_build_sums.sums DROP CONSTRAINT sums_sum_check");
+    let_pass(&running, 31);
+    await_generation(&running, 1);
+    sums_are(&running, sum - 1);
+    cairn_sql_runner_stop(runner);
+    end(&running);
+}
+
+static void a_build_that_failed_holds_up_no_operator(void **state)
+{
+    struct running running;
+    begin(&running, *state);
+    (void)add(&running, 10);
+    world_add(&running.stage->world, "1", -1, "c", 1);
+    struct cairn_sql_runner *runner = run_at(&running, running.stage->uri);
+    sql_stage_await(running.stage, "SELECT to_regclass('test._cairn_view') IS NOT NULL");
+    sql_stage_await(running.stage, "SELECT count(*) = 1 FROM _cairn_view WHERE error <> ''");
+    sql_stage_await(running.stage, "SELECT count(*) = 0 FROM pg_locks WHERE locktype = 'advisory'");
+    assert_int_equal(try_replay(&running, false), CAIRN_EINVAL);
+    assert_non_null(strstr(running.stage->err.text, "23514"));
+    cairn_sql_runner_stop(runner);
+    end(&running);
+}
+
+static void a_live_generation_that_cannot_be_followed_is_replaced(void **state)
+{
+    struct running running;
+    begin(&running, *state);
+    int64_t sum = add(&running, 10);
+    replay(&running, false);
+    sql_stage_run(running.stage, "DROP TABLE test.sums");
+    change(&running);
+    struct cairn_sql_runner *runner = run_at(&running, running.stage->uri);
+    await_generation(&running, 2);
+    sums_are(&running, sum);
     cairn_sql_runner_stop(runner);
     end(&running);
 }
@@ -195,6 +414,13 @@ int main(void)
         staged(a_runner_builds_switches_and_follows),
         staged(two_runners_on_one_log_double_nothing),
         staged(a_changed_definition_is_built_and_switched),
+        staged(a_definition_that_was_rolled_back_from_is_left_alone),
+        staged(while_another_builds_a_runner_follows_and_waits),
+        staged(a_build_that_nobody_goes_on_with_is_dropped),
+        staged(a_view_that_stopped_goes_on_when_it_is_mended),
+        staged(a_first_build_that_failed_goes_on_when_it_is_mended),
+        staged(a_build_that_failed_holds_up_no_operator),
+        staged(a_live_generation_that_cannot_be_followed_is_replaced),
         staged(a_database_that_is_not_there_yet_is_waited_for),
         staged(a_runner_stops_soon_with_and_without_a_server),
     };

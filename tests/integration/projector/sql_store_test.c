@@ -73,6 +73,50 @@ static void preparing_waits_for_nobody_who_uses_the_table(void **state)
     cairn_pg_close(other);
 }
 
+static void a_table_of_an_earlier_version_takes_all_sides(void **state)
+{
+    struct sql_stage *stage = *state;
+    struct cairn_arena arena = {.max = 1u << 20};
+    struct cairn_sql_head head;
+    sql_stage_run(stage, "CREATE SCHEMA test; CREATE TABLE test._cairn_view ("
+                         "view text NOT NULL, side text NOT NULL CHECK (side IN ('live', 'next')), "
+                         "generation bigint NOT NULL, state text NOT NULL, version integer NOT "
+                         "NULL, hash text NOT NULL, definition text NOT NULL, position text NOT "
+                         "NULL, events bigint NOT NULL, log_events bigint NOT NULL, error text NOT "
+                         "NULL DEFAULT '', error_event text NOT NULL DEFAULT '', relations text[] "
+                         "NOT NULL DEFAULT '{}', updated timestamptz NOT NULL DEFAULT now(), "
+                         "PRIMARY KEY (view, side)); CREATE TABLE test.sums (who text); "
+                         "INSERT INTO test._cairn_view (view, side, generation, state, version, "
+                         "hash, definition, position, events, log_events, relations) VALUES "
+                         "('sums', 'live', 7, 'live', 1, 'h', 'd', '0:0', 0, 0, '{sums}')");
+    begin(stage);
+    sql_stage_build(stage, "sums", &arena, &head);
+    assert_int_equal(head.generation, 8);
+    assert_ok(switch_to(stage, 8), &stage->err);
+    assert_string_equal(
+        sql_stage_value(
+            stage, "SELECT string_agg(side || generation, ',' ORDER BY side) FROM _cairn_view"),
+        "live8,old7");
+    assert_true(is_there(stage, "test_old_sums.sums"));
+    cairn_arena_fini(&arena);
+}
+
+static void a_build_that_is_behind_the_live_one_is_not_switched(void **state)
+{
+    struct sql_stage *stage = *state;
+    struct cairn_arena arena = {.max = 1u << 20};
+    struct cairn_sql_head head;
+    begin(stage);
+    sql_stage_make_live(stage, "sums");
+    sql_stage_build(stage, "sums", &arena, &head);
+    sql_stage_run(stage, "UPDATE _cairn_view SET position = '0:3,1:7' WHERE side = 'live'; "
+                         "UPDATE _cairn_view SET position = '0:9,1:6' WHERE side = 'next'");
+    assert_int_equal(switch_to(stage, 2), CAIRN_EBEHIND);
+    sql_stage_run(stage, "UPDATE _cairn_view SET position = '0:3,1:7' WHERE side = 'next'");
+    assert_ok(switch_to(stage, 2), &stage->err);
+    cairn_arena_fini(&arena);
+}
+
 static void *prepare_alone(void *argument)
 {
     struct sql_stage *stage = argument;
@@ -296,14 +340,17 @@ static void only_views_of_the_domain_are_kept(void **state)
     const struct cairn_slice kept[] = {CAIRN_SLICE_LIT("other"), SUMS};
     begin(stage);
     sql_stage_make_live(stage, "sums");
+    sql_stage_make_live(stage, "sums");
     sql_stage_build(stage, "sums", &arena, &head);
     sql_stage_run(stage, "CREATE TABLE test.mine (a int)");
     assert_ok(cairn_sql_store_keep(stage->pg, DOMAIN, kept, 2, &stage->err), &stage->err);
     assert_true(is_there(stage, "test.sums"));
     assert_true(is_there(stage, "test_build_sums.sums"));
+    assert_true(is_there(stage, "test_old_sums.sums"));
     assert_ok(cairn_sql_store_keep(stage->pg, DOMAIN, kept, 1, &stage->err), &stage->err);
     assert_false(is_there(stage, "test.sums"));
     assert_false(is_there(stage, "test_build_sums.sums"));
+    assert_false(is_there(stage, "test_old_sums.sums"));
     assert_true(is_there(stage, "test.mine"));
     assert_int_equal(sql_stage_number(stage, "SELECT count(*) FROM _cairn_view"), 0);
     cairn_arena_fini(&arena);
@@ -347,6 +394,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         staged(a_second_preparation_changes_nothing),
+        staged(a_table_of_an_earlier_version_takes_all_sides),
+        staged(a_build_that_is_behind_the_live_one_is_not_switched),
         staged(a_control_table_without_parks_gets_them),
         staged(preparing_waits_for_nobody_who_uses_the_table),
         staged(several_prepare_at_the_same_time),

@@ -238,7 +238,7 @@ static void facts_of_the_table_forbid_folds(void **state)
 
 static void changes_know_their_key(void **state)
 {
-    CHECK({"UPDATE t SET n = n - :n WHERE k = :k", "change distinct 1"},
+    CHECK({"UPDATE t SET n = :n - n WHERE k = :k", "change distinct 1"},
           {"UPDATE t AS a SET n = a.n * 2 WHERE a.k = :k::varchar", "change distinct 1"},
           {"UPDATE t a SET n = 1 WHERE k = :k AND i = :i", "change distinct 1"},
           {"UPDATE t SET n = i WHERE k = :k", "change distinct 1"},
@@ -250,6 +250,7 @@ static void changes_know_their_key(void **state)
 static void changes_by_what_comes_in_fold(void **state)
 {
     CHECK({"UPDATE t SET n = n + :n WHERE k = :k", "change fold 1"},
+          {"UPDATE t SET n = n - :n, i = t.i - 1 WHERE k = :k", "change fold 1"},
           {"UPDATE t SET n = :n, at = :at, d = :d, r = 1.5, x = '7' WHERE k = :k", "change fold 1"},
           {"UPDATE t a SET n = 1 + a.n, i = :i::int + i WHERE :k = a.k", "change alone 0"},
           {"UPDATE t a SET n = 1 + a.n, i = :i + i WHERE a.k = :k", "change fold 1"},
@@ -265,6 +266,9 @@ static void changes_that_a_fold_would_lose_something_of_do_not(void **state)
           {"UPDATE t SET r = r + 1 WHERE k = :k", "change distinct 1"},
           {"UPDATE t SET n = n * 2 WHERE k = :k", "change distinct 1"},
           {"UPDATE t SET n = i + :n WHERE k = :k", "change distinct 1"},
+          {"UPDATE t SET n = n - n WHERE k = :k", "change distinct 1"},
+          {"UPDATE t SET n = n - :n - 1 WHERE k = :k", "change distinct 1"},
+          {"UPDATE t SET n = n - -:n WHERE k = :k", "change distinct 1"},
           {"UPDATE t SET n = n + :i WHERE k = :k", "change distinct 1"},
           {"UPDATE t SET n = GREATEST(n, :n, 0) WHERE k = :k", "change distinct 1"},
           {"UPDATE t SET short = :s WHERE k = :k", "change distinct 1"},

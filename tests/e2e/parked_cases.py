@@ -1,0 +1,145 @@
+"""What parking promises, for a view in either store: the cases, with the store left open."""
+import json
+
+import harness
+import sql_shop
+from sql_shop import view_state, wait_until
+
+LINE = {"stock_code": "X", "description": "", "quantity": 1, "price_mills": 5, "country": "Norge",
+        "invoiced_at": "2020-01-01T00:00:00Z"}
+BAD = 77
+
+
+class ParkedCases:
+    """Mixed into a TestCase that says:
+
+    file, text: a view `counted` that has a row for each customer with the count of `lines` and the `last` quantity, and that
+                cannot apply a quantity of BAD in processes that were started before open_gate()
+    flags():    what each process needs beside --data
+    """
+
+    def begin(self):
+        self.home = self.folder / self.id().rpartition(".")[2][:40]
+        self.home.mkdir()
+        self.domain = sql_shop.copy_shop(self.home)
+        (self.domain / self.file).write_text(self.text)
+
+    def serve(self):
+        return harness.Node(self.domain, self.home / "data", flags=self.flags())
+
+    def add(self, node, invoice, *quantities):
+        """Lines of an invoice, which is its customer, too; returns the position of the last."""
+        for quantity in quantities:
+            done = node.command("invoice", invoice, "AddLine", {**LINE, "customer": invoice, "quantity": quantity})
+            self.assertLess(done.status, 300, done.body)
+        return done.headers["cairn-position"]
+
+    def rows(self, node, position):
+        page = node.get("/views/counted?limit=1000", Cairn_Position=position, Prefer="wait=60")
+        self.assertEqual(page.status, 200, page.body)
+        self.assertEqual(page.headers.get("cairn-view-state", "live"), "live")
+        return {row["key"]: (row["lines"], row["last"]) for row in page.json["items"]}
+
+    def parked(self, action, *flags, status=0):
+        done = harness.run("parked", action, self.domain, "--data", self.home / "data", *self.flags(), *flags)
+        self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+        return done
+
+    def listed(self):
+        return [json.loads(line) for line in self.parked("list", "--view", "counted", "--json").stdout.splitlines()]
+
+    def verify(self):
+        done = harness.run("verify", self.domain, "--data", self.home / "data", *self.flags(), "--view", "counted")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def metric(self, node):
+        lines = node.get("/metrics").body.decode().splitlines()
+        found = [line for line in lines if line.startswith("cairn_view_parked_streams") and '"counted"' in line]
+        return float(found[0].split()[-1])
+
+    def test_a_stream_waits_in_order_and_the_rest_flows(self):
+        self.begin()
+        with self.serve() as node:
+            self.add(node, "a", 1, BAD, 3)
+            at = self.add(node, "b", 4, 5)
+            self.assertEqual(self.rows(node, at), {"a": (1, 1), "b": (2, 5)})
+            state = view_state(node, "counted")
+            self.assertEqual((state["state"], state["parked"]), ("live", 1))
+            wait_until(lambda: self.metric(node) == 1, "the metric counts it")
+            self.assertIn("parked", node.log_text())
+            one, = self.listed()
+            self.assertEqual((one["stream"], one["version"], one["waiting"]), ("invoice-a", 2, 2))
+            self.assertNotEqual(one["error"], "")
+            events = [json.loads(line) for line in node.get("/streams/invoice-a").body.splitlines()][0]["items"]
+            self.assertEqual(one["event"], events[1]["id"])
+            shown = self.parked("show", "--view", "counted", "--stream", "invoice-a").stdout.splitlines()
+            self.assertEqual([json.loads(line)["id"] for line in shown[1:]], [event["id"] for event in events[1:]])
+            self.verify()
+            again = self.parked("retry", "--view", "counted", status=1)
+            self.assertIn("1 of 1 streams failed again", again.stderr)
+            self.assertEqual(self.rows(node, at), {"a": (1, 1), "b": (2, 5)})
+            self.open_gate()
+            self.assertIn("2 events applied", self.parked("retry", "--view", "counted").stdout)
+            self.assertEqual(self.rows(node, at), {"a": (3, 3), "b": (2, 5)})
+            at = self.add(node, "a", 6)
+            self.assertEqual(self.rows(node, at), {"a": (4, 6), "b": (2, 5)})
+            self.assertIn("nothing is parked", self.parked("list").stdout)
+            self.assertEqual(view_state(node, "counted")["parked"], 0)
+            wait_until(lambda: self.metric(node) == 0, "the metric counts none")
+            self.verify()
+
+    def test_what_is_given_up_is_left_out_until_a_rebuild(self):
+        self.begin()
+        with self.serve() as node:
+            at = self.add(node, "a", 1, BAD, 3)
+            self.assertEqual(self.rows(node, at), {"a": (1, 1)})
+            self.assertEqual(self.parked("drop", "--view", "counted", status=2).stdout, "")
+            dropped = self.parked("drop", "--view", "counted", "--stream", "invoice-a", "--json")
+            self.assertEqual(json.loads(dropped.stdout)["dropped"], 2)
+            at = self.add(node, "a", 8)
+            self.assertEqual(self.rows(node, at), {"a": (2, 8)})
+            self.assertEqual(self.listed(), [])
+            self.verify()
+            self.open_gate()
+            done = harness.run("replay", "counted", self.domain, "--data", self.home / "data", *self.flags())
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(self.listed(), [])
+            self.assertEqual(self.rows(node, at), {"a": (4, 8)})
+            self.verify()
+        none = self.parked("drop", "--view", "counted", "--stream", "invoice-a", status=1)
+        self.assertIn("not parked", none.stderr)
+
+    def test_kills_and_poison_leave_what_the_log_gives(self):
+        self.begin()
+        streams = 40
+        for round_number in range(3):
+            with self.serve() as node:
+                for number in range(streams):
+                    quantities = (1, BAD, 2) if number % 4 == 0 else (1, 2, 3)
+                    at = self.add(node, f"c{number}", *quantities)
+                if round_number < 2:
+                    node.kill()
+                    continue
+                rows = self.rows(node, at)
+                self.assertEqual(rows, {f"c{n}": (1, 1) if n % 4 == 0 else (9, 3) for n in range(streams)})
+                self.assertEqual(len(self.listed()), streams // 4)
+                self.open_gate()
+                self.parked("retry", "--view", "counted")
+                rows = self.rows(node, at)
+                self.assertEqual(rows, {f"c{n}": (9, 2 if n % 4 == 0 else 3) for n in range(streams)})
+        self.verify()
+
+    def test_a_build_parks_too(self):
+        self.begin()
+        (self.domain / self.file).unlink()
+        with self.serve() as node:
+            self.add(node, "a", 1, BAD, 3)
+            at = self.add(node, "b", 4)
+        (self.domain / self.file).write_text(self.text)
+        with self.serve() as node:
+            wait_until(lambda: view_state(node, "counted")["state"] == "live", "it is built")
+            self.assertEqual(self.rows(node, at), {"a": (1, 1), "b": (1, 4)})
+            self.assertEqual([one["stream"] for one in self.listed()], ["invoice-a"])
+            self.open_gate()
+            self.parked("retry", "--view", "counted", "--stream", "invoice-a")
+            self.assertEqual(self.rows(node, at), {"a": (3, 3), "b": (1, 4)})
