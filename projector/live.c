@@ -75,10 +75,34 @@ void cairn_live_log_stop(const struct cairn_projector_options *options,
                     CAIRN_F_STR("detail", failure->err.text));
 }
 
+/* One that stands aside applies nothing, so nothing else tells its gauge of parked streams. */
+static void show_parked(struct cairn_live *live, const struct cairn_follower *follower)
+{
+    const struct cairn_parked_place place = {.meta = cairn_views_meta(live->views),
+                                             .view = cairn_follower_name(follower),
+                                             .slot = follower->head.slot};
+    struct cairn_kv_txn *txn = NULL;
+    struct cairn_err err;
+    uint64_t waiting = 0;
+    enum cairn_rc rc = cairn_kv_read_begin(cairn_views_kv(live->views), &txn, &err);
+    if (rc == CAIRN_OK) {
+        rc = cairn_view_parked_count(txn, &place, &waiting, &err);
+        cairn_kv_end(txn);
+    }
+    if (rc == CAIRN_OK) {
+        cairn_metric_set(follower->metrics.parked, (int64_t)waiting);
+    } else {
+        cairn_log_error(live->options->log, CAIRN_LOG_WARN, "projector", "parked streams", &err);
+    }
+}
+
 static void stand_aside(struct cairn_live *live, struct cairn_follower *follower)
 {
     assert(live->stopped_count < CAIRN_GROUP_FOLLOWERS_MAX);
     live->stopped[live->stopped_count++] = follower;
+    if (follower->head.parks > 0) {
+        show_parked(live, follower);
+    }
 }
 
 /* ---- Joining ----------------------------------------------------------------------------------

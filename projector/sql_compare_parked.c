@@ -92,7 +92,7 @@ static enum cairn_rc find_rows(struct settling *settling, struct cairn_err *err)
 
 /* *ret_done: it could be applied. */
 static enum cairn_rc try_row(const struct settling *settling, const struct alone *alone,
-                             bool *ret_done, struct cairn_err *err)
+                             bool careful, bool *ret_done, struct cairn_err *err)
 {
     struct cairn_sql_follower *follower = settling->follower;
     struct cairn_sql_again again = {.failed = false};
@@ -105,6 +105,7 @@ static enum cairn_rc try_row(const struct settling *settling, const struct alone
                                         .version = alone->version,
                                         .position = follower->head.position,
                                         .except = settling->left_out,
+                                        .careful = careful,
                                         .arena = {.max = CAIRN_SQL_WAITING_BYTES_MAX}};
     enum cairn_rc rc = cairn_pg_run(follower->pg, "BEGIN", err);
     rc = rc == CAIRN_OK ? cairn_sql_waiting_apply(&waiting, follower, &again, err) : rc;
@@ -123,7 +124,10 @@ static enum cairn_rc try_rows(struct settling *settling, struct cairn_err *err)
         before = settling->count;
         for (size_t i = 0; rc == CAIRN_OK && i < before; i++) {
             bool done = false;
-            rc = try_row(settling, &settling->rows[i], &done, err);
+            rc = try_row(settling, &settling->rows[i], false, &done, err);
+            if (rc == CAIRN_OK && !done) {
+                rc = try_row(settling, &settling->rows[i], true, &done, err);
+            }
             if (!done) {
                 settling->rows[left++] = settling->rows[i];
             }

@@ -205,6 +205,7 @@ static enum cairn_rc await_log(const struct held *held, struct cairn_err *err)
 /* Begin the transaction. ENOENT: nothing of the stream waits. */
 static enum cairn_rc hold(struct held *held, struct cairn_err *err)
 {
+    held->waiting.events = 0;
     enum cairn_rc rc = cairn_pg_run(held->waiting.pg, "BEGIN", err);
     rc = rc == CAIRN_OK ? hold_view(held, err) : rc;
     rc = rc == CAIRN_OK ? find_waiting(held, err) : rc;
@@ -231,18 +232,29 @@ static enum cairn_rc tell(struct held *held, const struct cairn_sql_again *again
     return rc;
 }
 
-/* *ret_again: it came to nothing because others were at the view, and may be tried once more. */
-static enum cairn_rc retry_once(struct held *held, struct cairn_sql_follower *follower,
-                                bool *ret_again, struct cairn_err *err)
+static enum cairn_rc apply(struct held *held, struct cairn_sql_follower *follower,
+                           struct cairn_sql_again *again, struct cairn_err *err)
 {
-    struct cairn_sql_again again = {.failed = false};
-    held->waiting.pg = follower->pg;
     enum cairn_rc rc = hold(held, err);
     if (rc == CAIRN_OK && held->waiting.generation != follower->head.generation) {
         rc = CAIRN_FAIL(err, CAIRN_EFENCED, "the view was switched");
     }
-    rc = rc == CAIRN_OK ? cairn_sql_waiting_apply(&held->waiting, follower, &again, err)
-                        : cairn_sql_waiting_end(&held->waiting, rc, err);
+    *again = (struct cairn_sql_again){.failed = false};
+    return rc == CAIRN_OK ? cairn_sql_waiting_apply(&held->waiting, follower, again, err)
+                          : cairn_sql_waiting_end(&held->waiting, rc, err);
+}
+
+/* *ret_again: it came to nothing because others were at the view, and may be tried once more. */
+static enum cairn_rc retry_once(struct held *held, struct cairn_sql_follower *follower,
+                                bool *ret_again, struct cairn_err *err)
+{
+    struct cairn_sql_again again;
+    held->waiting.pg = follower->pg;
+    enum cairn_rc rc = apply(held, follower, &again, err);
+    if (again.failed) {
+        held->waiting.careful = true;
+        rc = apply(held, follower, &again, err);
+    }
     *ret_again =
         rc == CAIRN_EFENCED || (rc == CAIRN_EBUSY && !cairn_pg_is_broken(held->waiting.pg));
     return again.failed ? tell(held, &again, err) : rc;

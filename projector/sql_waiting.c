@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 /* Events of a stream that are read, and sent, at once. */
-#define PAGE_EVENTS 256
+#define PAGE_EVENTS 2048
 #define NUMBER_SIZE 24
 
 /* ---- the walk ---- */
@@ -106,7 +106,8 @@ static enum cairn_rc apply_page(const struct cairn_sql_waiting *waiting,
                  ? cairn_sql_follower_take(follower, &page->events[e], e, err)
                  : CAIRN_OK;
     }
-    rc = rc == CAIRN_OK ? cairn_sql_writer_apply(follower->writer, &tag, err) : rc;
+    rc =
+        rc == CAIRN_OK ? cairn_sql_writer_apply(follower->writer, waiting->careful, &tag, err) : rc;
     if (rc == CAIRN_EINVAL) {
         note(again, &page->events[tag < page->count ? tag : 0], err);
     }

@@ -17,6 +17,7 @@ struct cairn_sql_waiting {
     uint64_t version;                      /* from which on it waits */
     struct cairn_position position;        /* of the generation: so far it waits */
     const struct cairn_parked_set *except; /* not these events; NULL: all */
+    bool careful;                          /* row by row, no arrays: behind a failure */
     uint64_t events;                       /* seen by the walk */
     uint64_t last_version;                 /* of these */
     struct cairn_arena arena; /* of the page in hand; max is CAIRN_SQL_WAITING_BYTES_MAX */
@@ -57,7 +58,7 @@ struct cairn_sql_again {
 };
 /* Apply what waits by the statements of its generation's follower, whose connection it is, take the
  * row away and commit. EINVAL with ret_again->failed: an event is refused again, nothing was
- * applied. errors: of all of these. */
+ * applied; where that was not careful, only doing it carefully tells. errors: of all of these. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_sql_waiting_apply(struct cairn_sql_waiting *waiting,
                                                        struct cairn_sql_follower *follower,
                                                        struct cairn_sql_again *ret_again,

@@ -485,7 +485,7 @@ enum cairn_rc cairn_sql_writer_commit(struct cairn_sql_writer *writer,
     return rc == CAIRN_OK ? send(writer, to, &parcel, ret_tag, err) : rc;
 }
 
-enum cairn_rc cairn_sql_writer_apply(struct cairn_sql_writer *writer, size_t *ret_tag,
+enum cairn_rc cairn_sql_writer_apply(struct cairn_sql_writer *writer, bool careful, size_t *ret_tag,
                                      struct cairn_err *err)
 {
     struct parcel parcel;
@@ -493,6 +493,6 @@ enum cairn_rc cairn_sql_writer_apply(struct cairn_sql_writer *writer, size_t *re
     if (writer->row_count == 0) {
         return CAIRN_OK;
     }
-    enum cairn_rc rc = make_parcel(writer, true, 0, &parcel, err);
+    enum cairn_rc rc = make_parcel(writer, careful, 0, &parcel, err);
     return rc == CAIRN_OK ? send(writer, NULL, &parcel, ret_tag, err) : rc;
 }

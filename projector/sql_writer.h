@@ -56,10 +56,10 @@ struct cairn_sql_step_to {
 CAIRN_MUST_CHECK enum cairn_rc cairn_sql_writer_commit(struct cairn_sql_writer *writer,
                                                        const struct cairn_sql_step_to *to,
                                                        size_t *ret_tag, struct cairn_err *err);
-/* Send the batch, row by row, inside of the transaction that the caller began on the connection,
- * whose commit and checkpoint are the caller's. errors: as above but for EFENCED; after a failure
- * the caller rolls back. */
-CAIRN_MUST_CHECK enum cairn_rc cairn_sql_writer_apply(struct cairn_sql_writer *writer,
+/* Send the batch inside of the transaction that the caller began on the connection, whose commit
+ * and checkpoint are the caller's. careful, errors: as above but for EFENCED; after a failure the
+ * caller rolls back. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_sql_writer_apply(struct cairn_sql_writer *writer, bool careful,
                                                       size_t *ret_tag, struct cairn_err *err);
 
 #endif

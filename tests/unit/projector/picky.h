@@ -117,7 +117,7 @@ static inline struct cairn_projector_options picky_options(const struct scene *s
 
 static inline bool picky_contains(struct cairn_slice text, const char *part)
 {
-    return memmem(text.data, text.size, part, strlen(part)) != NULL;
+    return text.data != NULL && memmem(text.data, text.size, part, strlen(part)) != NULL;
 }
 
 static inline size_t picky_list(struct scene *scene, struct cairn_parked **ret_rows)

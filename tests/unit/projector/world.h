@@ -104,6 +104,22 @@ static inline struct cairn_projector_options world_options(const struct world *w
                                             .clock = cairn_clock_system()};
 }
 
+/* A child that does not outlive this process, even where a test fails and nobody kills it. LMDB and
+ * the log forbid use across fork, so neither may be open. */
+static inline pid_t world_fork(void)
+{
+    pid_t parent = getpid();
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != parent) {
+            _exit(1);
+        }
+    }
+    return child;
+}
+
 static inline struct cairn_projector *world_projector(const struct world *world)
 {
     const struct cairn_projector_options options = world_options(world);
@@ -148,29 +164,39 @@ static inline pid_t world_fork_projector(struct world *world)
     return child;
 }
 
+/* An Added event with n and to, everything in arena. */
+static inline struct cairn_event world_event(struct world *world, int64_t n, const char *to,
+                                             struct cairn_arena *arena)
+{
+    struct cairn_buf data = {.max = 4096};
+    struct cairn_slice copy;
+    const struct cairn_member members[] = {
+        {cairn_value_string(CAIRN_SLICE_LIT("n")), cairn_value_int(n)},
+        {cairn_value_string(CAIRN_SLICE_LIT("to")), cairn_value_string(cairn_slice_str(to))}};
+    const struct cairn_value value = {.type = CAIRN_MAP, .count = 2, .as.members = members};
+    int64_t now_us = cairn_clock_now_us(cairn_clock_system());
+    assert_int_equal(cairn_msgpack_write(&value, &data), CAIRN_OK);
+    assert_int_equal(cairn_arena_copy(arena, cairn_buf_slice(&data), &copy), CAIRN_OK);
+    cairn_buf_fini(&data);
+    return (struct cairn_event){.id = cairn_uuid_next(&world->ids, now_us, cairn_random_system()),
+                                .type = CAIRN_SLICE_LIT("Added"),
+                                .time_us = now_us,
+                                .schema_version = 1,
+                                .data = copy};
+}
+
 /* One command of count Added events, each with n and to, in the stream box-ID. */
 static inline void world_add(struct world *world, const char *id, int64_t n, const char *to,
                              uint16_t count)
 {
     struct cairn_err err;
     struct cairn_arena arena = {.max = 1u << 22};
-    struct cairn_buf data = {.max = 4096};
     char stream[64];
-    const struct cairn_member members[] = {
-        {cairn_value_string(CAIRN_SLICE_LIT("n")), cairn_value_int(n)},
-        {cairn_value_string(CAIRN_SLICE_LIT("to")), cairn_value_string(cairn_slice_str(to))}};
-    const struct cairn_value value = {.type = CAIRN_MAP, .count = 2, .as.members = members};
     (void)snprintf(stream, sizeof stream, "box-%s", id);
-    assert_int_equal(cairn_msgpack_write(&value, &data), CAIRN_OK);
     struct cairn_event *events = cairn_arena_zalloc(&arena, count, sizeof *events);
     assert_non_null(events);
     for (uint16_t i = 0; i < count; i++) {
-        int64_t now_us = cairn_clock_now_us(cairn_clock_system());
-        events[i].id = cairn_uuid_next(&world->ids, now_us, cairn_random_system());
-        events[i].type = CAIRN_SLICE_LIT("Added");
-        events[i].time_us = now_us;
-        events[i].schema_version = 1;
-        events[i].data = cairn_buf_slice(&data);
+        events[i] = world_event(world, n, to, &arena);
     }
     struct cairn_append append = {.stream = cairn_slice_str(stream),
                                   .expected = CAIRN_EXPECT_ANY,
@@ -180,8 +206,38 @@ static inline void world_add(struct world *world, const char *id, int64_t n, con
     assert_ok(cairn_store_append(world->store, partition, &append, 1, &err), &err);
     assert_int_equal(append.rc, CAIRN_OK);
     world->appended += count;
-    cairn_buf_fini(&data);
     cairn_arena_fini(&arena);
+}
+
+/* One event with n = 1 in each of the streams box-s0, box-s1, ..., and behind each of them one that
+ * goes to "x" in box-good: in groups, so that there is a sync for a thousand. Of a log of one
+ * partition. */
+static inline void world_add_streams(struct world *world, unsigned count, const char *to)
+{
+    enum { GROUP = 1000 };
+    struct cairn_err err;
+    assert_int_equal(cairn_store_partitions(world->store), 1);
+    for (unsigned from = 0; from < count; from += GROUP) {
+        struct cairn_arena arena = {.max = 1u << 24};
+        unsigned streams = count - from < GROUP ? count - from : GROUP;
+        struct cairn_append *appends = cairn_arena_zalloc(&arena, 2 * GROUP, sizeof *appends);
+        struct cairn_event *events = cairn_arena_zalloc(&arena, 2 * GROUP, sizeof *events);
+        assert_non_null(appends);
+        assert_non_null(events);
+        for (unsigned i = 0; i < 2 * streams; i++) {
+            const char *stream = cairn_arena_printf(&arena, "box-s%u", from + i / 2);
+            assert_non_null(stream);
+            events[i] = world_event(world, 1, i % 2 == 0 ? to : "x", &arena);
+            appends[i] = (struct cairn_append){.stream = i % 2 == 0 ? cairn_slice_str(stream)
+                                                                    : CAIRN_SLICE_LIT("box-good"),
+                                               .expected = CAIRN_EXPECT_ANY,
+                                               .events = &events[i],
+                                               .count = 1};
+        }
+        assert_ok(cairn_store_append(world->store, 0, appends, 2 * streams, &err), &err);
+        world->appended += 2 * streams;
+        cairn_arena_fini(&arena);
+    }
 }
 
 static inline struct cairn_position world_log_end(const struct world *world)
