@@ -59,11 +59,11 @@ unsigned cairn_pg_error_at(const struct cairn_pg *pg);
 
 /* How a failure is answered, from the table in docs/architecture/sql-views.md: EBUSY (try again:
  * connection, serialization, deadlock, lock timeout, a server too silent, a standby where the
- * session means to write), EFULL (disk, memory of the server), EFORBIDDEN (rights), ETIMEDOUT
- * (statement_timeout), EIO, ECORRUPT, EINTERNAL (the server's own trouble), EINVAL (the statement
- * or its values; a value that holds a NUL, which no text of PostgreSQL can), ETOOBIG (values),
- * ENOMEM (here). The text is the server's message, its SQLSTATE and its hint; not its detail, which
- * holds rows. */
+ * session means to write), EFULL (disk, memory of the server), EFORBIDDEN (rights; to a session
+ * that only reads, for somebody else, EUNREACHABLE), ETIMEDOUT (statement_timeout), EIO, ECORRUPT,
+ * EINTERNAL (the server's own trouble), EINVAL (the statement or its values; a value that holds a
+ * NUL, which no text of PostgreSQL can), ETOOBIG (values), ENOMEM (here). The text is the server's
+ * message, its SQLSTATE and its hint; not its detail, which holds rows. */
 
 /* Several statements without parameters, one after the other, as they stand in a file of the
  * operator's or the domain's. */

@@ -36,6 +36,16 @@ static const struct {
 /* What a server in recovery answers to a write. */
 #define READ_ONLY_TRANSACTION "25006"
 
+static enum cairn_rc find_class(const char *sqlstate)
+{
+    for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++) {
+        if (strncmp(sqlstate, classes[i].start, strlen(classes[i].start)) == 0) {
+            return classes[i].rc;
+        }
+    }
+    return CAIRN_EINVAL;
+}
+
 enum cairn_rc cairn_pg_class(const char *sqlstate, bool read_only)
 {
     assert(sqlstate != NULL);
@@ -47,12 +57,10 @@ enum cairn_rc cairn_pg_class(const char *sqlstate, bool read_only)
     if (strcmp(sqlstate, READ_ONLY_TRANSACTION) == 0) {
         return read_only ? CAIRN_EINVAL : CAIRN_EBUSY;
     }
-    for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++) {
-        if (strncmp(sqlstate, classes[i].start, strlen(classes[i].start)) == 0) {
-            return classes[i].rc;
-        }
-    }
-    return CAIRN_EINVAL;
+    enum cairn_rc rc = find_class(sqlstate);
+    /* Who only reads does it for somebody else, to whom a right that this service lacks is no
+     * refusal: its operator mends it. */
+    return read_only && rc == CAIRN_EFORBIDDEN ? CAIRN_EUNREACHABLE : rc;
 }
 
 void cairn_pg_forgive(struct cairn_pg *pg)

@@ -49,6 +49,7 @@ static struct cairn_view_group_options group_options(const struct cairn_projecto
                                              .store = projector->options.store,
                                              .domain = projector->options.domain,
                                              .clock = projector->options.clock,
+                                             .log = projector->options.log,
                                              .metrics = projector->options.metrics};
 }
 

@@ -45,6 +45,7 @@ static struct cairn_build_options build_options(const struct cairn_projector_opt
                                                   .store = options->store,
                                                   .domain = options->domain,
                                                   .clock = options->clock,
+                                                  .log = options->log,
                                                   .metrics = options->metrics},
                                         .limits = &options->lua,
                                         .request = request,

@@ -2,7 +2,7 @@
  *
  * Position and rows of an answer come out of one statement, so out of one snapshot. What a view's
  * table looks like is read once for each generation. thread: any. Failures of the server: EBUSY,
- * EUNREACHABLE, ETIMEDOUT, EFORBIDDEN (rights), EIO as platform/pg.h has them. */
+ * EUNREACHABLE, ETIMEDOUT, EIO as platform/pg.h has them. */
 #ifndef CAIRN_PROJECTOR_SQL_READ_H
 #define CAIRN_PROJECTOR_SQL_READ_H
 

@@ -158,7 +158,7 @@ static enum cairn_rc judge(const struct asking *asking, const struct cairn_pg *p
         rc = CAIRN_EQUERY;
     } else if (strcmp(state, UNDEFINED_TABLE) == 0 && asking->building_count > 0) {
         rc = CAIRN_EBEHIND;
-    } else if (rc == CAIRN_EINVAL || rc == CAIRN_EFORBIDDEN) {
+    } else if (rc == CAIRN_EINVAL) {
         rc = CAIRN_EINTERNAL;
     }
     return cairn_err_wrap(err, rc, "query %.*s", CAIRN_SLICE_ARG(query->name));

@@ -32,7 +32,7 @@ class SqlFaults(unittest.TestCase):
         cls.stack.close()
 
     def setUp(self):
-        name = "d_" + self.id().rpartition(".")[2].removeprefix("test_")[:40]
+        self.name = name = "d_" + self.id().rpartition(".")[2].removeprefix("test_")[:40]
         self.uri = sql_shop.make_database(self.server, name)
         self.home = self.folder / name
         self.home.mkdir()
@@ -112,8 +112,17 @@ class SqlFaults(unittest.TestCase):
             sql_shop.check_totals(self, node, self.totals)
         self.verify()
 
-    def test_a_login_that_is_refused(self):
+    def refused_everywhere(self, node, reason):
         """Nobody who asks can mend it: 503 with the reason, the same everywhere, until the operator has."""
+        for path in ("/views/customer_totals", "/views/customer_totals/guest", "/queries/top_customers"):
+            answer = node.get(path)
+            self.assertEqual(answer.status, 503, (path, answer.body))
+            self.assertIn("retry-after", answer.headers)
+            self.assertEqual(answer.json["type"], "/problems/unreachable")
+            self.assertIn(reason, answer.json["detail"])
+        self.assertEqual(node.get("/views/customers?limit=1").status, 200)
+
+    def test_a_login_or_a_right_that_is_refused(self):
         end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'clerk'"
         self.server.psql("CREATE ROLE clerk LOGIN PASSWORD 'first'; "
                          f"GRANT CONNECT, CREATE ON DATABASE {self.uri.rpartition('/')[2]} TO clerk")
@@ -123,17 +132,15 @@ class SqlFaults(unittest.TestCase):
             self.check_when_it_answers(node)
             self.server.psql(f"ALTER ROLE clerk PASSWORD 'second'; {end}")
             wait_until(lambda: node.get("/queries/top_customers").status == 503, "the sessions are gone")
-            for path in ("/views/customer_totals", "/views/customer_totals/guest", "/queries/top_customers"):
-                answer = node.get(path)
-                self.assertEqual(answer.status, 503, (path, answer.body))
-                self.assertIn("retry-after", answer.headers)
-                self.assertEqual(answer.json["type"], "/problems/unreachable")
-                self.assertIn("PostgreSQL refuses the login of this service", answer.json["detail"])
+            self.refused_everywhere(node, "PostgreSQL refuses the login of this service")
             state = view_state(node, "customer_totals")
             self.assertEqual(state["state"], "unavailable")
             self.assertIn("refuses the login", state["error"]["detail"])
-            self.assertEqual(node.get("/views/customers?limit=1").status, 200)
             self.server.psql("ALTER ROLE clerk PASSWORD 'first'")
+            self.check_when_it_answers(node)
+            sql_shop.psql(self.server, self.name, "REVOKE ALL ON shop.customer_totals, shop.order_lines FROM clerk")
+            self.refused_everywhere(node, "permission denied for table")
+            sql_shop.psql(self.server, self.name, "GRANT ALL ON shop.customer_totals, shop.order_lines TO clerk")
             self.check_when_it_answers(node)
 
     def test_sessions_that_are_ended_under_load(self):
