@@ -103,6 +103,7 @@ enum cairn_rc cairn_build_init(struct cairn_build *build, const struct cairn_bui
 
 void cairn_build_fini(struct cairn_build *build)
 {
+    cairn_parallel_free(build->parallel);
     cairn_view_group_fini(&build->group);
 }
 
@@ -118,6 +119,23 @@ enum cairn_rc cairn_build_events(const struct cairn_build *build, uint64_t *ret_
     return rc;
 }
 
+/* No more than there are partitions, and none where there would be one. */
+static enum cairn_rc add_workers(struct cairn_build *build, const struct cairn_follower *follower,
+                                 struct cairn_err *err)
+{
+    unsigned partitions = cairn_store_partitions(build->group.store);
+    unsigned workers = build->options->request->workers;
+    workers = workers > CAIRN_REBUILD_WORKERS_MAX ? CAIRN_REBUILD_WORKERS_MAX : workers;
+    workers = workers > partitions ? partitions : workers;
+    if (workers < 2) {
+        return CAIRN_OK;
+    }
+    enum cairn_rc rc = cairn_parallel_new(&build->options->group, build->options->limits, follower,
+                                          workers, &build->parallel, err);
+    build->group.parallel = build->parallel;
+    return rc;
+}
+
 enum cairn_rc cairn_build_add(struct cairn_build *build, struct cairn_projection *projection,
                               const struct cairn_view_head *head, struct cairn_err *err)
 {
@@ -125,10 +143,11 @@ enum cairn_rc cairn_build_add(struct cairn_build *build, struct cairn_projection
     assert(build->group.count == 0);
     enum cairn_rc rc = cairn_follower_new(build->view, projection, &build->tables, build->side,
                                           head, build->options->group.metrics, &follower, err);
-    if (rc == CAIRN_OK) {
-        cairn_view_group_add(&build->group, follower);
+    if (rc != CAIRN_OK) {
+        return rc;
     }
-    return rc;
+    cairn_view_group_add(&build->group, follower);
+    return add_workers(build, follower, err);
 }
 
 /* ---- Following --------------------------------------------------------------------------------

@@ -4,6 +4,7 @@
 
 #include "projector/build.h"
 #include "projector/pace.h"
+#include "projector/parallel.h"
 
 struct cairn_build {
     const struct cairn_build_options *options;
@@ -11,7 +12,8 @@ struct cairn_build {
     struct cairn_slice view;
     enum cairn_view_side side; /* which is followed: next, or old on its way back */
     struct cairn_view_tables tables;
-    struct cairn_view_group group; /* of one follower */
+    struct cairn_view_group group;   /* of one follower */
+    struct cairn_parallel *parallel; /* owned; NULL: one thread applies */
     struct cairn_build_meter meter;
     struct cairn_pace pace;
     struct cairn_rebuild_result result;
@@ -25,7 +27,8 @@ void cairn_build_fini(struct cairn_build *build);
 /* Events that the log holds. errors: EIO. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_build_events(const struct cairn_build *build,
                                                   uint64_t *ret_events, struct cairn_err *err);
-/* Put the follower of the build's generation into its group; projection is taken. ENOMEM. */
+/* Put the follower of the build's generation into its group, with workers, if they are wanted and
+ * there are partitions for them; projection is taken. errors: ENOMEM, ESCRIPT. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_build_add(struct cairn_build *build,
                                                struct cairn_projection *projection,
                                                const struct cairn_view_head *head,

@@ -7,6 +7,8 @@
 #ifndef CAIRN_PROJECTOR_FOLLOWER_H
 #define CAIRN_PROJECTOR_FOLLOWER_H
 
+#include <assert.h>
+
 #include "platform/metrics.h"
 #include "projector/parking.h"
 #include "projector/projection.h"
@@ -98,6 +100,14 @@ static inline void cairn_follower_pass(struct cairn_follower *follower,
 {
     follower->next.position.offsets[event->partition] = event->offset;
     follower->next.events += taken;
+}
+/* The same of several in a row, all of which it takes. */
+static inline void cairn_follower_pass_all(struct cairn_follower *follower,
+                                           const struct cairn_event *events, size_t count)
+{
+    assert(follower->scope == NULL);
+    follower->next.position.offsets[events[0].partition] = events[count - 1].offset;
+    follower->next.events += count;
 }
 /* The projection cannot apply the event, why says cause: park the event's stream and take back what
  * was applied of its command; where the view does not park, or has parked too many, the follower

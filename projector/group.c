@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "platform/mem.h"
+#include "projector/parallel.h"
 
 /* A batch ends at the first command behind one of these. */
 #define BATCH_BYTES_SOFT (24u * 1024u * 1024u)
@@ -20,6 +21,7 @@ struct batch {
     size_t reads; /* of the source */
     bool full;    /* no more fits: it ends here, though more was read */
     bool failed;  /* a follower did */
+    bool met;     /* workers did: take it anew, by one */
     bool again; /* it cannot be cut back, because it is of several reads: take it anew, carefully */
 };
 
@@ -196,6 +198,31 @@ static enum cairn_rc apply_reads(struct cairn_view_group *group, size_t max_even
     return CAIRN_OK;
 }
 
+/* The same by workers. Their batch goes on to the end of a read, of which there are many. */
+static enum cairn_rc apply_side_by_side(struct cairn_view_group *group, size_t max_events,
+                                        const struct cairn_position *until, struct batch *batch,
+                                        struct cairn_err *err)
+{
+    enum cairn_rc rc = cairn_parallel_begin(group->parallel, group->followers[0], err);
+    while (rc == CAIRN_OK && !batch->met && batch->events < max_events &&
+           !cairn_parallel_is_big(group->parallel, BATCH_BYTES_SOFT, BATCH_ROWS_SOFT)) {
+        rc = cairn_source_next(group->source, max_events - batch->events, until, &group->chunks,
+                               err);
+        if (rc != CAIRN_OK || group->chunks.count == 0) {
+            return rc;
+        }
+        rc = cairn_parallel_apply(group->parallel, &group->chunks, &batch->met, err);
+        for (size_t i = 0; i < group->chunks.count; i++) {
+            const struct cairn_chunk *chunk = &group->chunks.items[i];
+            cairn_follower_pass_all(group->followers[0], chunk->events, chunk->count);
+        }
+        batch->position = group->followers[0]->next.position;
+        batch->events += group->chunks.events;
+        batch->reads++;
+    }
+    return rc;
+}
+
 static enum cairn_rc begin_follower(struct cairn_view_group *group, struct cairn_follower *follower,
                                     struct cairn_kv_txn *snapshot, struct cairn_err *err)
 {
@@ -282,21 +309,30 @@ static enum cairn_rc run_batch(struct cairn_view_group *group, size_t max_events
     if (rc != CAIRN_OK) {
         return rc;
     }
+    bool together = !group->careful && cairn_parallel_takes(group->parallel);
     for (size_t i = 0; i < group->count && rc == CAIRN_OK; i++) {
         rc = begin_follower(group, group->followers[i], snapshot, err);
     }
     if (rc == CAIRN_OK) {
-        rc = apply_reads(group, max_events, until, batch, err);
+        rc = together ? apply_side_by_side(group, max_events, until, batch, err)
+                      : apply_reads(group, max_events, until, batch, err);
     }
-    batch->again = batch->failed && batch->reads > 1;
+    if (rc == CAIRN_OK && together && batch->events > 0 && !batch->met) {
+        rc = cairn_parallel_seal(group->parallel, group->followers[0], &group->arena, &batch->met,
+                                 err);
+    }
+    batch->again = batch->met || (batch->failed && batch->reads > 1);
     if (rc == CAIRN_OK && batch->events > 0 && !batch->again) {
-        rc = seal_all(group, snapshot, err);
+        rc = together ? CAIRN_OK : seal_all(group, snapshot, err);
         if (rc == CAIRN_OK) {
             rc = write_all(group, err);
         }
         for (size_t i = 0; i < group->count && rc == CAIRN_OK; i++) {
             cairn_follower_done(group->followers[i], group->log);
         }
+    }
+    if (together) {
+        cairn_parallel_end(group->parallel);
     }
     cairn_kv_end(snapshot);
     cairn_arena_reset(&group->arena);
@@ -327,7 +363,8 @@ static enum cairn_rc take_batch(struct cairn_view_group *group, size_t max_event
         if (rc != CAIRN_OK || batch->full || batch->again) {
             forget_source(group);
         }
-        group->careful = rc == CAIRN_OK && (batch->again || (group->careful && !batch->failed));
+        group->careful =
+            rc == CAIRN_OK && !batch->met && (batch->again || (group->careful && !batch->failed));
     } while (rc == CAIRN_OK && batch->again);
     return rc;
 }

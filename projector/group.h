@@ -15,6 +15,8 @@
 #define CAIRN_GROUP_LIVE_EVENTS  4096u
 #define CAIRN_GROUP_BUILD_EVENTS 32768u
 
+struct cairn_parallel; /* projector/parallel.h */
+
 struct cairn_view_group {
     struct cairn_views *views;
     struct cairn_store *store;
@@ -22,6 +24,7 @@ struct cairn_view_group {
     struct cairn_source *source;        /* owned; NULL until the first step */
     struct cairn_position position;     /* how far the source was applied */
     struct cairn_metric *batch_seconds; /* may be NULL */
+    struct cairn_parallel *parallel;    /* who applies; borrowed. NULL: the owner's thread */
     const struct cairn_clock *clock;
     struct cairn_log *log;          /* of parked streams; may be NULL */
     struct cairn_arena arena;       /* of the batch: write-sets */

@@ -15,17 +15,11 @@ struct stored {
 };
 
 /* hash: of the domain's definition. */
-static enum cairn_rc read_stored(struct cairn_views *views, struct cairn_slice view,
-                                 struct cairn_slice hash, struct stored *stored,
-                                 struct cairn_err *err)
+static enum cairn_rc read_stored(struct cairn_kv_txn *txn, cairn_kv_table_id meta,
+                                 struct cairn_slice view, struct cairn_slice hash,
+                                 struct stored *stored, struct cairn_err *err)
 {
-    struct cairn_kv_txn *txn = NULL;
-    cairn_kv_table_id meta = cairn_views_meta(views);
-    enum cairn_rc rc = cairn_kv_read_begin(cairn_views_kv(views), &txn, err);
-    if (rc != CAIRN_OK) {
-        return rc;
-    }
-    rc = cairn_view_head_get(txn, meta, CAIRN_SIDE_LIVE, view, &stored->head, err);
+    enum cairn_rc rc = cairn_view_head_get(txn, meta, CAIRN_SIDE_LIVE, view, &stored->head, err);
     stored->found = rc == CAIRN_OK;
     if (rc == CAIRN_OK) {
         rc = cairn_view_code_get(txn, meta, CAIRN_SIDE_LIVE, view, &stored->arena, &stored->code,
@@ -39,7 +33,6 @@ static enum cairn_rc read_stored(struct cairn_views *views, struct cairn_slice v
     } else if (rc == CAIRN_ENOENT) {
         rc = CAIRN_OK;
     }
-    cairn_kv_end(txn);
     return rc;
 }
 
@@ -107,17 +100,13 @@ static enum cairn_rc begin_first(struct cairn_views *views, struct cairn_kv_txn 
 }
 
 /* Write what the fate changes. */
-static enum cairn_rc settle(struct cairn_views *views, const struct cairn_view_tables *tables,
-                            struct cairn_slice view, enum fate fate, uint64_t events,
-                            const struct cairn_view_code *code, struct cairn_view_head *head,
-                            struct cairn_err *err)
+static enum cairn_rc settle(struct cairn_views *views, struct cairn_kv_txn *txn,
+                            const struct cairn_view_tables *tables, struct cairn_slice view,
+                            enum fate fate, uint64_t events, const struct cairn_view_code *code,
+                            struct cairn_view_head *head, struct cairn_err *err)
 {
-    struct cairn_kv_txn *txn = NULL;
     cairn_kv_table_id meta = cairn_views_meta(views);
-    enum cairn_rc rc = cairn_kv_write_begin(cairn_views_kv(views), &txn, err);
-    if (rc != CAIRN_OK) {
-        return rc;
-    }
+    enum cairn_rc rc = CAIRN_OK;
     if (fate == FATE_BEGIN) {
         rc = begin_first(views, txn, view, tables, events, head, err);
     } else if (head->state == CAIRN_VIEW_STOPPED && fate != FATE_REPLACE) {
@@ -131,6 +120,27 @@ static enum cairn_rc settle(struct cairn_views *views, const struct cairn_view_t
     }
     if (rc == CAIRN_OK) {
         rc = cairn_view_head_put(txn, meta, CAIRN_SIDE_LIVE, view, head, err);
+    }
+    return rc;
+}
+
+/* Read and settle in one transaction: a process that rebuilds the view may switch it at any time,
+ * and what it has put must not be replaced by what was there before. */
+static enum cairn_rc read_and_settle(struct cairn_views *views,
+                                     const struct cairn_view_tables *tables,
+                                     struct cairn_slice view, uint64_t events,
+                                     const struct cairn_view_code *code, struct stored *stored,
+                                     enum fate *ret_fate, struct cairn_err *err)
+{
+    struct cairn_kv_txn *txn = NULL;
+    enum cairn_rc rc = cairn_kv_write_begin(cairn_views_kv(views), &txn, err);
+    if (rc != CAIRN_OK) {
+        return rc;
+    }
+    rc = read_stored(txn, cairn_views_meta(views), view, code->hash, stored, err);
+    if (rc == CAIRN_OK) {
+        *ret_fate = decide_fate(stored, code);
+        rc = settle(views, txn, tables, view, *ret_fate, events, code, &stored->head, err);
     }
     return cairn_views_end_write(views, txn, rc, err);
 }
@@ -214,7 +224,7 @@ static enum cairn_rc make_follower(const struct cairn_projector_options *options
                               options->metrics, ret_follower, err);
 }
 
-/* With the stored state read and the new script open. half_built: the domain's definition has a
+/* With the new script open. half_built: the domain's definition has a
  * build that was interrupted. */
 static enum cairn_rc reconcile_one(const struct cairn_projector_options *options,
                                    struct cairn_views *views,
@@ -228,13 +238,13 @@ static enum cairn_rc reconcile_one(const struct cairn_projector_options *options
     struct cairn_view_code code = *cairn_projection_code(*take_projection);
     uint64_t events = 0;
     code.hash = hash;
-    enum fate fate = decide_fate(stored, &code);
+    enum fate fate = FATE_BEGIN;
     enum cairn_rc rc = cairn_views_tables(views, definition->name, &tables, err);
     if (rc == CAIRN_OK) {
         rc = count_events(options->store, &events, err);
     }
     if (rc == CAIRN_OK) {
-        rc = settle(views, &tables, definition->name, fate, events, &code, &stored->head, err);
+        rc = read_and_settle(views, &tables, definition->name, events, &code, stored, &fate, err);
     }
     if (rc == CAIRN_OK) {
         rc = make_follower(options, &tables, definition, fate, stored, take_projection, &follower,
@@ -270,9 +280,6 @@ enum cairn_rc cairn_reconcile(const struct cairn_projector_options *options,
     struct cairn_slice hash = cairn_slice_str(text);
     if (rc == CAIRN_OK) {
         rc = settle_half_built(options, views, definition->name, hash, &half_built, err);
-    }
-    if (rc == CAIRN_OK) {
-        rc = read_stored(views, definition->name, hash, &stored, err);
     }
     if (rc == CAIRN_OK) {
         rc = reconcile_one(options, views, definition, hash, half_built, &stored, &projection,
@@ -334,9 +341,14 @@ enum cairn_rc cairn_reconcile_reopen(const struct cairn_projector_options *optio
     struct stored stored = {.arena = {.max = STORED_BYTES_MAX}};
     struct cairn_view_tables tables;
     struct cairn_projection *projection = NULL;
+    struct cairn_kv_txn *txn = NULL;
     enum cairn_rc rc = cairn_views_tables(views, view, &tables, err);
     if (rc == CAIRN_OK) {
-        rc = read_stored(views, view, CAIRN_SLICE_NONE, &stored, err);
+        rc = cairn_kv_read_begin(cairn_views_kv(views), &txn, err);
+    }
+    if (rc == CAIRN_OK) {
+        rc = read_stored(txn, cairn_views_meta(views), view, CAIRN_SLICE_NONE, &stored, err);
+        cairn_kv_end(txn);
     }
     if (rc == CAIRN_OK && !stored.found) {
         rc = CAIRN_FAIL(err, CAIRN_ENOENT, "view %.*s is gone", CAIRN_SLICE_ARG(view));

@@ -89,6 +89,7 @@ enum cairn_rc cairn_writeset_entry(struct cairn_writeset *set, struct cairn_slic
     struct cairn_write *entry = &set->entries[set->count];
     *entry = (struct cairn_write){.key = copy, .hash = hash, .old_state = CAIRN_OLD_UNKNOWN};
     set->count++;
+    assert(set->table != NULL);
     set->table[find_place(set, copy, hash)] = (uint32_t)set->count;
     *ret_entry = entry;
     return CAIRN_OK;
@@ -139,6 +140,13 @@ void cairn_writeset_undo(struct cairn_writeset *set)
         entry->noted = 0;
     }
     set->note_count = 0;
+}
+
+const struct cairn_write *cairn_writeset_find(const struct cairn_writeset *set,
+                                              struct cairn_slice key, uint64_t hash)
+{
+    uint32_t number = set->table == NULL ? 0 : set->table[find_place(set, key, hash)];
+    return number == 0 ? NULL : &set->entries[number - 1];
 }
 
 static int compare_entries(const void *a, const void *b)

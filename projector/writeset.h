@@ -69,6 +69,10 @@ static inline void cairn_writeset_mark(struct cairn_writeset *set)
 }
 /* Take back what was changed since the mark. Notes must be kept. */
 void cairn_writeset_undo(struct cairn_writeset *set);
+/* The entry of key, whose hash is that of cairn_hash64; NULL: there is none. Not of a
+ * sorted set. */
+const struct cairn_write *cairn_writeset_find(const struct cairn_writeset *set,
+                                              struct cairn_slice key, uint64_t hash);
 /* Order the entries by key. No cairn_writeset_entry may follow before the next begin. */
 void cairn_writeset_sort(struct cairn_writeset *set);
 /* A zeroed set is fine, too. */

@@ -113,8 +113,7 @@ static void a_build_that_fails_is_dropped(void **state)
 /* Rebuild slowly in a process of its own. */
 static pid_t fork_rebuild(struct world *world)
 {
-    pid_t child = fork();
-    assert_true(child >= 0);
+    pid_t child = world_fork();
     if (child == 0) {
         struct cairn_rebuild_result result;
         struct cairn_err err;
@@ -167,6 +166,53 @@ static void a_killed_build_is_gone_on_with(void **state)
     assert_true(result.compared);
     assert_int_equal(result.before.sum, result.after.sum);
     assert_int_equal(result.before.rows, 6);
+    marked_verify(&world);
+    world_end(&world);
+}
+
+/* Rebuild and roll back in a process of its own, so often. */
+static pid_t fork_switches(struct world *world, int count)
+{
+    pid_t child = world_fork();
+    if (child == 0) {
+        struct cairn_rebuild_result result;
+        struct cairn_err err;
+        int done = 0;
+        world_open_store(world, false, 0);
+        while (done < count) {
+            enum cairn_rc rc = done % 2 == 0 ? marked_rebuild(world, NULL, &result, &err)
+                                             : marked_rollback(world, NULL, &result, &err);
+            if (rc != CAIRN_OK && rc != CAIRN_ELOCKED) {
+                (void)fprintf(stderr, "%s\n", err.text);
+                _exit(1);
+            }
+            done += rc == CAIRN_OK;
+        }
+        _exit(0);
+    }
+    return child;
+}
+
+static void a_projector_that_starts_keeps_what_was_switched_in(void **state)
+{
+    struct world world;
+    int status = 0;
+    (void)state;
+    make_long(&world, 3);
+    cairn_store_close(world.store);
+    world.store = NULL;
+    pid_t child = fork_switches(&world, 60);
+    world_open_store(&world, true, 0);
+    while (waitpid(child, &status, WNOHANG) == 0) {
+        struct cairn_projector *projector = world_projector(&world);
+        world_add(&world, "s1", 1, "x", 1);
+        world_wait(&world, cairn_projector_views(projector), "marked");
+        cairn_projector_stop(projector);
+    }
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    marked_project(&world, 61);
+    assert_int_equal(marked_look(&world).generation, 61);
+    assert_int_equal(marked_look(&world).sum, world.appended);
     marked_verify(&world);
     world_end(&world);
 }
@@ -306,6 +352,7 @@ int main(void)
         cmocka_unit_test(a_projector_drops_a_build_of_another_definition),
         cmocka_unit_test(a_build_that_fails_is_dropped),
         cmocka_unit_test(a_killed_build_is_gone_on_with),
+        cmocka_unit_test(a_projector_that_starts_keeps_what_was_switched_in),
         cmocka_unit_test(a_rebuild_tells_that_the_live_rows_were_wrong),
         cmocka_unit_test(slots_go_round_and_two_hold_rows),
         cmocka_unit_test(a_throttled_build_takes_its_time),

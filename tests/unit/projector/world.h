@@ -104,6 +104,22 @@ static inline struct cairn_projector_options world_options(const struct world *w
                                             .clock = cairn_clock_system()};
 }
 
+/* A child that does not outlive this process, even where a test fails and nobody kills it. LMDB and
+ * the log forbid use across fork, so neither may be open. */
+static inline pid_t world_fork(void)
+{
+    pid_t parent = getpid();
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != parent) {
+            _exit(1);
+        }
+    }
+    return child;
+}
+
 static inline struct cairn_projector *world_projector(const struct world *world)
 {
     const struct cairn_projector_options options = world_options(world);
