@@ -1,25 +1,85 @@
 /* Replay of views in PostgreSQL: replay_store.h over the SQL store. */
 #include "projector/replay_sql.h"
 
+#include <stdatomic.h>
+
+#include "projector/pause.h"
 #include "projector/sql_build.h"
 #include "projector/sql_compare.h"
 #include "projector/sql_retry.h"
 
-static enum cairn_rc build_and_switch(const struct cairn_projector_options *options,
-                                      const struct cairn_domain_view *definition, bool back,
-                                      const struct cairn_rebuild_request *request,
-                                      const struct cairn_rebuild_hooks *hooks,
-                                      struct cairn_rebuild_result *ret_result,
-                                      struct cairn_err *err)
+/* Connections lost one after the other before a build that does not get on is given up; with the
+ * pauses between them about a minute. */
+#define LOSSES_MAX 16
+
+/* What is asked for, and how far it has come. */
+struct order {
+    const struct cairn_projector_options *options;
+    const struct cairn_domain_view *definition;
+    bool back;
+    const struct cairn_rebuild_request *request;
+    const struct cairn_rebuild_hooks *hooks;
+    bool begun;   /* a build was open once */
+    bool resumed; /* and that was one to be gone on with */
+    bool lost;    /* its connection was lost */
+    uint64_t events;
+    struct cairn_rebuild_result result;
+};
+
+static enum cairn_rc build_once(struct order *order, struct cairn_err *err)
 {
     struct cairn_sql_build *build = NULL;
-    enum cairn_rc rc = cairn_sql_build_open(options, definition, back, &build, err);
-    if (rc == CAIRN_OK && !back) {
-        /* Who asks for it means it, whatever was refused. */
-        rc = cairn_sql_generation_allow(build->follower->pg, build->domain, definition->name, err);
+    enum cairn_rc rc =
+        cairn_sql_build_open(order->options, order->definition, order->back, &build, err);
+    /* The server may find out late that the one before is gone. */
+    order->lost = order->begun && (rc == CAIRN_EBUSY || rc == CAIRN_ELOCKED);
+    if (rc != CAIRN_OK) {
+        return rc;
     }
-    rc = rc == CAIRN_OK ? cairn_sql_build_run(build, request, hooks, ret_result, err) : rc;
+    order->resumed = order->begun ? order->resumed : build->resumed;
+    order->begun = true;
+    if (!order->back) {
+        /* Who asks for it means it, whatever was refused. */
+        rc = cairn_sql_generation_allow(build->follower->pg, build->domain, order->definition->name,
+                                        err);
+    }
+    rc = rc == CAIRN_OK
+             ? cairn_sql_build_run(build, order->request, order->hooks, &order->result, err)
+             : rc;
+    order->lost = rc == CAIRN_EBUSY && cairn_pg_is_broken(build->follower->pg);
+    order->events = build->follower->head.events;
     cairn_sql_build_close(build);
+    return rc;
+}
+
+static bool is_cancelled(const struct cairn_rebuild_hooks *hooks)
+{
+    return hooks != NULL && hooks->cancelled != NULL && hooks->cancelled(hooks->self);
+}
+
+/* A build that has begun outlives lost connections, as long as it gets on between them. */
+static enum cairn_rc build_and_switch(struct order *order, struct cairn_rebuild_result *ret_result,
+                                      struct cairn_err *err)
+{
+    const struct cairn_clock *clock = cairn_clock_system();
+    const atomic_bool never = false;
+    int64_t begun_ns = cairn_clock_monotonic_ns(clock);
+    int pause_ms = CAIRN_PAUSE_FIRST_MS;
+    unsigned losses = 0;
+    enum cairn_rc rc = build_once(order, err);
+    while (rc != CAIRN_OK && order->lost && ++losses <= LOSSES_MAX && !is_cancelled(order->hooks)) {
+        uint64_t events = order->events;
+        cairn_pause_nap(&never, pause_ms);
+        rc = build_once(order, err);
+        bool further = order->events > events;
+        losses = further ? 0 : losses;
+        pause_ms = further ? CAIRN_PAUSE_FIRST_MS : cairn_pause_next(pause_ms);
+    }
+    if (rc == CAIRN_OK) {
+        order->result.resumed = order->resumed;
+        order->result.seconds = (double)(cairn_clock_monotonic_ns(clock) - begun_ns) / 1e9;
+        *ret_result = order->result;
+    }
     return rc;
 }
 
@@ -29,7 +89,9 @@ static enum cairn_rc rebuild(const struct cairn_projector_options *options,
                              const struct cairn_rebuild_hooks *hooks,
                              struct cairn_rebuild_result *ret_result, struct cairn_err *err)
 {
-    return build_and_switch(options, definition, false, request, hooks, ret_result, err);
+    struct order order = {
+        .options = options, .definition = definition, .request = request, .hooks = hooks};
+    return build_and_switch(&order, ret_result, err);
 }
 
 static enum cairn_rc rollback(const struct cairn_projector_options *options,
@@ -38,7 +100,12 @@ static enum cairn_rc rollback(const struct cairn_projector_options *options,
                               const struct cairn_rebuild_hooks *hooks,
                               struct cairn_rebuild_result *ret_result, struct cairn_err *err)
 {
-    return build_and_switch(options, definition, true, request, hooks, ret_result, err);
+    struct order order = {.options = options,
+                          .definition = definition,
+                          .back = true,
+                          .request = request,
+                          .hooks = hooks};
+    return build_and_switch(&order, ret_result, err);
 }
 
 static enum cairn_rc drop_both(struct cairn_pg *pg, struct cairn_slice domain,

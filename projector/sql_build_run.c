@@ -1,15 +1,19 @@
 /* A build from its beginning to the switch, for who waits for it. */
 #include <assert.h>
+#include <stdatomic.h>
 
 #include "projector/build_meter.h"
 #include "projector/group.h"
 #include "projector/pace.h"
+#include "projector/pause.h"
 #include "projector/sql_build.h"
 #include "projector/sql_digest.h"
 
 #define HEAD_BYTES_MAX ((size_t)16 * 1024 * 1024)
 /* A switch waits for readers of the live tables, each time as long as lock_timeout says. */
 #define SWITCH_TRIES_MAX 6
+/* About a minute, for a server that starts again. */
+#define ASK_TRIES_MAX 16
 
 struct run {
     struct cairn_sql_build *build;
@@ -158,6 +162,52 @@ static enum cairn_rc compare(struct run *run, struct cairn_err *err)
 
 /* ---- the whole ---- */
 
+static enum cairn_rc take_result(struct run *run, struct cairn_pg *pg, struct cairn_err *err)
+{
+    const struct cairn_sql_build *build = run->build;
+    struct cairn_view_digest count = {.rows = 0};
+    enum cairn_rc rc = read_live(run, pg, err);
+    rc = rc == CAIRN_OK
+             ? cairn_sql_count(pg, build->domain, build->view->name, CAIRN_SIDE_LIVE, &count, err)
+             : rc;
+    run->result.generation = run->live.generation;
+    run->result.events = run->live.events;
+    run->result.parked = run->live.parked;
+    run->result.rows = count.rows;
+    run->result.resumed = build->resumed;
+    run->result.seconds = cairn_build_meter_seconds(&run->meter);
+    return rc;
+}
+
+/* The connection was lost around the commit of the switch: what became of it is asked on another.
+ * rc: what is known so far, CAIRN_OK or a failure, which stays where nothing was switched. */
+static enum cairn_rc find_out(struct run *run, enum cairn_rc rc, struct cairn_err *err)
+{
+    const struct cairn_pg_options options = {.uri = run->build->options->postgres,
+                                             .application = "cairn projector"};
+    const atomic_bool never = false;
+    const struct cairn_err why = *err;
+    int pause_ms = CAIRN_PAUSE_FIRST_MS;
+    for (unsigned i = 0; i < ASK_TRIES_MAX && !is_cancelled(run); i++) {
+        struct cairn_pg *pg = NULL;
+        struct cairn_err ignored;
+        enum cairn_rc asked = cairn_pg_open(&options, &pg, &ignored);
+        asked = asked == CAIRN_OK ? take_result(run, pg, &ignored) : asked;
+        cairn_pg_close(pg);
+        if (asked == CAIRN_OK && run->live.generation >= run->follower->head.generation) {
+            return CAIRN_OK;
+        }
+        if (asked == CAIRN_OK) {
+            *err = why;
+            return rc;
+        }
+        cairn_pause_nap(&never, pause_ms);
+        pause_ms = cairn_pause_next(pause_ms);
+    }
+    return CAIRN_FAIL(err, CAIRN_EUNKNOWN,
+                      "the connection was lost; whether the view was switched is not known");
+}
+
 static enum cairn_rc follow_and_switch(struct run *run, struct cairn_err *err)
 {
     enum cairn_rc rc = CAIRN_EBEHIND;
@@ -168,28 +218,16 @@ static enum cairn_rc follow_and_switch(struct run *run, struct cairn_err *err)
         if (rc != CAIRN_OK) {
             return rc;
         }
+        run->result.kept = run->has_live;
         rc = cairn_sql_build_switch(run->build, err);
     }
+    if (rc == CAIRN_OK) {
+        rc = take_result(run, run->follower->pg, err);
+    }
+    if (rc != CAIRN_OK && cairn_pg_is_broken(run->follower->pg)) {
+        return find_out(run, rc, err);
+    }
     return rc == CAIRN_EINVAL ? cairn_err_wrap(err, rc, "built and kept, but not switched") : rc;
-}
-
-static enum cairn_rc take_result(struct run *run, struct cairn_err *err)
-{
-    const struct cairn_sql_build *build = run->build;
-    struct cairn_view_digest count = {.rows = 0};
-    bool kept = run->has_live;
-    enum cairn_rc rc = read_live(run, run->follower->pg, err);
-    rc = rc == CAIRN_OK ? cairn_sql_count(run->follower->pg, build->domain, build->view->name,
-                                          CAIRN_SIDE_LIVE, &count, err)
-                        : rc;
-    run->result.generation = run->live.generation;
-    run->result.events = run->live.events;
-    run->result.parked = run->live.parked;
-    run->result.rows = count.rows;
-    run->result.resumed = build->resumed;
-    run->result.kept = kept;
-    run->result.seconds = cairn_build_meter_seconds(&run->meter);
-    return rc;
 }
 
 /* What is left of a build that came to nothing. Its own failure is what is told. */
@@ -229,7 +267,6 @@ enum cairn_rc cairn_sql_build_run(struct cairn_sql_build *build,
     if (rc == CAIRN_OK) {
         cairn_build_meter_report(&run.meter, run.follower->head.events, run.follower->head.events,
                                  true);
-        rc = take_result(&run, err);
     } else {
         clean_up(&run);
     }

@@ -390,7 +390,8 @@ static void without_memory_nothing_is_parked_by_half(void **state)
         fired = cairn_fault_fired(CAIRN_FAULT_MEM);
         cairn_fault_disarm();
         assert_false(follower->failed);
-        assert_int_equal(rc, fired ? CAIRN_ENOMEM : CAIRN_OK);
+        /* The log's own thread may have met it. */
+        assert_true(rc == CAIRN_OK || (fired && rc == CAIRN_ENOMEM));
         assert_int_equal(
             sql_stage_number(stage,
                              "SELECT count(*) FROM _cairn_view v WHERE parks <> (SELECT count(*) "

@@ -17,6 +17,7 @@ struct replaying {
     struct cairn_err err;
     int64_t sum;
     uint64_t cancel_at; /* events that a build may apply */
+    int cuts;           /* of connections, still to be made */
 };
 
 static void load(struct replaying *replaying)
@@ -300,6 +301,43 @@ static void tables_that_refer_to_each_other_move_together(void **state)
     sums_are_all(&replaying);
 }
 
+static void cut_connections(struct replaying *replaying)
+{
+    sql_stage_run(replaying->stage,
+                  "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE "
+                  "application_name = 'cairn projector' AND datname = current_database()");
+}
+
+static bool cut_once(void *self)
+{
+    struct replaying *replaying = self;
+    if (replaying->cuts > 0) {
+        replaying->cuts--;
+        cut_connections(replaying);
+    }
+    return false;
+}
+
+static void a_build_outlives_lost_connections(void **state)
+{
+    struct replaying replaying;
+    const struct cairn_rebuild_request request = {.view = SUMS};
+    const struct cairn_rebuild_hooks hooks = {.cancelled = cut_once, .self = &replaying};
+    begin(&replaying, *state, 3);
+    add(&replaying, COMMANDS);
+    for (int i = 0; i < 3; i++) {
+        replaying.cuts = 3;
+        assert_ok((i == 2 ? cairn_view_rollback : cairn_view_rebuild)(
+                      &replaying.options, &request, &hooks, &replaying.result, &replaying.err),
+                  &replaying.err);
+        assert_int_equal(replaying.cuts, 0);
+        assert_int_equal(replaying.result.generation, i + 1);
+        assert_false(replaying.result.resumed);
+        sums_are_all(&replaying);
+    }
+    assert_int_equal(number(&replaying, "SELECT count(*) FROM _cairn_view"), 2);
+}
+
 /* ---- rolling back ---- */
 
 static void a_rollback_goes_on_from_where_the_old_one_stood(void **state)
@@ -435,6 +473,7 @@ int main(void)
         staged(a_rebuild_that_is_cancelled_is_gone_on_with),
         staged(a_build_that_fails_is_dropped_and_told),
         staged(of_two_builders_one_is_told_of_the_other),
+        staged(a_build_outlives_lost_connections),
         staged(what_stands_on_live_tables_keeps_them_and_the_build),
         staged(tables_that_refer_to_each_other_move_together),
         staged(a_rollback_goes_on_from_where_the_old_one_stood),

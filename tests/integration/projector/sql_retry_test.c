@@ -409,21 +409,22 @@ static void without_memory_a_stream_waits_or_flows(void **state)
             enum cairn_rc rc = calls[c](&retrying, "box-2");
             fired = cairn_fault_fired(CAIRN_FAULT_MEM);
             cairn_fault_disarm();
-            assert_int_equal(rc, fired ? CAIRN_ENOMEM : CAIRN_OK);
+            /* The log's own thread may have met it. */
+            assert_true(rc == CAIRN_OK || (fired && rc == CAIRN_ENOMEM));
             assert_string_equal(
                 sql_stage_value(retrying.stage,
                                 "SELECT concat_ws(' ', (SELECT count(*) FROM test.journal), "
                                 "(SELECT count(*) FROM _cairn_parked WHERE until_version = 0), "
                                 "parks) FROM _cairn_view"),
-                fired    ? "1 1 1"
-                : c == 0 ? "3 0 2"
-                         : "1 0 2");
+                rc != CAIRN_OK ? "1 1 1"
+                : c == 0       ? "3 0 2"
+                               : "1 0 2");
+            sql_stage_run(retrying.stage,
+                          "TRUNCATE test._cairn_parked; INSERT INTO test._cairn_parked TABLE "
+                          "test.kept; DELETE FROM test.journal WHERE version > 1; UPDATE "
+                          "_cairn_view SET parks = 1");
         }
         print_message("%d allocations failed\n", after - 1);
-        sql_stage_run(retrying.stage,
-                      "TRUNCATE test._cairn_parked; INSERT INTO test._cairn_parked TABLE "
-                      "test.kept; DELETE FROM test.journal WHERE version > 1; UPDATE _cairn_view "
-                      "SET parks = 1");
     }
 }
 
