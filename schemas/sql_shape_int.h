@@ -118,6 +118,31 @@ void cairn_sql_fold_merge(const struct cairn_sql_reading *reading, struct cairn_
 bool cairn_sql_item_is_param(const struct cairn_sql_reading *reading,
                              const struct cairn_sql_item *item, size_t param);
 
+/* The text of an array form under construction; after a failure nothing is added. */
+struct cairn_sql_form {
+    const struct cairn_sql_reading *reading;
+    const struct cairn_sql_shape *shape;
+    const char *arrays; /* the name of the rows of parameters, and how their columns begin */
+    struct cairn_buf buf;
+    enum cairn_rc rc;
+};
+
+void cairn_sql_form_put(struct cairn_sql_form *form, struct cairn_slice bytes);
+void cairn_sql_form_str(struct cairn_sql_form *form, const char *bytes);
+void cairn_sql_form_number(struct cairn_sql_form *form, const char *before, size_t number);
+void cairn_sql_form_name(struct cairn_sql_form *form, struct cairn_slice name); /* quoted */
+/* Tokens as they were written, with p.p1 for the first parameter. */
+void cairn_sql_form_span(struct cairn_sql_form *form, struct cairn_sql_span span);
+/* The rows of parameters, as an item of FROM; numbered: with n, by which they can be ordered. */
+void cairn_sql_form_rows(struct cairn_sql_form *form);
+void cairn_sql_form_numbered_rows(struct cairn_sql_form *form);
+
+/* Of a shape that folds: rows of one key grouped, and rows of different keys as they are. */
+void cairn_sql_folded_insert(struct cairn_sql_form *form);
+void cairn_sql_lone_insert(struct cairn_sql_form *form);
+void cairn_sql_folded_update(struct cairn_sql_form *form);
+void cairn_sql_lone_update(struct cairn_sql_form *form);
+
 /* The texts of the array forms; text NULL: it would be too long. ENOMEM. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_sql_arrays_write(const struct cairn_sql_reading *reading,
                                                       struct cairn_arena *arena,

@@ -174,28 +174,31 @@ class SqlBench:
             return found[-1]
 
         for _ in range(self.bench.options.rounds):
-            for batch in (BUILD_BATCH, LIVE_BATCH):
+            for batch, name, ours in ((BUILD_BATCH, "build", self.ours_built), (LIVE_BATCH, "live", self.ours_caught_up)):
+                sums.add(note(name, ours(view)))
                 for mode in BATCHED[view]:
                     sums.add(note(f"{mode} {batch}", self.bare(view, mode, batch)))
-            sums.add(note("build", self.ours_built(view)))
-            sums.add(note("live", self.ours_caught_up(view)))
             note("single", self.bare(view, "single", LIVE_BATCH, SHORT))
             note("trips", self.bare(view, "trips", LIVE_BATCH, SHORT))
             if view == "entries":
                 sums.add(note("copy", self.bare(view, "copy", EVENTS)))
         if len(sums) != 1:
             raise SystemExit(f"{view}: not everybody has the same rows: {sums}")
-        self.tell(view, {name: statistics.median(found) for name, found in rates.items()})
+        self.tell(view, rates)
 
     def tell(self, view, rates):
-        note = self.bench.note
+        """Ratios are of the same round, and then the median: what else the machine does changes between rounds."""
+        def note(name, ours, bare):
+            self.bench.note(f"{view} {name}", statistics.median(rates[ours]), "/s", statistics.median(rates[bare]),
+                            statistics.median(a / b for a, b in zip(rates[ours], rates[bare])))
+
         for name, batch in (("build", BUILD_BATCH), ("live", LIVE_BATCH)):
             for mode in BATCHED[view]:
-                note(f"{view} {name}, against {mode} by {batch}", rates[name], "/s", rates[f"{mode} {batch}"])
-            note(f"{view} {name}, against a statement a transaction", rates[name], "/s", rates["single"])
-            note(f"{view} {name}, against a round trip an event", rates[name], "/s", rates["trips"])
+                note(f"{name}, against {mode} by {batch}", name, f"{mode} {batch}")
+            note(f"{name}, against a statement a transaction", name, "single")
+            note(f"{name}, against a round trip an event", name, "trips")
         if "copy" in rates:
-            note(f"{view} build, against COPY alone", rates["build"], "/s", rates["copy"])
+            note("build, against COPY alone", "build", "copy")
 
     def measure_latency(self):
         """From sending a command to a read that has it, one client on one connection; microseconds, p50."""
