@@ -62,7 +62,7 @@ enum cairn_rc cairn_build_find(struct cairn_views *views, struct cairn_slice vie
                                struct cairn_slice hash, bool *ret_found, struct cairn_err *err)
 {
     struct cairn_arena arena = {.max = STORED_BYTES_MAX};
-    struct cairn_view_code code;
+    struct cairn_view_code code = {.version = 0};
     struct cairn_kv_txn *txn = NULL;
     enum cairn_rc rc = cairn_kv_read_begin(cairn_views_kv(views), &txn, err);
     if (rc == CAIRN_OK) {

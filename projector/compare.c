@@ -11,6 +11,10 @@
 
 /* Memory for the live generation's definition. */
 #define STORED_BYTES_MAX (16u * 1024u * 1024u)
+/* Names in the data folder. */
+#define NAMES_BYTES_MAX (16u * 1024u * 1024u)
+/* A scratch place is PREFIX, view, process. */
+#define SCRATCH_PREFIX "compare-"
 
 /* A comparison under way. */
 struct comparison {
@@ -25,6 +29,7 @@ struct comparison {
     uint32_t parks;                   /* of it, when it was looked at */
     struct cairn_views *scratch;
     char folder[CAIRN_PATH_MAX]; /* of the scratch store; empty until it is made */
+    struct cairn_file_lock lock; /* of that folder */
     struct cairn_view_tables scratch_tables;
     struct cairn_view_head begin;  /* of the scratch generation */
     struct cairn_view_group group; /* of one follower */
@@ -36,18 +41,52 @@ struct comparison {
 /* ---- The scratch place ------------------------------------------------------------------------
  */
 
+/* The lock of a scratch place in the data folder: held as long as somebody compares in it. */
+static enum cairn_rc lock_scratch(const char *folder, struct cairn_file_lock *ret_lock,
+                                  struct cairn_err *err)
+{
+    char path[CAIRN_PATH_MAX];
+    return cairn_file_join(path, folder, "scratch.lock") != CAIRN_OK
+               ? CAIRN_FAIL(err, CAIRN_ETOOBIG, "the path of the data folder is too long")
+               : cairn_file_lock_open(path, ret_lock, err);
+}
+
+/* Remove what comparisons left that were killed. What cannot be removed is in nobody's way. */
+static void sweep_scratch(const char *data_folder)
+{
+    struct cairn_arena arena = {.max = NAMES_BYTES_MAX};
+    const char **names = NULL;
+    size_t count = 0;
+    if (cairn_file_list(data_folder, &arena, &names, &count, NULL) != CAIRN_OK) {
+        count = 0;
+    }
+    for (size_t i = 0; i < count; i++) {
+        char path[CAIRN_PATH_MAX];
+        struct cairn_file_lock lock = {-1};
+        if (cairn_slice_starts(cairn_slice_str(names[i]), CAIRN_SLICE_LIT(SCRATCH_PREFIX)) &&
+            cairn_file_join(path, data_folder, names[i]) == CAIRN_OK &&
+            lock_scratch(path, &lock, NULL) == CAIRN_OK) {
+            (void)cairn_file_remove_tree(path, NULL);
+            cairn_file_lock_close(&lock);
+        }
+    }
+    cairn_arena_fini(&arena);
+}
+
 static enum cairn_rc open_scratch(struct comparison *comparison, struct cairn_err *err)
 {
     char name[CAIRN_VIEW_NAME_BYTES_MAX + 48];
-    (void)snprintf(name, sizeof name, "compare-%.*s-%ld",
+    (void)snprintf(name, sizeof name, SCRATCH_PREFIX "%.*s-%ld",
                    CAIRN_SLICE_ARG(comparison->definition->name), (long)getpid());
     if (cairn_file_join(comparison->folder, comparison->options->data_folder, name) != CAIRN_OK) {
         comparison->folder[0] = 0;
         return CAIRN_FAIL(err, CAIRN_ETOOBIG, "the path of the data folder is too long");
     }
-    /* A process of the same number may have died in it. */
-    (void)cairn_file_remove_tree(comparison->folder, NULL);
+    sweep_scratch(comparison->options->data_folder);
     enum cairn_rc rc = cairn_file_make_folder(comparison->folder, err);
+    if (rc == CAIRN_OK) {
+        rc = lock_scratch(comparison->folder, &comparison->lock, err);
+    }
     if (rc == CAIRN_OK) {
         rc = cairn_views_open_writer(comparison->folder, false, &comparison->scratch, err);
     }
@@ -351,6 +390,7 @@ enum cairn_rc cairn_compare_lmdb(const struct cairn_projector_options *options,
                                     .definition = definition,
                                     .request = request,
                                     .hooks = hooks,
+                                    .lock = {-1},
                                     .arena = {.max = STORED_BYTES_MAX}};
     enum cairn_rc rc = open_live(&comparison, err);
     if (rc == CAIRN_OK) {
@@ -377,6 +417,7 @@ enum cairn_rc cairn_compare_lmdb(const struct cairn_projector_options *options,
     if (comparison.folder[0] != 0) {
         (void)cairn_file_remove_tree(comparison.folder, NULL);
     }
+    cairn_file_lock_close(&comparison.lock);
     if (rc == CAIRN_OK) {
         *ret_report = comparison.report;
     }

@@ -106,7 +106,6 @@ static bool read_numbers(const struct merge *merge, const struct cairn_slice *va
  * server could not tell any more what the rows were on their way. */
 static bool add_numbers(const struct merge *merge, int64_t *sums, const int64_t *numbers)
 {
-    int64_t added[CAIRN_SQL_PARAMS_MAX];
     for (size_t i = 0; i < merge->summed_count; i++) {
         int64_t limit = merge->shape->sum_limit;
         int64_t number = numbers[i];
@@ -115,9 +114,10 @@ static bool add_numbers(const struct merge *merge, int64_t *sums, const int64_t 
             (number < 0 && sums[i] < -limit - number)) {
             return false;
         }
-        added[i] = sums[i] + number;
     }
-    memcpy(sums, added, merge->summed_count * sizeof(*sums));
+    for (size_t i = 0; i < merge->summed_count; i++) {
+        sums[i] += numbers[i];
+    }
     return true;
 }
 

@@ -153,6 +153,33 @@ static void a_cancelled_comparison_leaves_nothing(void **state)
     world_end(&world);
 }
 
+static void what_a_killed_comparison_left_is_removed(void **state)
+{
+    struct world world;
+    struct compared compared;
+    struct cairn_file_lock lock = {-1};
+    char dead[256];
+    char alive[256];
+    char path[300];
+    (void)state;
+    make_view(&world);
+    (void)snprintf(dead, sizeof dead, "%s/compare-sums-1", world.data);
+    (void)snprintf(alive, sizeof alive, "%s/compare-other-2", world.data);
+    (void)snprintf(path, sizeof path, "%s/scratch.lock", alive);
+    assert_ok(cairn_file_make_folder(dead, &compared.err), &compared.err);
+    assert_ok(cairn_file_make_folder(alive, &compared.err), &compared.err);
+    assert_ok(cairn_file_lock_open(path, &lock, &compared.err), &compared.err);
+    const struct cairn_compare_request request = {.view = SUMS, .stored = true};
+    compared.patience = -1;
+    assert_ok(compared_run(&world, &request, &compared), &compared.err);
+    assert_int_not_equal(access(dead, F_OK), 0);
+    assert_int_equal(access(alive, F_OK), 0);
+    cairn_file_lock_close(&lock);
+    assert_ok(compared_run(&world, &request, &compared), &compared.err);
+    assert_false(compared_left_something(&world));
+    world_end(&world);
+}
+
 static void what_has_no_live_generation_is_not_compared(void **state)
 {
     struct world world;
@@ -261,6 +288,7 @@ int main(void)
         cmocka_unit_test(all_differences_are_counted_and_some_told),
         cmocka_unit_test(a_changed_definition_is_a_dry_run_and_no_fault),
         cmocka_unit_test(a_cancelled_comparison_leaves_nothing),
+        cmocka_unit_test(what_a_killed_comparison_left_is_removed),
         cmocka_unit_test(what_has_no_live_generation_is_not_compared),
         cmocka_unit_test(an_event_that_cannot_be_applied_is_named),
         cmocka_unit_test(what_is_parked_is_left_out_as_there),

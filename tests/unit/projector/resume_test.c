@@ -217,6 +217,49 @@ static void a_projector_that_starts_keeps_what_was_switched_in(void **state)
     world_end(&world);
 }
 
+static void wait_for_commits(const struct world *world, unsigned count)
+{
+    struct cairn_views *views = NULL;
+    struct cairn_err err;
+    assert_ok(cairn_views_open(world->data, &views, &err), &err);
+    for (unsigned i = 0; i < count; i++) {
+        world_wait_commit(views, "marked");
+    }
+    cairn_views_close(views);
+}
+
+static void a_kill_at_any_moment_of_a_switch_leaves_a_whole_view(void **state)
+{
+    struct world world;
+    struct cairn_rebuild_result result;
+    struct cairn_err err;
+    uint64_t counts[CAIRN_VIEW_SLOTS];
+    uint64_t generation = 1;
+    unsigned seed = (unsigned)cairn_clock_now_us(cairn_clock_system());
+    (void)state;
+    print_message("seed %u\n", seed);
+    make_long(&world, 3);
+    cairn_store_close(world.store);
+    world.store = NULL;
+    for (int round = 0; round < 20; round++) {
+        pid_t child = fork_switches(&world, INT32_MAX);
+        wait_for_commits(&world, 1 + (unsigned)rand_r(&seed) % 12);
+        assert_int_equal(kill(child, SIGKILL), 0);
+        assert_int_equal(waitpid(child, NULL, 0), child);
+        struct marked marked = marked_look(&world);
+        assert_int_equal(marked.sum, 600);
+        assert_true(marked.generation >= generation);
+        generation = marked.generation;
+    }
+    world_open_store(&world, true, 0);
+    assert_ok(marked_rebuild(&world, NULL, &result, &err), &err);
+    assert_int_equal(result.generation, generation + 1);
+    marked_slots(&world, counts);
+    assert_int_equal(counts[0] + counts[1] + counts[2], result.kept ? 8 : 4);
+    marked_verify(&world);
+    world_end(&world);
+}
+
 /* Somebody took the live rows apart. */
 static void damage(const struct world *world)
 {
@@ -353,6 +396,7 @@ int main(void)
         cmocka_unit_test(a_build_that_fails_is_dropped),
         cmocka_unit_test(a_killed_build_is_gone_on_with),
         cmocka_unit_test(a_projector_that_starts_keeps_what_was_switched_in),
+        cmocka_unit_test(a_kill_at_any_moment_of_a_switch_leaves_a_whole_view),
         cmocka_unit_test(a_rebuild_tells_that_the_live_rows_were_wrong),
         cmocka_unit_test(slots_go_round_and_two_hold_rows),
         cmocka_unit_test(a_throttled_build_takes_its_time),
