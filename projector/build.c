@@ -127,6 +127,7 @@ static enum cairn_rc add_workers(struct cairn_build *build, const struct cairn_f
     unsigned workers = build->options->request->workers;
     workers = workers > CAIRN_REBUILD_WORKERS_MAX ? CAIRN_REBUILD_WORKERS_MAX : workers;
     workers = workers > partitions ? partitions : workers;
+    build->result.workers = workers < 2 ? 1 : workers;
     if (workers < 2) {
         return CAIRN_OK;
     }

@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "platform/mem.h"
+#include "projector/sql_lane.h"
 
 #define HEAD_BYTES_MAX ((size_t)16 * 1024 * 1024)
 
@@ -35,7 +36,8 @@ enum cairn_rc cairn_sql_build_define(const struct cairn_projector_options *optio
     return CAIRN_OK;
 }
 
-/* Make the next generation what it is to be, unless it is that already. */
+/* Make the next generation what it is to be, unless it is that already; whole, if it was killed
+ * while lanes fed it. */
 static enum cairn_rc begin_or_resume(struct cairn_sql_build *build, struct cairn_pg *pg,
                                      struct cairn_err *err)
 {
@@ -57,6 +59,7 @@ static enum cairn_rc begin_or_resume(struct cairn_sql_build *build, struct cairn
                                                           made.definition.all, err)
                            : cairn_sql_generation_begin(pg, &made.definition, CAIRN_SIDE_NEXT, err);
     }
+    rc = rc == CAIRN_OK ? cairn_sql_lanes_merge(pg, build->domain, build->view->name, err) : rc;
     cairn_arena_fini(&arena);
     return rc;
 }

@@ -8,6 +8,7 @@
 #include "projector/pause.h"
 #include "projector/sql_build.h"
 #include "projector/sql_digest.h"
+#include "projector/sql_lanes.h"
 
 #define HEAD_BYTES_MAX ((size_t)16 * 1024 * 1024)
 /* A switch waits for readers of the live tables, each time as long as lock_timeout says. */
@@ -24,6 +25,7 @@ struct run {
     struct cairn_arena arena; /* of the live head */
     struct cairn_sql_head live;
     bool has_live;
+    bool refused; /* an event could not be applied in a lane */
     struct cairn_rebuild_result result;
 };
 
@@ -160,6 +162,56 @@ static enum cairn_rc compare(struct run *run, struct cairn_err *err)
     return rc;
 }
 
+/* ---- by partition ---- */
+
+static void tell_one_worker(const struct run *run, const char *why)
+{
+    cairn_log_event(run->build->options->log, CAIRN_LOG_INFO, "projector",
+                    "view is built by one worker", CAIRN_F_SLICE("view", run->build->view->name),
+                    CAIRN_F_STR("detail", why));
+}
+
+/* How many lanes the log is shared out among. */
+static unsigned count_lanes(const struct run *run, unsigned workers)
+{
+    unsigned partitions = cairn_store_partitions(run->build->options->store);
+    const char *why = cairn_sql_lanes_hindrance(run->build);
+    if (workers > 1 && why != NULL) {
+        tell_one_worker(run, why);
+        return 1;
+    }
+    workers = workers < partitions ? workers : partitions;
+    workers = workers < CAIRN_REBUILD_WORKERS_MAX ? workers : CAIRN_REBUILD_WORKERS_MAX;
+    return workers > 1 ? workers : 1;
+}
+
+/* By several lanes as far as the log is now, or, where both are to be compared, the live
+ * generation; one follower goes on from there. */
+static enum cairn_rc follow_in_lanes(struct run *run, const struct cairn_rebuild_request *request,
+                                     struct cairn_err *err)
+{
+    struct cairn_sql_lanes_request lanes = {.workers = count_lanes(run, request->workers),
+                                            .throttle = request->throttle,
+                                            .meter = &run->meter,
+                                            .cancelled = is_cancelled,
+                                            .self = run};
+    run->result.workers = 1;
+    if (lanes.workers == 1) {
+        return CAIRN_OK;
+    }
+    enum cairn_rc rc = read_live(run, run->follower->pg, err);
+    if (rc == CAIRN_OK && can_compare(run)) {
+        lanes.until = run->live.position;
+    } else if (rc == CAIRN_OK) {
+        rc = cairn_store_end(run->build->options->store, &lanes.until, err);
+    }
+    if (rc != CAIRN_OK || cairn_position_reached(&run->follower->head.position, &lanes.until)) {
+        return rc;
+    }
+    run->result.workers = lanes.workers;
+    return cairn_sql_lanes_run(run->build, &lanes, &run->refused, err);
+}
+
 /* ---- the whole ---- */
 
 static enum cairn_rc take_result(struct run *run, struct cairn_pg *pg, struct cairn_err *err)
@@ -241,7 +293,7 @@ static void clean_up(struct run *run)
     }
     if (build->back) {
         (void)cairn_sql_generation_keep(pg, build->domain, build->view->name, &ignored);
-    } else if (run->follower->failed) {
+    } else if (run->follower->failed || run->refused) {
         (void)cairn_sql_generation_drop(pg, build->domain, build->view->name, CAIRN_SIDE_NEXT, NULL,
                                         &ignored);
     }
@@ -262,7 +314,8 @@ enum cairn_rc cairn_sql_build_run(struct cairn_sql_build *build,
     cairn_pace_init(&run.pace, clock, request->throttle);
     cairn_build_meter_init(&run.meter, clock, hooks == NULL ? NULL : hooks->progress,
                            hooks == NULL ? NULL : hooks->self);
-    enum cairn_rc rc = compare(&run, err);
+    enum cairn_rc rc = follow_in_lanes(&run, request, err);
+    rc = rc == CAIRN_OK ? compare(&run, err) : rc;
     rc = rc == CAIRN_OK ? follow_and_switch(&run, err) : rc;
     if (rc == CAIRN_OK) {
         cairn_build_meter_report(&run.meter, run.follower->head.events, run.follower->head.events,

@@ -40,6 +40,18 @@ enum cairn_rc cairn_sql_follower_connect(const struct cairn_sql_follower_options
     return rc == CAIRN_OK ? cairn_pg_open(&connection, ret_pg, err) : rc;
 }
 
+/* The head, as the row has it, or the lane's. */
+static enum cairn_rc read_head(struct cairn_sql_follower *follower, struct cairn_err *err)
+{
+    enum cairn_rc rc = cairn_sql_head_read(follower->pg, follower->domain, follower->view,
+                                           follower->side, &follower->arena, &follower->head, err);
+    if (rc == CAIRN_OK && follower->lane != NULL) {
+        rc = cairn_sql_lane_read(follower->pg, follower->domain, follower->view, follower->lane,
+                                 &follower->arena, &follower->head, err);
+    }
+    return rc == CAIRN_OK ? keep_place(follower, follower->head.place, err) : rc;
+}
+
 static enum cairn_rc read_definition(struct cairn_sql_follower *follower,
                                      struct cairn_sql_view **ret_view, struct cairn_err *err)
 {
@@ -47,9 +59,7 @@ static enum cairn_rc read_definition(struct cairn_sql_follower *follower,
     if (view == NULL) {
         return CAIRN_FAIL(err, CAIRN_ENOMEM, "read a definition");
     }
-    enum cairn_rc rc = cairn_sql_head_read(follower->pg, follower->domain, follower->view,
-                                           follower->side, &follower->arena, &follower->head, err);
-    rc = rc == CAIRN_OK ? keep_place(follower, follower->head.place, err) : rc;
+    enum cairn_rc rc = read_head(follower, err);
     rc = rc == CAIRN_OK ? cairn_sql_view_read(follower->view, follower->head.definition,
                                               &follower->arena, view, err)
                         : rc;
@@ -83,7 +93,8 @@ static enum cairn_rc open_all(struct cairn_sql_follower *follower,
                                                     .domain = follower->domain,
                                                     .side = follower->side,
                                                     .view = view,
-                                                    .schema = schema};
+                                                    .schema = schema,
+                                                    .lane = follower->lane};
     rc = cairn_sql_writer_open(&writer, &follower->writer, err);
     return rc == CAIRN_OK ? cairn_upcaster_new(options->domain, &follower->upcaster, err) : rc;
 }
@@ -105,6 +116,7 @@ enum cairn_rc cairn_sql_follower_open(const struct cairn_sql_follower_options *o
     follower->view = options->view;
     follower->side = options->side;
     follower->log = options->log;
+    follower->lane = options->lane;
     cairn_parked_init(&follower->parked);
     follower->arena.max = HEAD_BYTES_MAX;
     follower->batch.max = BATCH_BYTES_MAX;
@@ -151,6 +163,12 @@ void cairn_sql_follower_set_until(struct cairn_sql_follower *follower,
         follower->until = *until;
     }
     forget_source(follower); /* it has left out what it read beyond */
+}
+
+enum cairn_rc cairn_sql_follower_refresh(struct cairn_sql_follower *follower, struct cairn_err *err)
+{
+    forget_source(follower);
+    return read_head(follower, err);
 }
 
 static const struct cairn_position *limit(const struct cairn_sql_follower *follower)

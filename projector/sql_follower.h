@@ -33,6 +33,8 @@ struct cairn_sql_follower {
     uint64_t suspects;
     size_t sift_commands;
 
+    const struct cairn_sql_lane *lane; /* borrowed; NULL: all partitions */
+
     bool parks;                     /* on_error: park */
     struct cairn_parked_set parked; /* as the head has it */
     struct cairn_log *log;          /* borrowed; may be NULL */
@@ -56,6 +58,10 @@ struct cairn_sql_follower_options {
     struct cairn_pg *pg;   /* a connection of cairn_sql_follower_connect to go on with: it is taken,
                               also on failure; NULL: it makes one */
     struct cairn_log *log; /* told of each stream that is parked; may be NULL */
+    const struct cairn_sql_lane *lane; /* only its partitions, from where it stands, as far as
+                                          cairn_sql_follower_set_until says before the first step;
+                                          of a generation that divides and does not park. NULL: all.
+                                          Outlives the follower */
 };
 
 /* A connection such as the follower uses, for who has something to do on it first. Of the options
@@ -75,6 +81,10 @@ cairn_sql_follower_open(const struct cairn_sql_follower_options *options,
 /* Accepts NULL. */
 void cairn_sql_follower_close(struct cairn_sql_follower *follower);
 
+/* Read again where the generation stands, behind what somebody else did to its row. errors: ENOENT
+ * (there is none), ENOMEM; those of platform/pg.h. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_sql_follower_refresh(struct cairn_sql_follower *follower,
+                                                          struct cairn_err *err);
 /* Go no further than this position of whole commands, from now on; NULL: to the end of the log. */
 void cairn_sql_follower_set_until(struct cairn_sql_follower *follower,
                                   const struct cairn_position *until);

@@ -102,7 +102,7 @@ static enum cairn_rc move_tables(struct cairn_pg *pg, const struct cairn_pg_resu
 
 /* ---- beginning and dropping ---- */
 
-/* The row of a side, and what its generation has parked. */
+/* The row of a side, what its generation has parked, and its lanes. */
 static enum cairn_rc delete_row(struct cairn_pg *pg, struct cairn_slice domain,
                                 struct cairn_slice view, enum cairn_view_side side, bool *deleted,
                                 struct cairn_err *err)
@@ -110,7 +110,9 @@ static enum cairn_rc delete_row(struct cairn_pg *pg, struct cairn_slice domain,
     static const char sql[] =
         "WITH gone AS (DELETE FROM %s._cairn_view WHERE view = $1 AND side = $2 RETURNING view, "
         "generation), unparked AS (DELETE FROM %s._cairn_parked p USING gone WHERE p.view = "
-        "gone.view AND p.generation = gone.generation) SELECT 1 FROM gone";
+        "gone.view AND p.generation = gone.generation), lanes AS (DELETE FROM %s._cairn_lane l "
+        "USING gone WHERE l.view = gone.view AND l.generation = gone.generation) "
+        "SELECT 1 FROM gone";
     const struct cairn_slice values[] = {view, cairn_sql_side_name(side)};
     struct cairn_pg_result *result = NULL;
     enum cairn_rc rc = cairn_sql_query_in(pg, domain, sql, values, 2, &result, err);
@@ -228,7 +230,9 @@ static enum cairn_rc turn_row(struct cairn_pg *pg, struct cairn_slice domain,
         "FROM %s._cairn_view WHERE view = $1) ELSE generation END AS number FROM %s._cairn_view "
         "WHERE view = $1 AND side = $2 AND $4 IN ('', state)), "
         "parked AS (UPDATE %s._cairn_parked p SET generation = was.number FROM was "
-        "WHERE p.view = $1 AND p.generation = was.generation) "
+        "WHERE p.view = $1 AND p.generation = was.generation), "
+        "lanes AS (UPDATE %s._cairn_lane l SET generation = was.number FROM was "
+        "WHERE l.view = $1 AND l.generation = was.generation) "
         "UPDATE %s._cairn_view v SET side = $3, state = $5, updated = now(), error = '', "
         "error_event = '', error_position = '', refused = '', log_events = $7::bigint, "
         "generation = was.number FROM was WHERE v.view = $1 AND v.side = $2";

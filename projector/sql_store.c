@@ -145,6 +145,11 @@ static const char parked_sql[] =
     "version bigint NOT NULL, until_version bigint NOT NULL DEFAULT 0, event text NOT NULL, "
     "position text NOT NULL, error text NOT NULL, parked timestamptz NOT NULL DEFAULT now(), "
     "PRIMARY KEY (view, generation, stream, version))";
+static const char lane_sql[] =
+    "CREATE TABLE IF NOT EXISTS %s._cairn_lane ("
+    "view text NOT NULL, generation bigint NOT NULL, lane integer NOT NULL, "
+    "position text NOT NULL, events bigint NOT NULL DEFAULT 0, "
+    "PRIMARY KEY (view, generation, lane))";
 
 static const char missing_sql[] =
     "ALTER TABLE %s._cairn_view ADD COLUMN IF NOT EXISTS parks bigint NOT NULL DEFAULT 0, "
@@ -183,6 +188,7 @@ enum cairn_rc cairn_sql_store_prepare(struct cairn_pg *pg, struct cairn_slice do
     rc = rc == CAIRN_OK ? cairn_sql_run_named(pg, table_sql, &domain, 1, err) : rc;
     rc = rc == CAIRN_OK ? add_missing(pg, domain, err) : rc;
     rc = rc == CAIRN_OK ? cairn_sql_run_named(pg, parked_sql, &domain, 1, err) : rc;
+    rc = rc == CAIRN_OK ? cairn_sql_run_named(pg, lane_sql, &domain, 1, err) : rc;
     rc = cairn_sql_end(pg, rc, err);
     return rc == CAIRN_OK
                ? CAIRN_OK
@@ -191,8 +197,11 @@ enum cairn_rc cairn_sql_store_prepare(struct cairn_pg *pg, struct cairn_slice do
 
 /* ---- heads ---- */
 
+/* What lanes have applied counts before they are merged, too: it is what is told as done. */
 static const char head_sql[] =
-    "SELECT state, generation, events, log_events, version, parks, "
+    "SELECT state, generation, events + (SELECT coalesce(sum(l.events), 0)::bigint FROM "
+    "%s._cairn_lane l WHERE l.view = v.view AND l.generation = v.generation), "
+    "log_events, version, parks, "
     "(SELECT count(*) FROM %s._cairn_parked p WHERE p.view = v.view AND "
     "p.generation = v.generation AND p.until_version = 0), error_position, "
     "position, hash, definition, error, error_event, refused "
@@ -300,6 +309,7 @@ enum cairn_rc cairn_sql_scratch_begin(struct cairn_pg *pg, struct cairn_slice sc
              : rc;
     rc = rc == CAIRN_OK ? cairn_sql_run_named(pg, table_sql, &schema, 1, err) : rc;
     rc = rc == CAIRN_OK ? cairn_sql_run_named(pg, parked_sql, &schema, 1, err) : rc;
+    rc = rc == CAIRN_OK ? cairn_sql_run_named(pg, lane_sql, &schema, 1, err) : rc;
     return rc == CAIRN_OK ? CAIRN_OK : cairn_err_wrap(err, rc, "make a scratch schema");
 }
 

@@ -1,10 +1,11 @@
 /* Where the SQL views of a domain lie in the database, and how far each is.
  *
  * The schema of the domain's name holds the tables of the live generations and the control table
- * `_cairn_view`, one row for each generation, and `_cairn_parked`, one for each stream that a
- * generation leaves out (docs/architecture/sql-views.md draws them). Every other generation has a
- * schema of its own; sql_generation.h makes, moves and drops them. Every function works on the
- * caller's connection; thread: its owner. Failures are those of platform/pg.h. */
+ * `_cairn_view`, one row for each generation, `_cairn_parked`, one for each stream that a
+ * generation leaves out, and `_cairn_lane`, one for each lane of a build
+ * (docs/architecture/sql-views.md draws them). Every other generation has a schema of its own;
+ * sql_generation.h makes, moves and drops them. Every function works on the caller's connection;
+ * thread: its owner. Failures are those of platform/pg.h. */
 #ifndef CAIRN_PROJECTOR_SQL_STORE_H
 #define CAIRN_PROJECTOR_SQL_STORE_H
 
@@ -19,7 +20,7 @@ struct cairn_sql_head {
     bool returning;      /* an old generation on its way back (side next) */
     uint64_t generation; /* from 1 */
     uint32_t version;    /* of the definition */
-    uint64_t events;     /* applied to it since it was begun */
+    uint64_t events;     /* applied to it since it was begun, by lanes too */
     uint64_t all;        /* events the log held when its build began */
     struct cairn_position position;
     struct cairn_slice place;      /* the position's text, as it stands in the row */

@@ -5,6 +5,8 @@
 
 #include "platform/mem.h"
 #include "projector/sql_arrays.h"
+#include "projector/sql_owner.h"
+#include "projector/sql_row_order.h"
 #include "projector/sql_table.h"
 #include "projector/sql_value.h"
 
@@ -15,6 +17,12 @@
 /* The first statement of every batch. */
 #define MOVE      "move"
 #define MOVE_SIZE 7
+/* In front of it in a lane, which commits behind a look at what the rows did. */
+#define BEGIN "begin"
+/* Batches of a lane that are sent alone at once behind one that had to be: the first time, and at
+ * most. */
+#define ALONE_FIRST 7u
+#define ALONE_MAX   63u
 /* An array of changes is a join. It goes row by row through the table's key, as its statement does:
  * a server that knows little of a table as it grows would read all of it each time. */
 #define LOOKUPS "lookups"
@@ -37,6 +45,11 @@ struct cairn_sql_writer {
     size_t prepared_count;
     size_t firsts[CAIRN_SQL_VIEW_HANDLERS_MAX]; /* each handler's first statement */
 
+    bool divides;                 /* lanes can feed the generation */
+    enum cairn_sql_owner *owners; /* in a lane: of the tables of the statements */
+    unsigned alone;               /* so many batches of the lane are sent alone */
+    unsigned alone_next;          /* and so many behind the next that has to be */
+
     struct cairn_arena *batch; /* caller's */
     struct cairn_sql_row *rows;
     size_t *tags;
@@ -49,20 +62,25 @@ struct cairn_sql_writer {
  * out; elsewise the division fails, and with it everything behind it in the pipeline. The row stays
  * locked up to the commit, so of two projectors the second waits here and then finds the place
  * taken. */
+static const char move_sql[] =
+    "._cairn_view SET position = $1, events = events + $2::bigint, "
+    "state = CASE side WHEN 'live' THEN 'live' ELSE state END, "
+    "error = '', error_event = '', error_position = '', updated = now() "
+    "WHERE view = $3 AND side = $4 AND generation = $5::bigint AND position = $6 AND "
+    "parks = $7::bigint RETURNING 1) SELECT 1 / count(*) FROM moved";
+/* The same of a lane, whose number is in the place of the side. It parks nothing. */
+static const char move_lane_sql[] =
+    "._cairn_lane SET position = $1, events = events + $2::bigint WHERE view = $3 AND "
+    "lane = $4::integer AND generation = $5::bigint AND position = $6 RETURNING 1) "
+    "SELECT 1 / count(*) FROM moved";
+
 static enum cairn_rc prepare_move(struct cairn_sql_writer *writer, struct cairn_err *err)
 {
     struct cairn_buf sql = {.max = 2048};
     enum cairn_rc rc = cairn_buf_append_str(&sql, "WITH moved AS (UPDATE ");
     rc = rc == CAIRN_OK ? cairn_pg_quote_name(&sql, writer->options.domain) : rc;
     rc = rc == CAIRN_OK
-             ? cairn_buf_append_str(
-                   &sql, "._cairn_view SET position = $1, events = events + $2::bigint, "
-                         "state = CASE side WHEN 'live' THEN 'live' ELSE state END, "
-                         "error = '', error_event = '', error_position = '', updated = now() "
-                         "WHERE view = $3 AND side = $4 AND "
-                         "generation = $5::bigint AND position = $6 AND "
-                         "parks = $7::bigint RETURNING 1) "
-                         "SELECT 1 / count(*) FROM moved")
+             ? cairn_buf_append_str(&sql, writer->options.lane == NULL ? move_sql : move_lane_sql)
              : rc;
     rc = rc == CAIRN_OK ? cairn_buf_append(&sql, cairn_slice_of("", 1)) : rc; /* NUL-ended */
     rc = rc == CAIRN_OK
@@ -70,6 +88,18 @@ static enum cairn_rc prepare_move(struct cairn_sql_writer *writer, struct cairn_
              : CAIRN_FAIL(err, rc, "prepare the checkpoint");
     cairn_buf_fini(&sql);
     return rc;
+}
+
+/* What a lane has beside. Groups are sorted: so they come in the same order in each batch, and two
+ * lanes rarely wait for each other. */
+static enum cairn_rc prepare_lane(struct cairn_sql_writer *writer, struct cairn_err *err)
+{
+    if (writer->options.lane == NULL) {
+        return CAIRN_OK;
+    }
+    writer->alone_next = ALONE_FIRST;
+    enum cairn_rc rc = cairn_pg_run(writer->options.pg, "SET enable_hashagg = off", err);
+    return rc == CAIRN_OK ? cairn_pg_prepare(writer->options.pg, BEGIN, "BEGIN", NULL, 0, err) : rc;
 }
 
 static enum cairn_rc prepare_lookups(struct cairn_sql_writer *writer, struct cairn_err *err)
@@ -152,6 +182,36 @@ static enum cairn_rc prepare_one(struct cairn_sql_writer *writer, size_t index,
     return rc == CAIRN_OK ? CAIRN_OK : blame(writer, prepared, false, rc, err);
 }
 
+/* In a lane. */
+static enum cairn_rc find_owners(struct cairn_sql_writer *writer, struct cairn_err *err)
+{
+    size_t count = writer->prepared_count;
+    if (writer->options.lane == NULL) {
+        return CAIRN_OK;
+    }
+    const struct cairn_sql_source **sources =
+        cairn_arena_zalloc(&writer->arena, count + 1, sizeof(*sources));
+    writer->owners = cairn_arena_zalloc(&writer->arena, count + 1, sizeof(*writer->owners));
+    if (sources == NULL || writer->owners == NULL) {
+        return CAIRN_FAIL(err, CAIRN_ENOMEM, "prepare the statements of a view");
+    }
+    for (size_t i = 0; i < count; i++) {
+        sources[i] = writer->prepared[i].sources;
+    }
+    for (size_t i = 0; i < count; i++) {
+        writer->owners[i] =
+            cairn_sql_owner(writer->shapes[i].table, writer->shapes, sources, count);
+    }
+    return CAIRN_OK;
+}
+
+/* What counts in the order of its rows would show that there were several. */
+static bool can_divide(const struct cairn_sql_shape *shape, const struct cairn_sql_table *tables)
+{
+    bool known = shape->kind != CAIRN_SQL_CHANGE || shape->key_count > 0;
+    return shape->kind != CAIRN_SQL_ANYTHING && known && !tables[shape->table].ordered;
+}
+
 static size_t count_statements(const struct cairn_sql_view *view)
 {
     size_t count = 0;
@@ -185,7 +245,11 @@ static enum cairn_rc prepare_all(struct cairn_sql_writer *writer, struct cairn_e
             rc = prepare_one(writer, index, tables, table_count, err);
         }
     }
-    return rc;
+    writer->divides = rc == CAIRN_OK;
+    for (size_t i = 0; writer->divides && i < writer->prepared_count; i++) {
+        writer->divides = can_divide(&writer->shapes[i], tables);
+    }
+    return rc == CAIRN_OK ? find_owners(writer, err) : rc;
 }
 
 enum cairn_rc cairn_sql_writer_open(const struct cairn_sql_writer_options *options,
@@ -200,6 +264,7 @@ enum cairn_rc cairn_sql_writer_open(const struct cairn_sql_writer_options *optio
     writer->arena.max = DEFINITION_MAX;
     enum cairn_rc rc = prepare_move(writer, err);
     rc = rc == CAIRN_OK ? prepare_lookups(writer, err) : rc;
+    rc = rc == CAIRN_OK ? prepare_lane(writer, err) : rc;
     rc = rc == CAIRN_OK ? prepare_all(writer, err) : rc;
     if (rc != CAIRN_OK) {
         cairn_sql_writer_close(writer);
@@ -218,6 +283,11 @@ void cairn_sql_writer_close(struct cairn_sql_writer *writer)
     cairn_mem_free(writer->tags);
     cairn_arena_fini(&writer->arena);
     cairn_mem_free(writer);
+}
+
+bool cairn_sql_writer_divides(const struct cairn_sql_writer *writer)
+{
+    return writer->divides;
 }
 
 /* ---- gathering rows ---- */
@@ -305,21 +375,25 @@ static enum cairn_rc send_move(struct cairn_sql_writer *writer, const struct cai
     char events[24];
     char generation[24];
     char parks[24];
+    char number[24];
     size_t index = 0;
+    const struct cairn_sql_lane *lane = writer->options.lane;
+    (void)snprintf(number, sizeof(number), "%u", lane == NULL ? 0 : lane->number);
     (void)snprintf(events, sizeof(events), "%llu", (unsigned long long)to->events);
     (void)snprintf(generation, sizeof(generation), "%llu",
                    (unsigned long long)to->from->generation);
     (void)snprintf(parks, sizeof(parks), "%llu", (unsigned long long)to->from->parks);
-    const struct cairn_slice values[MOVE_SIZE] = {to->place,
-                                                  cairn_slice_str(events),
-                                                  writer->options.view->name,
-                                                  cairn_sql_side_name(writer->options.side),
-                                                  cairn_slice_str(generation),
-                                                  to->from->place,
-                                                  cairn_slice_str(parks)};
-    enum cairn_rc rc =
-        cairn_pg_pipeline_send(writer->options.pg, MOVE, values, MOVE_SIZE, &index, err);
-    assert(rc != CAIRN_OK || index == 0);
+    const struct cairn_slice values[MOVE_SIZE] = {
+        to->place,
+        cairn_slice_str(events),
+        writer->options.view->name,
+        lane == NULL ? cairn_sql_side_name(writer->options.side) : cairn_slice_str(number),
+        cairn_slice_str(generation),
+        to->from->place,
+        cairn_slice_str(parks)};
+    enum cairn_rc rc = cairn_pg_pipeline_send(
+        writer->options.pg, MOVE, values, lane == NULL ? MOVE_SIZE : MOVE_SIZE - 1, &index, err);
+    assert(rc != CAIRN_OK || index == (lane == NULL ? 0 : 1));
     return rc;
 }
 
@@ -334,8 +408,13 @@ struct parcel {
     unsigned *lines;
     size_t count;  /* room in both */
     bool looks_up; /* what goes next is planned so */
-    size_t first;  /* number of the first row's statement: 1 behind the checkpoint's, or 0 */
+    size_t first;  /* number of the first row's statement, behind the checkpoint's */
     size_t sent;   /* the checkpoint's among them */
+    /* In a lane: how many rows each step touches if it misses none, and the same of each statement
+     * in the pipeline; 0: whatever it misses is nobody else's. */
+    uint64_t *musts;
+    uint64_t *touches;
+    bool missed; /* one did not touch so many */
 };
 
 static enum cairn_rc make_arrays(const struct cairn_sql_writer *writer,
@@ -345,6 +424,49 @@ static enum cairn_rc make_arrays(const struct cairn_sql_writer *writer,
     return cairn_sql_arrays_make(&writer->shapes[step->statement],
                                  writer->prepared[step->statement].statement->param_count,
                                  writer->rows, step, writer->batch, ret_arrays, err);
+}
+
+/* Every row of a lane's batch has to lock a row of its table, or nobody would wait for it: what
+ * finds no row, or one that its condition passes over, holds nothing. An upsert holds its row,
+ * whatever it does to it; and what belongs to a stream is touched by one lane alone. */
+static bool has_to_touch(const struct cairn_sql_writer *writer, size_t statement)
+{
+    const struct cairn_sql_shape *shape = &writer->shapes[statement];
+    bool holds = shape->kind == CAIRN_SQL_UPSERT && shape->folds;
+    enum cairn_sql_owner owner = writer->owners[statement];
+    return !holds && owner != CAIRN_SQL_OF_STREAM &&
+           (owner != CAIRN_SQL_OF_ID || !writer->options.lane->has_ids);
+}
+
+static enum cairn_rc order_steps(struct cairn_sql_writer *writer, struct parcel *parcel,
+                                 struct cairn_err *err)
+{
+    enum cairn_rc rc = CAIRN_OK;
+    size_t steps = parcel->plan.step_count;
+    if (writer->options.lane == NULL) {
+        return CAIRN_OK;
+    }
+    parcel->musts = cairn_arena_zalloc(writer->batch, steps + 1, sizeof(*parcel->musts));
+    parcel->touches = cairn_arena_zalloc(writer->batch, parcel->count, sizeof(*parcel->touches));
+    if (parcel->musts == NULL || parcel->touches == NULL) {
+        return CAIRN_FAIL(err, CAIRN_ENOMEM, "rows of a batch");
+    }
+    for (size_t s = 0; rc == CAIRN_OK && s < steps; s++) {
+        struct cairn_sql_step *step = &parcel->plan.steps[s];
+        rc = cairn_sql_rows_order(&writer->shapes[step->statement], writer->rows, step,
+                                  writer->batch, &parcel->musts[s], err);
+        parcel->musts[s] = has_to_touch(writer, step->statement) ? parcel->musts[s] : 0;
+    }
+    return rc;
+}
+
+/* What the next statement, of a step, has to touch. */
+static void expect(struct parcel *parcel, size_t step, bool arrays)
+{
+    if (parcel->touches != NULL) {
+        uint64_t all = parcel->musts[step];
+        parcel->touches[parcel->sent] = arrays || all == 0 ? all : 1;
+    }
 }
 
 static enum cairn_rc make_parcel(struct cairn_sql_writer *writer, bool careful, size_t first,
@@ -363,13 +485,14 @@ static enum cairn_rc make_parcel(struct cairn_sql_writer *writer, bool careful, 
         return rc;
     }
     size_t steps = parcel->plan.step_count;
-    parcel->count = writer->row_count + 1 + 2 * steps; /* the checkpoint, the rows, the settings */
+    parcel->count = first + writer->row_count + 1 + 2 * steps; /* with the settings */
     parcel->arrays = cairn_arena_zalloc(writer->batch, steps + 1, sizeof(*parcel->arrays));
     parcel->tags = cairn_arena_zalloc(writer->batch, parcel->count, sizeof(*parcel->tags));
     parcel->lines = cairn_arena_zalloc(writer->batch, parcel->count, sizeof(*parcel->lines));
     if (parcel->arrays == NULL || parcel->tags == NULL || parcel->lines == NULL) {
         return CAIRN_FAIL(err, CAIRN_ENOMEM, "rows of a batch");
     }
+    rc = order_steps(writer, parcel, err);
     for (size_t s = 0; rc == CAIRN_OK && s < steps; s++) {
         if (parcel->plan.steps[s].arrays) {
             rc = make_arrays(writer, &parcel->plan.steps[s], &parcel->arrays[s], err);
@@ -425,10 +548,12 @@ static enum cairn_rc send_step(struct cairn_sql_writer *writer, struct parcel *p
         size_t tag = planned->row_count == 1 ? writer->tags[planned->rows[0]] : SIZE_MAX;
         const struct cairn_sql_array_list *arrays = &parcel->arrays[step];
         (void)snprintf(name, sizeof(name), "%c%s", arrays->lone ? 'l' : 'a', prepared->name);
+        expect(parcel, step, true);
         return send_one(writer, parcel, name, prepared, arrays->texts, arrays->count, tag, err);
     }
     for (size_t r = 0; rc == CAIRN_OK && r < planned->row_count; r++) {
         uint32_t row = planned->rows[r];
+        expect(parcel, step, false);
         rc = send_one(writer, parcel, prepared->name, prepared, writer->rows[row].values,
                       prepared->statement->param_count, writer->tags[row], err);
     }
@@ -454,16 +579,26 @@ static enum cairn_rc explain(struct cairn_sql_writer *writer, const struct parce
     return rc;
 }
 
+static void note_touched(void *self, size_t index, uint64_t rows)
+{
+    struct parcel *parcel = self;
+    assert(index < parcel->count);
+    parcel->missed = parcel->missed || rows < parcel->touches[index];
+}
+
 /* One pipeline. to NULL: without a checkpoint. */
 static enum cairn_rc send(struct cairn_sql_writer *writer, const struct cairn_sql_step_to *to,
                           struct parcel *parcel, size_t *ret_tag, struct cairn_err *err)
 {
     size_t failed = SIZE_MAX;
+    size_t index = 0;
+    bool in_lane = writer->options.lane != NULL;
     enum cairn_rc rc = cairn_pg_pipeline_begin(writer->options.pg, err);
     if (rc != CAIRN_OK) {
         return rc;
     }
-    rc = to != NULL ? send_move(writer, to, err) : CAIRN_OK;
+    rc = in_lane ? cairn_pg_pipeline_send(writer->options.pg, BEGIN, NULL, 0, &index, err) : rc;
+    rc = rc == CAIRN_OK && to != NULL ? send_move(writer, to, err) : rc;
     for (size_t s = 0; rc == CAIRN_OK && s < parcel->plan.step_count; s++) {
         rc = send_step(writer, parcel, s, err);
     }
@@ -471,8 +606,56 @@ static enum cairn_rc send(struct cairn_sql_writer *writer, const struct cairn_sq
         (void)send_lookups(writer, parcel, false, err);
     }
     /* What could not be sent is told once more here, and what was is undone. */
-    rc = cairn_pg_pipeline_end(writer->options.pg, NULL, NULL, &failed, err);
+    rc = cairn_pg_pipeline_end(writer->options.pg, in_lane ? note_touched : NULL, parcel, &failed,
+                               err);
     return rc == CAIRN_OK ? CAIRN_OK : explain(writer, parcel, failed, rc, ret_tag, err);
+}
+
+/* ---- in a lane ---- */
+
+/* Send the batch as a transaction and look whether it touched what it is about. Where it missed
+ * something it is undone, unless it is alone. */
+static enum cairn_rc try_in_lane(struct cairn_sql_writer *writer,
+                                 const struct cairn_sql_step_to *to, struct parcel *parcel,
+                                 bool alone, size_t *ret_tag, struct cairn_err *err)
+{
+    struct cairn_gate *gate = writer->options.lane->gate;
+    struct cairn_pg *pg = writer->options.pg;
+    struct cairn_err ignored;
+    parcel->missed = false;
+    parcel->sent = parcel->first;
+    parcel->looks_up = false;
+    cairn_gate_enter(gate, alone);
+    enum cairn_rc rc = send(writer, to, parcel, ret_tag, err);
+    if (rc == CAIRN_OK && (alone || !parcel->missed)) {
+        rc = cairn_pg_run(pg, "COMMIT", err);
+    } else if (!cairn_pg_is_broken(pg)) {
+        (void)cairn_pg_run(pg, "ROLLBACK", &ignored); /* else the connection is closed */
+    }
+    cairn_gate_leave(gate);
+    return rc;
+}
+
+/* Batches of lanes hold the rows that they touch up to their ends, so what they leave is what some
+ * order of theirs leaves. One that misses a row holds nothing there, and is sent again while nobody
+ * else is on his way; where that happens again and again, more and more are sent so at once. */
+static enum cairn_rc commit_in_lane(struct cairn_sql_writer *writer,
+                                    const struct cairn_sql_step_to *to, struct parcel *parcel,
+                                    size_t *ret_tag, struct cairn_err *err)
+{
+    bool alone = writer->alone > 0;
+    writer->alone -= alone ? 1 : 0;
+    enum cairn_rc rc = try_in_lane(writer, to, parcel, alone, ret_tag, err);
+    if (rc == CAIRN_OK && !alone && parcel->missed) {
+        writer->alone = writer->alone_next;
+        writer->alone_next =
+            writer->alone_next < ALONE_MAX ? 2 * writer->alone_next + 1 : ALONE_MAX;
+        return try_in_lane(writer, to, parcel, true, ret_tag, err);
+    }
+    if (rc == CAIRN_OK && !alone) {
+        writer->alone_next /= 2;
+    }
+    return rc;
 }
 
 enum cairn_rc cairn_sql_writer_commit(struct cairn_sql_writer *writer,
@@ -480,16 +663,21 @@ enum cairn_rc cairn_sql_writer_commit(struct cairn_sql_writer *writer,
                                       struct cairn_err *err)
 {
     struct parcel parcel;
+    bool in_lane = writer->options.lane != NULL;
     assert(writer->batch != NULL && to->events > 0);
-    enum cairn_rc rc = make_parcel(writer, to->careful, 1, &parcel, err);
-    return rc == CAIRN_OK ? send(writer, to, &parcel, ret_tag, err) : rc;
+    enum cairn_rc rc = make_parcel(writer, to->careful, in_lane ? 2 : 1, &parcel, err);
+    if (rc != CAIRN_OK) {
+        return rc;
+    }
+    return in_lane ? commit_in_lane(writer, to, &parcel, ret_tag, err)
+                   : send(writer, to, &parcel, ret_tag, err);
 }
 
 enum cairn_rc cairn_sql_writer_apply(struct cairn_sql_writer *writer, bool careful, size_t *ret_tag,
                                      struct cairn_err *err)
 {
     struct parcel parcel;
-    assert(writer->batch != NULL);
+    assert(writer->batch != NULL && writer->options.lane == NULL);
     if (writer->row_count == 0) {
         return CAIRN_OK;
     }

@@ -6,6 +6,7 @@
 #ifndef CAIRN_PROJECTOR_SQL_WRITER_H
 #define CAIRN_PROJECTOR_SQL_WRITER_H
 
+#include "projector/sql_lane.h"
 #include "projector/sql_plan.h"
 #include "projector/sql_store.h"
 #include "schemas/sql_view.h"
@@ -18,6 +19,7 @@ struct cairn_sql_writer_options {
     enum cairn_view_side side;
     const struct cairn_sql_view *view; /* borrowed */
     const char *schema;                /* where the generation's tables are */
+    const struct cairn_sql_lane *lane; /* whose checkpoint moves; NULL: the generation's */
 };
 
 /* Prepare everything. errors: EINVAL (a statement is refused: the text begins with
@@ -28,6 +30,10 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_sql_writer_open(const struct cairn_sql_writ
                                                      struct cairn_err *err);
 /* Accepts NULL. The connection keeps what was prepared. */
 void cairn_sql_writer_close(struct cairn_sql_writer *writer);
+
+/* Can lanes feed the generation? Each row of each statement touches one row of a table, and reads
+ * nothing else. */
+bool cairn_sql_writer_divides(const struct cairn_sql_writer *writer);
 
 /* Begin a batch: rows and their values live in arena. */
 void cairn_sql_writer_begin(struct cairn_sql_writer *writer, struct cairn_arena *arena);

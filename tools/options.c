@@ -106,7 +106,8 @@ static const struct cairn_config_row rows[] = {
     {"throttle", CAIRN_CONFIG_UINT, "N", "0", 0, 1000000000, NULL, REPLAY | VERIFY,
      "Apply at most N events a second; 0 is as fast as it goes."},
     {"workers", CAIRN_CONFIG_UINT, "N", "1", 1, CAIRN_REBUILD_WORKERS_MAX, NULL, REPLAY,
-     "Threads that apply the partitions of a log that has several, of views in LMDB."},
+     "Threads that apply the partitions of a log that has several; in PostgreSQL with a connection "
+     "each, where the view's statements allow it."},
     {"view", CAIRN_CONFIG_TEXT, "VIEW", NULL, 0, 0, NULL, PARKED | VERIFY, "Only this view."},
     {"connections", CAIRN_CONFIG_UINT, "N", "4", 1, 256, NULL, CAIRN_VERB_BIT(send),
      "Connections to send over. The commands of one aggregate always share one, in order."},
