@@ -315,6 +315,61 @@ static void lanes_that_a_dead_process_left_are_merged_by_the_next(void **state)
     }
 }
 
+/* The same definition but for its version. */
+static void raise_version(struct dividing *dividing)
+{
+    char text[sizeof(of_all_kinds)];
+    memcpy(text, of_all_kinds, sizeof(text));
+    char *version = strstr(text, "version: 1");
+    assert_non_null(version);
+    version[strlen("version: ")] = '2';
+    sql_stage_view(dividing->stage, "divided", text);
+    world_load_domain(&dividing->stage->world);
+    dividing->options.domain = dividing->stage->world.domain;
+}
+
+static int64_t count_apart(struct dividing *dividing, const char *table)
+{
+    return sql_stage_number(dividing->stage,
+                            "SELECT count(*) FROM ((TABLE test.%s EXCEPT TABLE "
+                            "test_old_divided.%s) UNION ALL (TABLE test_old_divided.%s EXCEPT "
+                            "TABLE test.%s)) a",
+                            table, table, table, table);
+}
+
+/* A rollback that was killed, whose generation was put back by another build, which was cancelled:
+ * its lanes have gone with it all the way. */
+static void lanes_of_a_killed_rollback_stay_with_its_generation(void **state)
+{
+    struct dividing dividing;
+    begin(&dividing, *state, of_all_kinds);
+    add(&dividing, COMMANDS / 2);
+    rebuild(&dividing, 1);
+    raise_version(&dividing);
+    rebuild(&dividing, PARTITIONS);
+    add(&dividing, COMMANDS / 2);
+    assert_ok(cairn_sql_generation_return(dividing.stage->pg, TEST, DIVIDED, 0, &dividing.err),
+              &dividing.err);
+    leave_lanes(&dividing, 3);
+    dividing.cancel_at = 0;
+    assert_int_equal(rebuild_by(&dividing, 1), CAIRN_ESTOPPED);
+    dividing.cancel_at = UINT64_MAX;
+    assert_int_equal(sql_stage_number(dividing.stage, "SELECT count(*) FROM _cairn_lane l JOIN "
+                                                      "_cairn_view v USING (view, generation) "
+                                                      "WHERE v.side = 'old'"),
+                     3);
+    const struct cairn_rebuild_request request = {.view = DIVIDED, .workers = PARTITIONS};
+    assert_ok(
+        cairn_view_rollback(&dividing.options, &request, NULL, &dividing.result, &dividing.err),
+        &dividing.err);
+    assert_int_equal(dividing.result.workers, PARTITIONS);
+    assert_int_equal(dividing.result.events, dividing.stage->world.appended);
+    rebuild(&dividing, 1); /* by version 2; what was rolled back to is old now, and as far */
+    assert_int_equal(count_apart(&dividing, "divided") + count_apart(&dividing, "lines") +
+                         count_apart(&dividing, "boxes"),
+                     0);
+}
+
 static void lanes_go_with_their_generation(void **state)
 {
     struct dividing dividing;
@@ -429,6 +484,7 @@ int main(void)
         TEST_OF(a_view_that_parks_is_left_to_one_worker),
         TEST_OF(lanes_that_are_cancelled_are_gone_on_with),
         TEST_OF(lanes_that_a_dead_process_left_are_merged_by_the_next),
+        TEST_OF(lanes_of_a_killed_rollback_stay_with_its_generation),
         TEST_OF(lanes_go_with_their_generation),
         TEST_OF(a_lane_that_another_moved_is_not_moved_twice),
         TEST_OF(a_build_outlives_all_its_connections),
