@@ -4,9 +4,9 @@
 
 #include "platform/fault.h"
 #include "platform/mem.h"
-#include "projector/live.h"
+#include "projector/lmdb/live.h"
 #include "projector/pause.h"
-#include "projector/sql_runner.h"
+#include "projector/sql/runner.h"
 
 /* A view no further behind than this catches up before start returns; others go to the builder. */
 #define CATCH_UP_EVENTS_MAX 10000u

@@ -2,8 +2,8 @@
 
 #include <assert.h>
 
-#include "projector/replay_lmdb.h"
-#include "projector/replay_sql.h"
+#include "projector/lmdb/replay.h"
+#include "projector/sql/replay.h"
 
 /* The view's definition, and who does it. */
 static enum cairn_rc find(const struct cairn_projector_options *options, struct cairn_slice view,

@@ -5,7 +5,7 @@
  *
  *   offset  size   what
  *   0       1      size of the form, 0 when the order is the key
- *   1       0..107 the form of the ordering value (projector/view_key.h)
+ *   1       0..107 the form of the ordering value (projector/lmdb/view_key.h)
  *   ..      1..400 the row's key
  *
  * A forged one shows nothing that the query itself would not. thread: any. */
@@ -13,7 +13,7 @@
 #define CAIRN_PROJECTOR_VIEW_CURSOR_H
 
 #include "platform/seal.h"
-#include "projector/view_key.h"
+#include "projector/lmdb/view_key.h"
 #include "projector/view_read.h"
 
 #define CAIRN_VIEW_PAYLOAD_MAX     CAIRN_SEAL_PAYLOAD_MAX

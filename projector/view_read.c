@@ -2,9 +2,9 @@
 
 #include <assert.h>
 
-#include "projector/sql_read.h"
-#include "projector/view_parked.h"
-#include "projector/views_int.h"
+#include "projector/lmdb/view_parked.h"
+#include "projector/lmdb/views_int.h"
+#include "projector/sql/read.h"
 
 static void fill_head(const struct cairn_view_head *head, struct cairn_view_status *status)
 {

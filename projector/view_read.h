@@ -28,7 +28,7 @@ CAIRN_MUST_CHECK enum cairn_rc
 cairn_views_open(const char *data_folder, struct cairn_views **ret_views, struct cairn_err *err);
 void cairn_views_close(struct cairn_views *views);
 
-struct cairn_sql_reader; /* projector/sql_read.h */
+struct cairn_sql_reader; /* projector/sql/read.h */
 /* Let views that lie in PostgreSQL be read, too: with this every function below knows them.
  * Borrowed, outlives views. Before the first request. */
 void cairn_views_attach_sql(struct cairn_views *views, struct cairn_sql_reader *reader);

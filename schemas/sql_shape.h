@@ -24,7 +24,7 @@ struct cairn_sql_column {
     bool not_null;
 };
 
-/* What the catalogue says of a table; projector/sql_table.h reads it. */
+/* What the catalogue says of a table; projector/sql/table.h reads it. */
 struct cairn_sql_table {
     struct cairn_slice name;
     const struct cairn_sql_column *columns; /* in the order of an INSERT that names none */

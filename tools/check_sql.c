@@ -5,8 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "projector/sql_key.h"
-#include "projector/sql_writer.h"
+#include "projector/sql/key.h"
+#include "projector/sql/writer.h"
 #include "query/named.h"
 
 #define SQL_BYTES_MAX        ((size_t)2 * CAIRN_SQL_BYTES_MAX)

@@ -4,7 +4,7 @@
 
 #include "platform/config.h"
 #include "platform/pg.h"
-#include "projector/sql_read.h"
+#include "projector/sql/read.h"
 
 struct cairn_database {
     struct cairn_buf text; /* what --postgres names, NUL-ended */

@@ -1,6 +1,6 @@
 /* The forms of two values order as the values do, and an index entry splits into what made it. The
  * input is two msgpack values, one behind the other; any bytes are tried as an entry, too. */
-#include "projector/view_key.h"
+#include "projector/lmdb/view_key.h"
 
 #include <assert.h>
 

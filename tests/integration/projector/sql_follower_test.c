@@ -1,6 +1,5 @@
 /* Followers on a real log and a real server, which is made to fail at any moment. */
-#include "projector/sql_follower.h"
-
+#include "projector/sql/follower.h"
 #include "tests/integration/projector/sql_killer.h"
 
 enum { ROUNDS = 8, ROUNDS_MAX = 500, KILLS = 4, COMMANDS = 100, STREAMS = 7 };

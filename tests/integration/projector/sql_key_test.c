@@ -1,6 +1,5 @@
 /* Which keys of a view tell the rows of its table apart. */
-#include "projector/sql_key.h"
-
+#include "projector/sql/key.h"
 #include "tests/integration/projector/sql_stage.h"
 
 struct keyed {

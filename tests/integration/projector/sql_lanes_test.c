@@ -3,7 +3,7 @@
 #include <stdatomic.h>
 
 #include "projector/replay.h"
-#include "projector/sql_lane.h"
+#include "projector/sql/lane.h"
 #include "tests/integration/projector/sql_stage.h"
 
 enum { PARTITIONS = 4, STREAMS = 40, COMMANDS = 1500, TARGETS = 12 };

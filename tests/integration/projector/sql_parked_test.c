@@ -1,7 +1,6 @@
 /* Followers that park what they cannot apply, on a real log and a real server. */
-#include "projector/sql_parked.h"
-
 #include "platform/fault.h"
+#include "projector/sql/parked.h"
 #include "tests/integration/projector/sql_killer.h"
 #include "tests/integration/projector/sql_parking.h"
 

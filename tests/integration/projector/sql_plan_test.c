@@ -6,8 +6,8 @@
 
 #include "platform/clock.h"
 #include "platform/mem.h"
-#include "projector/sql_arrays.h"
-#include "projector/sql_table.h"
+#include "projector/sql/arrays.h"
+#include "projector/sql/table.h"
 
 #include "tests/support/cm.h"
 

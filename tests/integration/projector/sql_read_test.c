@@ -1,6 +1,5 @@
 /* What the query side sees of SQL views: columns, rows, filters and pages. */
-#include "projector/sql_read.h"
-
+#include "projector/sql/read.h"
 #include "tests/integration/projector/sql_stage.h"
 
 enum { ROWS = 40, TEXT_MAX = 4096 };

@@ -4,7 +4,7 @@
 
 #include "platform/fault.h"
 #include "projector/replay.h"
-#include "projector/sql_runner.h"
+#include "projector/sql/runner.h"
 #include "tests/integration/projector/sql_stage.h"
 
 enum { ROUNDS = 8, COMMANDS = 30, READERS = 2, TRIES_MAX = 400, PAUSE_MS_MAX = 60 };

@@ -1,13 +1,12 @@
 /* Parked streams of a live view: listed, tried again and given up, beside projectors and without.
  */
-#include "projector/sql_retry.h"
-
 #include <pthread.h>
 #include <stdatomic.h>
 
 #include "platform/fault.h"
-#include "projector/sql_read.h"
-#include "projector/sql_runner.h"
+#include "projector/sql/read.h"
+#include "projector/sql/retry.h"
+#include "projector/sql/runner.h"
 #include "tests/integration/projector/sql_parking.h"
 
 enum { WAITING = 300, ROUNDS = 6, LATER = 40 };

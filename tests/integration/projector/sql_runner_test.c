@@ -1,9 +1,8 @@
 /* The threads that feed SQL views, on a real log and a real server. */
-#include "projector/sql_runner.h"
-
 #include <stdatomic.h>
 
 #include "projector/replay.h"
+#include "projector/sql/runner.h"
 #include "tests/integration/projector/sql_stage.h"
 
 enum { COMMANDS = 120, STOP_MS_MAX = 5000 };

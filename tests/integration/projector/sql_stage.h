@@ -3,8 +3,8 @@
 #ifndef CAIRN_TESTS_INTEGRATION_PROJECTOR_SQL_STAGE_H
 #define CAIRN_TESTS_INTEGRATION_PROJECTOR_SQL_STAGE_H
 
-#include "projector/sql_follower.h"
-#include "projector/sql_generation.h"
+#include "projector/sql/follower.h"
+#include "projector/sql/generation.h"
 #include "tests/integration/platform/pg_stage.h"
 #include "tests/unit/projector/world.h"
 

@@ -1,7 +1,6 @@
-#include "projector/sql_store.h"
-
 #include <pthread.h>
 
+#include "projector/sql/store.h"
 #include "tests/integration/projector/sql_stage.h"
 
 enum { THREADS = 6 };

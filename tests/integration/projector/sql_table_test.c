@@ -1,7 +1,7 @@
 /* What is read of tables from a real catalogue. CAIRN_POSTGRES names the server. */
-#include "projector/sql_table.h"
-
 #include <stdlib.h>
+
+#include "projector/sql/table.h"
 
 #include "tests/support/cm.h"
 

@@ -1,6 +1,5 @@
-#include "projector/sql_writer.h"
-
 #include "platform/json.h"
+#include "projector/sql/writer.h"
 #include "tests/integration/projector/sql_stage.h"
 
 /* A view whose batches mix what travels as arrays with what goes by itself. */

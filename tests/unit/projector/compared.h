@@ -4,8 +4,8 @@
 
 #include <dirent.h>
 
+#include "projector/lmdb/views_int.h"
 #include "projector/replay.h"
-#include "projector/views_int.h"
 #include "tests/unit/projector/world.h"
 
 #define COMPARED_MAX 8

@@ -2,8 +2,8 @@
 #ifndef CAIRN_TESTS_UNIT_PROJECTOR_MARKED_H
 #define CAIRN_TESTS_UNIT_PROJECTOR_MARKED_H
 
+#include "projector/lmdb/views_int.h"
 #include "projector/replay.h"
-#include "projector/views_int.h"
 #include "tests/unit/projector/world.h"
 
 #define MARKED CAIRN_SLICE_LIT("marked")

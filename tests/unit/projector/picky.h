@@ -5,9 +5,9 @@
 
 #include <sys/wait.h>
 
+#include "projector/lmdb/views_int.h"
 #include "projector/parked.h"
 #include "projector/replay.h"
-#include "projector/views_int.h"
 #include "tests/unit/projector/world.h"
 
 /* Remembers the order of a stream's numbers. Puts rows before it fails, so that whatever is left of

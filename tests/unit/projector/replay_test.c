@@ -1,7 +1,7 @@
 #include "projector/replay.h"
 
-#include "projector/replay_lmdb.h"
-#include "projector/replay_sql.h"
+#include "projector/lmdb/replay.h"
+#include "projector/sql/replay.h"
 #include "tests/unit/projector/world.h"
 
 static const char in_sql[] = "-- view: lines\n-- version: 1\n-- table:\n"

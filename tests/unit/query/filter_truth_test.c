@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "platform/json.h"
-#include "projector/view_filter.h"
+#include "projector/lmdb/view_filter.h"
 #include "query/filter.h"
 
 #include "tests/support/cm.h"

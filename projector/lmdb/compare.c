@@ -1,0 +1,425 @@
+#include "projector/lmdb/compare.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "projector/lmdb/build.h"
+#include "projector/lmdb/compare_parked.h"
+#include "projector/lmdb/compare_rows.h"
+#include "projector/pace.h"
+
+/* Memory for the live generation's definition. */
+#define STORED_BYTES_MAX (16u * 1024u * 1024u)
+/* Names in the data folder. */
+#define NAMES_BYTES_MAX (16u * 1024u * 1024u)
+/* A scratch place is PREFIX, view, process. */
+#define SCRATCH_PREFIX "compare-"
+
+/* A comparison under way. */
+struct comparison {
+    const struct cairn_projector_options *options;
+    const struct cairn_domain_view *definition;
+    const struct cairn_compare_request *request;
+    const struct cairn_compare_hooks *hooks;
+    struct cairn_views *live;
+    struct cairn_arena arena;         /* of the live generation's definition */
+    struct cairn_view_code live_code; /* in arena */
+    uint64_t generation;              /* that it is of */
+    uint32_t parks;                   /* of it, when it was looked at */
+    struct cairn_views *scratch;
+    char folder[CAIRN_PATH_MAX]; /* of the scratch store; empty until it is made */
+    struct cairn_file_lock lock; /* of that folder */
+    struct cairn_view_tables scratch_tables;
+    struct cairn_view_head begin;  /* of the scratch generation */
+    struct cairn_view_group group; /* of one follower */
+    struct cairn_build_meter meter;
+    struct cairn_pace pace;
+    struct cairn_compare_report report;
+};
+
+/* ---- The scratch place ------------------------------------------------------------------------
+ */
+
+/* The lock of a scratch place in the data folder: held as long as somebody compares in it. */
+static enum cairn_rc lock_scratch(const char *folder, struct cairn_file_lock *ret_lock,
+                                  struct cairn_err *err)
+{
+    char path[CAIRN_PATH_MAX];
+    return cairn_file_join(path, folder, "scratch.lock") != CAIRN_OK
+               ? CAIRN_FAIL(err, CAIRN_ETOOBIG, "the path of the data folder is too long")
+               : cairn_file_lock_open(path, ret_lock, err);
+}
+
+/* Remove what comparisons left that were killed. What cannot be removed is in nobody's way. */
+static void sweep_scratch(const char *data_folder)
+{
+    struct cairn_arena arena = {.max = NAMES_BYTES_MAX};
+    const char **names = NULL;
+    size_t count = 0;
+    if (cairn_file_list(data_folder, &arena, &names, &count, NULL) != CAIRN_OK) {
+        count = 0;
+    }
+    for (size_t i = 0; i < count; i++) {
+        char path[CAIRN_PATH_MAX];
+        struct cairn_file_lock lock = {-1};
+        if (cairn_slice_starts(cairn_slice_str(names[i]), CAIRN_SLICE_LIT(SCRATCH_PREFIX)) &&
+            cairn_file_join(path, data_folder, names[i]) == CAIRN_OK &&
+            lock_scratch(path, &lock, NULL) == CAIRN_OK) {
+            (void)cairn_file_remove_tree(path, NULL);
+            cairn_file_lock_close(&lock);
+        }
+    }
+    cairn_arena_fini(&arena);
+}
+
+static enum cairn_rc open_scratch(struct comparison *comparison, struct cairn_err *err)
+{
+    char name[CAIRN_VIEW_NAME_BYTES_MAX + 48];
+    (void)snprintf(name, sizeof name, SCRATCH_PREFIX "%.*s-%ld",
+                   CAIRN_SLICE_ARG(comparison->definition->name), (long)getpid());
+    if (cairn_file_join(comparison->folder, comparison->options->data_folder, name) != CAIRN_OK) {
+        comparison->folder[0] = 0;
+        return CAIRN_FAIL(err, CAIRN_ETOOBIG, "the path of the data folder is too long");
+    }
+    sweep_scratch(comparison->options->data_folder);
+    enum cairn_rc rc = cairn_file_make_folder(comparison->folder, err);
+    if (rc == CAIRN_OK) {
+        rc = lock_scratch(comparison->folder, &comparison->lock, err);
+    }
+    if (rc == CAIRN_OK) {
+        rc = cairn_views_open_writer(comparison->folder, false, &comparison->scratch, err);
+    }
+    if (rc == CAIRN_OK) {
+        rc = cairn_views_tables(comparison->scratch, comparison->definition->name,
+                                &comparison->scratch_tables, err);
+    }
+    return rc;
+}
+
+static struct cairn_parked_place live_place(const struct comparison *comparison,
+                                            const struct cairn_view_snapshot *live)
+{
+    return (struct cairn_parked_place){.meta = cairn_views_meta(comparison->live),
+                                       .view = comparison->definition->name,
+                                       .slot = live->head.slot};
+}
+
+/* The scratch store knows the view as a live one at the beginning of the log. By the stored
+ * definition it leaves out what the live one does. */
+static enum cairn_rc begin_scratch(struct comparison *comparison,
+                                   const struct cairn_view_snapshot *live, struct cairn_err *err)
+{
+    struct cairn_kv_txn *txn = NULL;
+    struct cairn_view_head *head = &comparison->begin;
+    *head = (struct cairn_view_head){.state = CAIRN_VIEW_LIVE, .generation = 1};
+    if (comparison->request->stored) {
+        const struct cairn_parked_place place = live_place(comparison, live);
+        head->parks = live->head.parks;
+        enum cairn_rc rc =
+            cairn_compare_parked_take(live->txn, &place, comparison->scratch, NULL, err);
+        if (rc != CAIRN_OK) {
+            return rc;
+        }
+    }
+    enum cairn_rc rc = cairn_kv_write_begin(cairn_views_kv(comparison->scratch), &txn, err);
+    if (rc == CAIRN_OK) {
+        rc = cairn_view_head_put(txn, cairn_views_meta(comparison->scratch), CAIRN_SIDE_LIVE,
+                                 comparison->definition->name, head, err);
+        rc = cairn_views_end_write(comparison->scratch, txn, rc, err);
+    }
+    return rc;
+}
+
+/* By the live generation's definition, or by the domain's. */
+static enum cairn_rc open_projection(const struct comparison *comparison,
+                                     struct cairn_projection **ret_projection,
+                                     struct cairn_err *err)
+{
+    const struct cairn_domain_view *definition = comparison->definition;
+    const struct cairn_view_code *code = &comparison->live_code;
+    bool stored = comparison->request->stored;
+    return cairn_projection_new(
+        definition->name, stored ? code->script_name : definition->script_name,
+        stored ? code->script : definition->script, &comparison->options->lua, ret_projection, err);
+}
+
+static enum cairn_rc begin_follower(struct comparison *comparison, struct cairn_err *err)
+{
+    const struct cairn_replay_scope *scope = &comparison->request->scope;
+    struct cairn_projection *projection = NULL;
+    struct cairn_follower *follower = NULL;
+    enum cairn_rc rc = open_projection(comparison, &projection, err);
+    if (rc == CAIRN_OK) {
+        rc = cairn_follower_new(comparison->definition->name, projection,
+                                &comparison->scratch_tables, CAIRN_SIDE_LIVE, &comparison->begin,
+                                NULL, &follower, err);
+    }
+    if (rc == CAIRN_OK) {
+        if (scope->has_until || cairn_replay_scope_is_partial(scope)) {
+            follower->scope = scope;
+        }
+        cairn_view_group_add(&comparison->group, follower);
+    }
+    return rc;
+}
+
+/* ---- Replaying --------------------------------------------------------------------------------
+ */
+
+static enum cairn_rc check_follower(const struct cairn_follower *follower, struct cairn_err *err)
+{
+    if (!follower->failure.failed) {
+        return CAIRN_OK;
+    }
+    *err = follower->failure.err;
+    return cairn_err_wrap(err, CAIRN_EINVAL, "event at %u:%llu", follower->failure.partition,
+                          (unsigned long long)follower->failure.offset);
+}
+
+/* Up to a position between commands, or to where the scope ends. */
+static enum cairn_rc replay(struct comparison *comparison, const struct cairn_position *until,
+                            struct cairn_err *err)
+{
+    const struct cairn_position start = {{0}};
+    const struct cairn_compare_hooks *hooks = comparison->hooks;
+    const struct cairn_replay_scope *scope = &comparison->request->scope;
+    bool (*cancelled)(void *) = hooks == NULL ? NULL : hooks->cancelled;
+    void *self = hooks == NULL ? NULL : hooks->self;
+    size_t events = 1;
+    while (events > 0 && !(scope->has_until &&
+                           cairn_position_reached(&comparison->group.position, &scope->until))) {
+        if (cancelled != NULL && cancelled(self)) {
+            return CAIRN_FAIL(err, CAIRN_ESTOPPED, "cancelled");
+        }
+        enum cairn_rc rc = cairn_view_group_step(
+            &comparison->group, cairn_pace_batch(&comparison->pace, CAIRN_GROUP_BUILD_EVENTS),
+            until, &events, err);
+        rc = rc == CAIRN_OK ? check_follower(comparison->group.followers[0], err) : rc;
+        if (rc != CAIRN_OK) {
+            return rc;
+        }
+        cairn_build_meter_report(&comparison->meter,
+                                 cairn_position_lag(&start, &comparison->group.position),
+                                 cairn_position_lag(&start, until), false);
+        cairn_pace_wait(&comparison->pace, events, cancelled, self);
+    }
+    return CAIRN_OK;
+}
+
+/* Where the long part ends: at the live view's position, or at the end of the log, where the scope
+ * may end behind that. */
+static enum cairn_rc replay_long(struct comparison *comparison, const struct cairn_position *live,
+                                 struct cairn_err *err)
+{
+    struct cairn_position until = *live;
+    enum cairn_rc rc = CAIRN_OK;
+    if (comparison->request->scope.has_until) {
+        rc = cairn_store_end(comparison->options->store, &until, err);
+    }
+    return rc == CAIRN_OK ? replay(comparison, &until, err) : rc;
+}
+
+/* Where the replayed rows are: the events behind the scope's end are passed, but not in them. */
+static struct cairn_position replayed_position(const struct comparison *comparison)
+{
+    const struct cairn_replay_scope *scope = &comparison->request->scope;
+    struct cairn_position position = comparison->group.position;
+    for (unsigned i = 0; scope->has_until && i < CAIRN_PARTITIONS_MAX; i++) {
+        if (position.offsets[i] > scope->until.offsets[i]) {
+            position.offsets[i] = scope->until.offsets[i];
+        }
+    }
+    return position;
+}
+
+/* ---- Comparing --------------------------------------------------------------------------------
+ */
+
+static bool same_indexes(const struct cairn_view_code *a, const struct cairn_view_code *b)
+{
+    bool same = a->column_count == b->column_count;
+    for (size_t i = 0; i < a->column_count && same; i++) {
+        same = cairn_slice_equal(a->columns[i].name, b->columns[i].name);
+    }
+    return same;
+}
+
+static enum cairn_rc compare_snapshot(struct comparison *comparison,
+                                      const struct cairn_view_snapshot *live, struct cairn_err *err)
+{
+    const struct cairn_follower *follower = comparison->group.followers[0];
+    const struct cairn_replay_scope *scope = &comparison->request->scope;
+    const struct cairn_view_code *code = cairn_projection_code(follower->projection);
+    struct cairn_compare_report *report = &comparison->report;
+    unsigned slot = live->head.slot;
+    report->position = replayed_position(comparison);
+    report->events = follower->head.events;
+    report->compared =
+        cairn_replay_scope_is_partial(scope) ||
+        memcmp(&report->position, &live->head.position, sizeof report->position) == 0;
+    struct cairn_compare_rows rows = {
+        .live = {live->txn, live->tables.rows[slot], live->tables.index[slot]},
+        .replayed = {NULL, comparison->scratch_tables.rows[0], comparison->scratch_tables.index[0]},
+        .code = code,
+        .hooks = comparison->hooks,
+        .told_max = comparison->request->told_max,
+        .compared = report->compared,
+        .partial = cairn_replay_scope_is_partial(scope),
+        .indexed = same_indexes(&comparison->live_code, code)};
+    enum cairn_rc rc =
+        cairn_kv_read_begin(cairn_views_kv(comparison->scratch), &rows.replayed.txn, err);
+    if (rc == CAIRN_OK) {
+        rc = cairn_compare_rows(&rows, report, err);
+        cairn_kv_end(rows.replayed.txn);
+    }
+    return rc;
+}
+
+/* A snapshot of the live view. It must still be of the generation that is replayed. */
+static enum cairn_rc begin_snapshot(struct comparison *comparison,
+                                    struct cairn_view_snapshot *ret_live, struct cairn_err *err)
+{
+    struct cairn_slice view = comparison->definition->name;
+    enum cairn_rc rc = cairn_view_snapshot_begin(comparison->live, view, ret_live, err);
+    if (rc == CAIRN_ENOENT) {
+        return CAIRN_FAIL(err, CAIRN_EBEHIND, "no projector has built view %.*s yet",
+                          CAIRN_SLICE_ARG(view));
+    }
+    if (rc == CAIRN_OK && comparison->generation != 0 &&
+        comparison->generation != ret_live->head.generation) {
+        cairn_view_snapshot_end(ret_live);
+        return CAIRN_FAIL(err, CAIRN_EBEHIND, "view %.*s was switched meanwhile: compare it again",
+                          CAIRN_SLICE_ARG(view));
+    }
+    return rc;
+}
+
+/* Where the live view is, by which definition, and what it leaves out. */
+static enum cairn_rc look(struct comparison *comparison, struct cairn_position *ret_position,
+                          struct cairn_err *err)
+{
+    struct cairn_view_snapshot live;
+    enum cairn_rc rc = begin_snapshot(comparison, &live, err);
+    if (rc != CAIRN_OK) {
+        return rc;
+    }
+    rc = cairn_view_code_get(live.txn, cairn_views_meta(comparison->live), CAIRN_SIDE_LIVE,
+                             comparison->definition->name, &comparison->arena,
+                             &comparison->live_code, err);
+    rc = rc == CAIRN_ENOENT ? CAIRN_FAIL(err, CAIRN_ECORRUPT, "the view has no definition") : rc;
+    if (rc == CAIRN_OK) {
+        rc = begin_scratch(comparison, &live, err);
+    }
+    cairn_view_snapshot_end(&live);
+    comparison->generation = live.head.generation;
+    comparison->parks = live.head.parks;
+    *ret_position = live.head.position;
+    return rc;
+}
+
+/* The short rest, up to where the live view is in the snapshot, with what an operator has done
+ * meanwhile to its parked streams. */
+static enum cairn_rc replay_rest(struct comparison *comparison,
+                                 const struct cairn_view_snapshot *live, struct cairn_err *err)
+{
+    const struct cairn_parked_place place = live_place(comparison, live);
+    struct cairn_follower *follower = comparison->group.followers[0];
+    bool stored = comparison->request->stored;
+    enum cairn_rc rc = CAIRN_OK;
+    if (stored && live->head.parks != comparison->parks) {
+        rc = cairn_compare_parked_take(live->txn, &place, comparison->scratch, follower, err);
+    }
+    if (rc == CAIRN_OK) {
+        rc = replay(comparison, &live->head.position, err);
+    }
+    if (rc == CAIRN_OK && stored) {
+        rc = cairn_compare_parked_settle(live->txn, &place, &comparison->group, follower, err);
+    }
+    return rc;
+}
+
+/* The long part against no snapshot of the live view, the short rest against the one that is
+ * compared: it keeps pages from being used again as long as it is open. */
+static enum cairn_rc run(struct comparison *comparison, struct cairn_err *err)
+{
+    struct cairn_view_snapshot live;
+    struct cairn_position at;
+    enum cairn_rc rc = look(comparison, &at, err);
+    if (rc == CAIRN_OK) {
+        rc = begin_follower(comparison, err);
+    }
+    if (rc == CAIRN_OK) {
+        rc = replay_long(comparison, &at, err);
+    }
+    if (rc == CAIRN_OK) {
+        rc = begin_snapshot(comparison, &live, err);
+    }
+    if (rc != CAIRN_OK) {
+        return rc;
+    }
+    if (!comparison->request->scope.has_until) {
+        rc = replay_rest(comparison, &live, err);
+    }
+    if (rc == CAIRN_OK) {
+        rc = compare_snapshot(comparison, &live, err);
+    }
+    cairn_view_snapshot_end(&live);
+    if (rc == CAIRN_OK) {
+        cairn_build_meter_report(&comparison->meter, comparison->report.events,
+                                 comparison->report.events, true);
+    }
+    return rc;
+}
+
+static enum cairn_rc open_live(struct comparison *comparison, struct cairn_err *err)
+{
+    enum cairn_rc rc = cairn_views_open(comparison->options->data_folder, &comparison->live, err);
+    return rc == CAIRN_ENOENT ? cairn_err_wrap(err, CAIRN_EBEHIND, "there is nothing to compare")
+                              : rc;
+}
+
+enum cairn_rc cairn_compare_lmdb(const struct cairn_projector_options *options,
+                                 const struct cairn_domain_view *definition,
+                                 const struct cairn_compare_request *request,
+                                 const struct cairn_compare_hooks *hooks,
+                                 struct cairn_compare_report *ret_report, struct cairn_err *err)
+{
+    assert(definition != NULL && request != NULL && ret_report != NULL);
+    struct comparison comparison = {.options = options,
+                                    .definition = definition,
+                                    .request = request,
+                                    .hooks = hooks,
+                                    .lock = {-1},
+                                    .arena = {.max = STORED_BYTES_MAX}};
+    enum cairn_rc rc = open_live(&comparison, err);
+    if (rc == CAIRN_OK) {
+        rc = open_scratch(&comparison, err);
+    }
+    if (rc == CAIRN_OK) {
+        const struct cairn_view_group_options group = {.views = comparison.scratch,
+                                                       .store = options->store,
+                                                       .domain = options->domain,
+                                                       .clock = options->clock};
+        rc = cairn_view_group_init(&comparison.group, &group, err);
+    }
+    if (rc == CAIRN_OK) {
+        cairn_build_meter_init(&comparison.meter, comparison.group.clock,
+                               hooks == NULL ? NULL : hooks->progress,
+                               hooks == NULL ? NULL : hooks->self);
+        cairn_pace_init(&comparison.pace, comparison.group.clock, request->throttle);
+        rc = run(&comparison, err);
+    }
+    cairn_view_group_fini(&comparison.group);
+    cairn_views_close(comparison.scratch);
+    cairn_views_close(comparison.live);
+    cairn_arena_fini(&comparison.arena);
+    if (comparison.folder[0] != 0) {
+        (void)cairn_file_remove_tree(comparison.folder, NULL);
+    }
+    cairn_file_lock_close(&comparison.lock);
+    if (rc == CAIRN_OK) {
+        *ret_report = comparison.report;
+    }
+    return rc;
+}

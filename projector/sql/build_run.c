@@ -1,0 +1,331 @@
+/* A build from its beginning to the switch, for who waits for it. */
+#include <assert.h>
+#include <stdatomic.h>
+
+#include "projector/build_meter.h"
+#include "projector/lmdb/group.h"
+#include "projector/pace.h"
+#include "projector/pause.h"
+#include "projector/sql/build.h"
+#include "projector/sql/digest.h"
+#include "projector/sql/lanes.h"
+
+#define HEAD_BYTES_MAX ((size_t)16 * 1024 * 1024)
+/* A switch waits for readers of the live tables, each time as long as lock_timeout says. */
+#define SWITCH_TRIES_MAX 6
+/* About a minute, for a server that starts again. */
+#define ASK_TRIES_MAX 16
+
+struct run {
+    struct cairn_sql_build *build;
+    struct cairn_sql_follower *follower;
+    const struct cairn_rebuild_hooks *hooks;
+    struct cairn_pace pace;
+    struct cairn_build_meter meter;
+    struct cairn_arena arena; /* of the live head */
+    struct cairn_sql_head live;
+    bool has_live;
+    bool refused; /* an event could not be applied in a lane */
+    struct cairn_rebuild_result result;
+};
+
+static bool is_cancelled(void *self)
+{
+    const struct run *run = self;
+    const struct cairn_rebuild_hooks *hooks = run->hooks;
+    return hooks != NULL && hooks->cancelled != NULL && hooks->cancelled(hooks->self);
+}
+
+static enum cairn_rc read_live(struct run *run, struct cairn_pg *pg, struct cairn_err *err)
+{
+    cairn_arena_reset(&run->arena);
+    enum cairn_rc rc = cairn_sql_head_read(pg, run->build->domain, run->build->view->name,
+                                           CAIRN_SIDE_LIVE, &run->arena, &run->live, err);
+    run->has_live = rc == CAIRN_OK;
+    return rc == CAIRN_ENOENT ? CAIRN_OK : rc;
+}
+
+/* ---- following ---- */
+
+static enum cairn_rc step(struct run *run, size_t *events, struct cairn_err *err)
+{
+    struct cairn_sql_follower *follower = run->follower;
+    if (is_cancelled(run)) {
+        return CAIRN_FAIL(err, CAIRN_ESTOPPED, "cancelled; nothing was switched");
+    }
+    enum cairn_rc rc = cairn_sql_follower_step(
+        follower, cairn_pace_batch(&run->pace, CAIRN_GROUP_BUILD_EVENTS), events, err);
+    if (rc == CAIRN_OK && follower->failed) {
+        *err = follower->failure;
+        return cairn_err_wrap(err, CAIRN_EINVAL, "event %s at %u:%llu", follower->failed_event,
+                              (unsigned)follower->failed_partition,
+                              (unsigned long long)follower->failed_offset);
+    }
+    if (rc == CAIRN_OK) {
+        cairn_build_meter_report(&run->meter, follower->head.events, follower->head.all, false);
+        cairn_pace_wait(&run->pace, *events, is_cancelled, run);
+    }
+    return rc;
+}
+
+/* Exactly there. */
+static enum cairn_rc follow_until(struct run *run, const struct cairn_position *until,
+                                  struct cairn_err *err)
+{
+    size_t events = 1;
+    enum cairn_rc rc = CAIRN_OK;
+    cairn_sql_follower_set_until(run->follower, until);
+    while (rc == CAIRN_OK && events > 0) {
+        rc = step(run, &events, err);
+    }
+    return rc;
+}
+
+/* Near the end of the log, which may move on as fast as this reads. */
+static enum cairn_rc follow_to_end(struct run *run, struct cairn_err *err)
+{
+    struct cairn_position end;
+    uint64_t lag = CAIRN_GROUP_LIVE_EVENTS;
+    enum cairn_rc rc = CAIRN_OK;
+    while (rc == CAIRN_OK && lag >= CAIRN_GROUP_LIVE_EVENTS) {
+        size_t events = 0;
+        rc = step(run, &events, err);
+        rc = rc == CAIRN_OK ? cairn_store_end(run->build->options->store, &end, err) : rc;
+        if (rc == CAIRN_OK) {
+            lag = events == 0 ? 0 : cairn_position_lag(&run->follower->head.position, &end);
+        }
+    }
+    return rc;
+}
+
+/* ---- comparing ---- */
+
+/* Are both generations by one definition, and can the new one be brought to where the live one is?
+ * What one has parked the other may have applied, so they are no twins then. */
+static bool can_compare(const struct run *run)
+{
+    return run->has_live && cairn_slice_equal(run->live.hash, run->follower->head.hash) &&
+           run->live.parks == 0 && run->follower->head.parks == 0 &&
+           cairn_position_reached(&run->live.position, &run->follower->head.position);
+}
+
+/* Near the live generation, which moves, without passing it. */
+static enum cairn_rc approach_live(struct run *run, struct cairn_err *err)
+{
+    enum cairn_rc rc = CAIRN_OK;
+    while (rc == CAIRN_OK && can_compare(run) &&
+           cairn_position_lag(&run->follower->head.position, &run->live.position) >=
+               CAIRN_GROUP_LIVE_EVENTS) {
+        rc = follow_until(run, &run->live.position, err);
+        rc = rc == CAIRN_OK ? read_live(run, run->follower->pg, err) : rc;
+    }
+    return rc;
+}
+
+/* Both at one position: the snapshot's. */
+static enum cairn_rc compare_in(struct run *run, struct cairn_pg *snapshot, struct cairn_err *err)
+{
+    const struct cairn_sql_build *build = run->build;
+    struct cairn_rebuild_result *result = &run->result;
+    enum cairn_rc rc =
+        cairn_pg_run(snapshot, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", err);
+    rc = rc == CAIRN_OK ? read_live(run, snapshot, err) : rc;
+    if (rc != CAIRN_OK || !can_compare(run)) {
+        return rc;
+    }
+    rc = follow_until(run, &run->live.position, err);
+    if (rc != CAIRN_OK || run->follower->head.parks > 0) {
+        return rc;
+    }
+    rc = cairn_sql_digest(snapshot, build->domain, build->view->name, CAIRN_SIDE_LIVE,
+                          &result->before, err);
+    rc = rc == CAIRN_OK ? cairn_sql_digest(run->follower->pg, build->domain, build->view->name,
+                                           CAIRN_SIDE_NEXT, &result->after, err)
+                        : rc;
+    result->compared = rc == CAIRN_OK;
+    return rc;
+}
+
+static enum cairn_rc compare(struct run *run, struct cairn_err *err)
+{
+    const struct cairn_pg_options options = {.uri = run->build->options->postgres,
+                                             .application = "cairn projector"};
+    struct cairn_pg *snapshot = NULL;
+    enum cairn_rc rc = read_live(run, run->follower->pg, err);
+    rc = rc == CAIRN_OK ? approach_live(run, err) : rc;
+    if (rc == CAIRN_OK && can_compare(run)) {
+        rc = cairn_pg_open(&options, &snapshot, err);
+        rc = rc == CAIRN_OK ? compare_in(run, snapshot, err) : rc;
+    }
+    cairn_pg_close(snapshot);
+    cairn_sql_follower_set_until(run->follower, NULL);
+    return rc;
+}
+
+/* ---- by partition ---- */
+
+static void tell_one_worker(const struct run *run, const char *why)
+{
+    cairn_log_event(run->build->options->log, CAIRN_LOG_INFO, "projector",
+                    "view is built by one worker", CAIRN_F_SLICE("view", run->build->view->name),
+                    CAIRN_F_STR("detail", why));
+}
+
+/* How many lanes the log is shared out among. */
+static unsigned count_lanes(const struct run *run, unsigned workers)
+{
+    unsigned partitions = cairn_store_partitions(run->build->options->store);
+    const char *why = cairn_sql_lanes_hindrance(run->build);
+    if (workers > 1 && why != NULL) {
+        tell_one_worker(run, why);
+        return 1;
+    }
+    workers = workers < partitions ? workers : partitions;
+    workers = workers < CAIRN_REBUILD_WORKERS_MAX ? workers : CAIRN_REBUILD_WORKERS_MAX;
+    return workers > 1 ? workers : 1;
+}
+
+/* By several lanes as far as the log is now, or, where both are to be compared, the live
+ * generation; one follower goes on from there. */
+static enum cairn_rc follow_in_lanes(struct run *run, const struct cairn_rebuild_request *request,
+                                     struct cairn_err *err)
+{
+    struct cairn_sql_lanes_request lanes = {.workers = count_lanes(run, request->workers),
+                                            .throttle = request->throttle,
+                                            .meter = &run->meter,
+                                            .cancelled = is_cancelled,
+                                            .self = run};
+    run->result.workers = 1;
+    if (lanes.workers == 1) {
+        return CAIRN_OK;
+    }
+    enum cairn_rc rc = read_live(run, run->follower->pg, err);
+    if (rc == CAIRN_OK && can_compare(run)) {
+        lanes.until = run->live.position;
+    } else if (rc == CAIRN_OK) {
+        rc = cairn_store_end(run->build->options->store, &lanes.until, err);
+    }
+    if (rc != CAIRN_OK || cairn_position_reached(&run->follower->head.position, &lanes.until)) {
+        return rc;
+    }
+    run->result.workers = lanes.workers;
+    return cairn_sql_lanes_run(run->build, &lanes, &run->refused, err);
+}
+
+/* ---- the whole ---- */
+
+static enum cairn_rc take_result(struct run *run, struct cairn_pg *pg, struct cairn_err *err)
+{
+    const struct cairn_sql_build *build = run->build;
+    struct cairn_view_digest count = {.rows = 0};
+    enum cairn_rc rc = read_live(run, pg, err);
+    rc = rc == CAIRN_OK
+             ? cairn_sql_count(pg, build->domain, build->view->name, CAIRN_SIDE_LIVE, &count, err)
+             : rc;
+    run->result.generation = run->live.generation;
+    run->result.events = run->live.events;
+    run->result.parked = run->live.parked;
+    run->result.rows = count.rows;
+    run->result.resumed = build->resumed;
+    run->result.seconds = cairn_build_meter_seconds(&run->meter);
+    return rc;
+}
+
+/* The connection was lost around the commit of the switch: what became of it is asked on another.
+ * rc: what is known so far, CAIRN_OK or a failure, which stays where nothing was switched. */
+static enum cairn_rc find_out(struct run *run, enum cairn_rc rc, struct cairn_err *err)
+{
+    const struct cairn_pg_options options = {.uri = run->build->options->postgres,
+                                             .application = "cairn projector"};
+    const atomic_bool never = false;
+    const struct cairn_err why = *err;
+    int pause_ms = CAIRN_PAUSE_FIRST_MS;
+    for (unsigned i = 0; i < ASK_TRIES_MAX && !is_cancelled(run); i++) {
+        struct cairn_pg *pg = NULL;
+        struct cairn_err ignored;
+        enum cairn_rc asked = cairn_pg_open(&options, &pg, &ignored);
+        asked = asked == CAIRN_OK ? take_result(run, pg, &ignored) : asked;
+        cairn_pg_close(pg);
+        if (asked == CAIRN_OK && run->live.generation >= run->follower->head.generation) {
+            return CAIRN_OK;
+        }
+        if (asked == CAIRN_OK) {
+            *err = why;
+            return rc;
+        }
+        cairn_pause_nap(&never, pause_ms);
+        pause_ms = cairn_pause_next(pause_ms);
+    }
+    return CAIRN_FAIL(err, CAIRN_EUNKNOWN,
+                      "the connection was lost; whether the view was switched is not known");
+}
+
+static enum cairn_rc follow_and_switch(struct run *run, struct cairn_err *err)
+{
+    enum cairn_rc rc = CAIRN_EBEHIND;
+    unsigned tries = 0;
+    while (rc == CAIRN_EBEHIND || (rc == CAIRN_EBUSY && !cairn_pg_is_broken(run->follower->pg) &&
+                                   ++tries < SWITCH_TRIES_MAX)) {
+        rc = follow_to_end(run, err);
+        if (rc != CAIRN_OK) {
+            return rc;
+        }
+        run->result.kept = run->has_live;
+        rc = cairn_sql_build_switch(run->build, err);
+    }
+    if (rc == CAIRN_OK) {
+        rc = take_result(run, run->follower->pg, err);
+    }
+    if (rc != CAIRN_OK && cairn_pg_is_broken(run->follower->pg)) {
+        return find_out(run, rc, err);
+    }
+    return rc == CAIRN_EINVAL ? cairn_err_wrap(err, rc, "built and kept, but not switched") : rc;
+}
+
+/* What is left of a build that came to nothing. Its own failure is what is told. */
+static void clean_up(struct run *run)
+{
+    const struct cairn_sql_build *build = run->build;
+    struct cairn_pg *pg = run->follower->pg;
+    struct cairn_err ignored;
+    if (cairn_pg_is_broken(pg)) {
+        return;
+    }
+    if (build->back) {
+        (void)cairn_sql_generation_keep(pg, build->domain, build->view->name, &ignored);
+    } else if (run->follower->failed || run->refused) {
+        (void)cairn_sql_generation_drop(pg, build->domain, build->view->name, CAIRN_SIDE_NEXT, NULL,
+                                        &ignored);
+    }
+}
+
+enum cairn_rc cairn_sql_build_run(struct cairn_sql_build *build,
+                                  const struct cairn_rebuild_request *request,
+                                  const struct cairn_rebuild_hooks *hooks,
+                                  struct cairn_rebuild_result *ret_result, struct cairn_err *err)
+{
+    assert(build->follower != NULL && ret_result != NULL);
+    const struct cairn_clock *clock =
+        build->options->clock == NULL ? cairn_clock_system() : build->options->clock;
+    struct run run = {.build = build,
+                      .follower = build->follower,
+                      .hooks = hooks,
+                      .arena = {.max = HEAD_BYTES_MAX}};
+    cairn_pace_init(&run.pace, clock, request->throttle);
+    cairn_build_meter_init(&run.meter, clock, hooks == NULL ? NULL : hooks->progress,
+                           hooks == NULL ? NULL : hooks->self);
+    enum cairn_rc rc = follow_in_lanes(&run, request, err);
+    rc = rc == CAIRN_OK ? compare(&run, err) : rc;
+    rc = rc == CAIRN_OK ? follow_and_switch(&run, err) : rc;
+    if (rc == CAIRN_OK) {
+        cairn_build_meter_report(&run.meter, run.follower->head.events, run.follower->head.events,
+                                 true);
+    } else {
+        clean_up(&run);
+    }
+    if (rc == CAIRN_OK) {
+        *ret_result = run.result;
+    }
+    cairn_arena_fini(&run.arena);
+    return rc;
+}
