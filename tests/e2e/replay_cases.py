@@ -258,4 +258,4 @@ class ReplayCases:
             self.assertIn(word, self.replay("--dry-run", *flags, status=1).stderr, flags)
         none = harness.run("replay", "none", self.domain, "--data", self.home / "data", *self.flags())
         self.assertEqual(none.returncode, 1)
-        self.assertIn('no view "none"', none.stderr)
+        self.assertIn("no such view", none.stderr)

@@ -45,7 +45,7 @@ static void a_view_that_is_not_there_is_named(void **state)
     const struct cairn_projector_options options = world_options(&world);
     expect_all(&options, CAIRN_SLICE_LIT("none"), CAIRN_ENOENT);
     assert_int_equal(cairn_view_rebuild(&options, &request, NULL, &result, &err), CAIRN_ENOENT);
-    assert_string_equal(err.text, "the domain has no view \"none\"");
+    assert_string_equal(err.text, "build view none: the domain has no such view");
     world_end(&world);
 }
 
