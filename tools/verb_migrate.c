@@ -143,9 +143,28 @@ static enum cairn_rc open_check(struct migration *migration, struct cairn_err *e
     return rc == CAIRN_OK ? cairn_log_open(&open, &migration->to, err) : rc;
 }
 
-static enum cairn_rc compare(struct migration *migration, struct cairn_err *err)
+/* What came to --from meanwhile differs rightly, if the comparison has met it: it tells nothing
+ * about the rest. rc: what the comparison came to. */
+static enum cairn_rc check_growth(struct migration *migration, enum cairn_rc rc,
+                                  struct cairn_err *err)
 {
     struct cairn_position end;
+    struct cairn_err why;
+    enum cairn_rc looked = cairn_store_end(migration->from, &end, &why);
+    uint64_t grown = looked == CAIRN_OK ? cairn_position_lag(&migration->from_end, &end) : 0;
+    if (grown > 0) {
+        return CAIRN_FAIL(err, CAIRN_EBUSY,
+                          "--from got %" PRIu64 " events meanwhile: end what writes it", grown);
+    }
+    if (rc == CAIRN_OK && looked != CAIRN_OK) {
+        *err = why;
+        return looked;
+    }
+    return rc;
+}
+
+static enum cairn_rc compare(struct migration *migration, struct cairn_err *err)
+{
     enum cairn_rc rc = CAIRN_OK;
     if (cairn_log_place_is_kafka(migration->to_place)) {
         rc = open_check(migration, err);
@@ -158,15 +177,7 @@ static enum cairn_rc compare(struct migration *migration, struct cairn_err *err)
     if (rc == CAIRN_ECONFLICT) {
         rc = cairn_err_wrap(err, CAIRN_ECORRUPT, "--to is not the same as --from");
     }
-    rc = rc == CAIRN_OK ? cairn_store_end(migration->from, &end, err) : rc;
-    if (rc != CAIRN_OK) {
-        return rc;
-    }
-    uint64_t grown = cairn_position_lag(&migration->from_end, &end);
-    return grown == 0
-               ? CAIRN_OK
-               : CAIRN_FAIL(err, CAIRN_EBUSY,
-                            "--from got %" PRIu64 " events meanwhile: end what writes it", grown);
+    return rc == CAIRN_OK || rc == CAIRN_ECORRUPT ? check_growth(migration, rc, err) : rc;
 }
 
 /* ---- the verb ---- */
