@@ -4,12 +4,18 @@
 
 #include "platform/pg.h"
 
+void cairn_pg_text_add_slice(struct cairn_pg_text *text, struct cairn_slice words)
+{
+    assert(text->buf.max > 0);
+    if (text->rc == CAIRN_OK) {
+        text->rc = cairn_buf_append(&text->buf, words);
+    }
+}
+
 void cairn_pg_text_add(struct cairn_pg_text *text, const char *words)
 {
-    assert(text->buf.max > 0 && words != NULL);
-    if (text->rc == CAIRN_OK) {
-        text->rc = cairn_buf_append_str(&text->buf, words);
-    }
+    assert(words != NULL);
+    cairn_pg_text_add_slice(text, cairn_slice_str(words));
 }
 
 void cairn_pg_text_add_name(struct cairn_pg_text *text, struct cairn_slice name)

@@ -16,6 +16,7 @@ struct cairn_pg_text {
 #define CAIRN_PG_TEXT(bytes_max) ((struct cairn_pg_text){.buf = {.max = (bytes_max)}})
 
 void cairn_pg_text_add(struct cairn_pg_text *text, const char *words);
+void cairn_pg_text_add_slice(struct cairn_pg_text *text, struct cairn_slice words);
 /* Between double quotes. */
 void cairn_pg_text_add_name(struct cairn_pg_text *text, struct cairn_slice name);
 void cairn_pg_text_add_number(struct cairn_pg_text *text, uint64_t number);

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdio.h>
 
+#include "platform/pg_text.h"
 #include "projector/sql/generation.h"
 #include "projector/sql/store_int.h"
 
@@ -48,23 +49,21 @@ enum cairn_rc cairn_sql_schema(struct cairn_slice domain, struct cairn_slice vie
 
 /* ---- statements around names of ours ---- */
 
-/* Put names, quoted, into the holes (%s) of a statement; a single name goes into all of them. The
- * text is NUL-ended. */
-static enum cairn_rc fill_names(struct cairn_buf *sql, const char *format,
-                                const struct cairn_slice *names, size_t count,
+/* Put names, quoted, into the holes (%s) of a statement; a single name goes into all of them. */
+static enum cairn_rc fill_names(struct cairn_pg_text *text, const char *format,
+                                const struct cairn_slice *names, size_t count, const char **ret_sql,
                                 struct cairn_err *err)
 {
-    enum cairn_rc rc = CAIRN_OK;
     const char *hole = strstr(format, "%s");
-    for (size_t i = 0; hole != NULL && rc == CAIRN_OK; i++) {
+    for (size_t i = 0; hole != NULL; i++) {
         assert(count == 1 || i < count);
-        rc = cairn_buf_append(sql, cairn_slice_of(format, (size_t)(hole - format)));
-        rc = rc == CAIRN_OK ? cairn_pg_quote_name(sql, names[count == 1 ? 0 : i]) : rc;
+        cairn_pg_text_add_slice(text, cairn_slice_of(format, (size_t)(hole - format)));
+        cairn_pg_text_add_name(text, names[count == 1 ? 0 : i]);
         format = hole + 2;
         hole = strstr(format, "%s");
     }
-    /* With the NUL behind it. */
-    rc = rc == CAIRN_OK ? cairn_buf_append(sql, cairn_slice_of(format, strlen(format) + 1)) : rc;
+    cairn_pg_text_add(text, format);
+    enum cairn_rc rc = cairn_pg_text_end(text, ret_sql);
     return rc == CAIRN_OK ? CAIRN_OK : CAIRN_FAIL(err, rc, "a statement of the view store");
 }
 
@@ -72,10 +71,11 @@ enum cairn_rc cairn_sql_run_named(struct cairn_pg *pg, const char *format,
                                   const struct cairn_slice *names, size_t count,
                                   struct cairn_err *err)
 {
-    struct cairn_buf sql = {.max = STATEMENT_BYTES_MAX};
-    enum cairn_rc rc = fill_names(&sql, format, names, count, err);
-    rc = rc == CAIRN_OK ? cairn_pg_run(pg, cairn_buf_slice(&sql).data, err) : rc;
-    cairn_buf_fini(&sql);
+    struct cairn_pg_text text = CAIRN_PG_TEXT(STATEMENT_BYTES_MAX);
+    const char *sql = NULL;
+    enum cairn_rc rc = fill_names(&text, format, names, count, &sql, err);
+    rc = rc == CAIRN_OK ? cairn_pg_run(pg, sql, err) : rc;
+    cairn_pg_text_fini(&text);
     return rc;
 }
 
@@ -83,12 +83,11 @@ enum cairn_rc cairn_sql_query_in(struct cairn_pg *pg, struct cairn_slice domain,
                                  const struct cairn_slice *values, size_t count,
                                  struct cairn_pg_result **ret_result, struct cairn_err *err)
 {
-    struct cairn_buf sql = {.max = STATEMENT_BYTES_MAX};
-    enum cairn_rc rc = fill_names(&sql, format, &domain, 1, err);
-    rc = rc == CAIRN_OK
-             ? cairn_pg_query(pg, cairn_buf_slice(&sql).data, values, count, ret_result, err)
-             : rc;
-    cairn_buf_fini(&sql);
+    struct cairn_pg_text text = CAIRN_PG_TEXT(STATEMENT_BYTES_MAX);
+    const char *sql = NULL;
+    enum cairn_rc rc = fill_names(&text, format, &domain, 1, &sql, err);
+    rc = rc == CAIRN_OK ? cairn_pg_query(pg, sql, values, count, ret_result, err) : rc;
+    cairn_pg_text_fini(&text);
     return rc;
 }
 
