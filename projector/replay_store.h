@@ -5,6 +5,16 @@
 
 #include "projector/replay.h"
 
+/* Has who called had enough? hooks: may be NULL. */
+static inline bool cairn_rebuild_is_cancelled(const struct cairn_rebuild_hooks *hooks)
+{
+    return hooks != NULL && hooks->cancelled != NULL && hooks->cancelled(hooks->self);
+}
+static inline bool cairn_compare_is_cancelled(const struct cairn_compare_hooks *hooks)
+{
+    return hooks != NULL && hooks->cancelled != NULL && hooks->cancelled(hooks->self);
+}
+
 struct cairn_replay_store {
     enum cairn_rc (*rebuild)(const struct cairn_projector_options *options,
                              const struct cairn_domain_view *definition,

@@ -16,3 +16,15 @@ bool cairn_replay_scope_is_partial(const struct cairn_replay_scope *scope)
     return !cairn_position_reached(&beginning, &scope->after) || scope->has_since_us ||
            scope->has_until_us || scope->stream.size > 0;
 }
+
+struct cairn_position cairn_replay_scope_cut(const struct cairn_replay_scope *scope,
+                                             const struct cairn_position *passed)
+{
+    struct cairn_position position = *passed;
+    for (unsigned i = 0; scope->has_until && i < CAIRN_PARTITIONS_MAX; i++) {
+        if (position.offsets[i] > scope->until.offsets[i]) {
+            position.offsets[i] = scope->until.offsets[i];
+        }
+    }
+    return position;
+}

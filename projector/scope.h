@@ -21,5 +21,9 @@ bool cairn_replay_scope_takes(const struct cairn_replay_scope *scope,
 /* Does it leave out events between the beginning of the log and its end? What such a replay gives
  * is no version of the view, which is the fold of all events up to a position. */
 bool cairn_replay_scope_is_partial(const struct cairn_replay_scope *scope);
+/* Of a position that a replay has passed: where its rows are, since what lies behind the scope's
+ * end was passed and is not in them. */
+struct cairn_position cairn_replay_scope_cut(const struct cairn_replay_scope *scope,
+                                             const struct cairn_position *passed);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "projector/lmdb/build_int.h"
 #include "projector/lmdb/view_parked.h"
+#include "projector/replay_store.h"
 
 /* Memory for a stored definition. */
 #define STORED_BYTES_MAX (16u * 1024u * 1024u)
@@ -180,7 +181,7 @@ static enum cairn_rc step(struct cairn_build *build, const struct cairn_position
     const struct cairn_follower *follower = build->group.followers[0];
     bool (*cancelled)(void *) = hooks == NULL ? NULL : hooks->cancelled;
     void *self = hooks == NULL ? NULL : hooks->self;
-    if (cancelled != NULL && cancelled(self)) {
+    if (cairn_rebuild_is_cancelled(hooks)) {
         return CAIRN_FAIL(err, CAIRN_ESTOPPED, "cancelled; nothing was switched");
     }
     enum cairn_rc rc = cairn_view_group_step(

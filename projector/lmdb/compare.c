@@ -8,6 +8,7 @@
 #include "projector/lmdb/compare_parked.h"
 #include "projector/lmdb/compare_rows.h"
 #include "projector/pace.h"
+#include "projector/replay_store.h"
 
 /* Memory for the live generation's definition. */
 #define STORED_BYTES_MAX (16u * 1024u * 1024u)
@@ -189,7 +190,7 @@ static enum cairn_rc replay(struct comparison *comparison, const struct cairn_po
     size_t events = 1;
     while (events > 0 && !(scope->has_until &&
                            cairn_position_reached(&comparison->group.position, &scope->until))) {
-        if (cancelled != NULL && cancelled(self)) {
+        if (cairn_compare_is_cancelled(hooks)) {
             return CAIRN_FAIL(err, CAIRN_ESTOPPED, "cancelled");
         }
         enum cairn_rc rc = cairn_view_group_step(
@@ -220,19 +221,6 @@ static enum cairn_rc replay_long(struct comparison *comparison, const struct cai
     return rc == CAIRN_OK ? replay(comparison, &until, err) : rc;
 }
 
-/* Where the replayed rows are: the events behind the scope's end are passed, but not in them. */
-static struct cairn_position replayed_position(const struct comparison *comparison)
-{
-    const struct cairn_replay_scope *scope = &comparison->request->scope;
-    struct cairn_position position = comparison->group.position;
-    for (unsigned i = 0; scope->has_until && i < CAIRN_PARTITIONS_MAX; i++) {
-        if (position.offsets[i] > scope->until.offsets[i]) {
-            position.offsets[i] = scope->until.offsets[i];
-        }
-    }
-    return position;
-}
-
 /* ---- Comparing --------------------------------------------------------------------------------
  */
 
@@ -253,7 +241,8 @@ static enum cairn_rc compare_snapshot(struct comparison *comparison,
     const struct cairn_view_code *code = cairn_projection_code(follower->projection);
     struct cairn_compare_report *report = &comparison->report;
     unsigned slot = live->head.slot;
-    report->position = replayed_position(comparison);
+    report->position =
+        cairn_replay_scope_cut(&comparison->request->scope, &comparison->group.position);
     report->events = follower->head.events;
     report->compared =
         cairn_replay_scope_is_partial(scope) ||

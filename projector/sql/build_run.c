@@ -6,6 +6,7 @@
 #include "projector/lmdb/group.h"
 #include "projector/pace.h"
 #include "projector/pause.h"
+#include "projector/replay_store.h"
 #include "projector/sql/build.h"
 #include "projector/sql/digest.h"
 #include "projector/sql/lanes.h"
@@ -32,8 +33,7 @@ struct run {
 static bool is_cancelled(void *self)
 {
     const struct run *run = self;
-    const struct cairn_rebuild_hooks *hooks = run->hooks;
-    return hooks != NULL && hooks->cancelled != NULL && hooks->cancelled(hooks->self);
+    return cairn_rebuild_is_cancelled(run->hooks);
 }
 
 static enum cairn_rc read_live(struct run *run, struct cairn_pg *pg, struct cairn_err *err)
@@ -56,10 +56,7 @@ static enum cairn_rc step(struct run *run, size_t *events, struct cairn_err *err
     enum cairn_rc rc = cairn_sql_follower_step(
         follower, cairn_pace_batch(&run->pace, CAIRN_GROUP_BUILD_EVENTS), events, err);
     if (rc == CAIRN_OK && follower->failed) {
-        *err = follower->failure;
-        return cairn_err_wrap(err, CAIRN_EINVAL, "event %s at %u:%llu", follower->failed_event,
-                              (unsigned)follower->failed_partition,
-                              (unsigned long long)follower->failed_offset);
+        return cairn_sql_follower_refusal(follower, err);
     }
     if (rc == CAIRN_OK) {
         cairn_build_meter_report(&run->meter, follower->head.events, follower->head.all, false);

@@ -5,6 +5,7 @@
 #include "projector/build_meter.h"
 #include "projector/lmdb/group.h"
 #include "projector/pace.h"
+#include "projector/replay_store.h"
 #include "projector/sql/build.h"
 #include "projector/sql/compare_parked.h"
 #include "projector/sql/compare_rows.h"
@@ -163,8 +164,7 @@ static void drop_scratch(struct comparison *comparison)
 static bool is_cancelled(void *self)
 {
     const struct comparison *comparison = self;
-    const struct cairn_compare_hooks *hooks = comparison->hooks;
-    return hooks != NULL && hooks->cancelled != NULL && hooks->cancelled(hooks->self);
+    return cairn_compare_is_cancelled(comparison->hooks);
 }
 
 static enum cairn_rc step(struct comparison *comparison, const struct cairn_position *until,
@@ -178,10 +178,7 @@ static enum cairn_rc step(struct comparison *comparison, const struct cairn_posi
     enum cairn_rc rc = cairn_sql_follower_step(
         follower, cairn_pace_batch(&comparison->pace, CAIRN_GROUP_BUILD_EVENTS), events, err);
     if (rc == CAIRN_OK && follower->failed) {
-        *err = follower->failure;
-        return cairn_err_wrap(err, CAIRN_EINVAL, "event %s at %u:%llu", follower->failed_event,
-                              (unsigned)follower->failed_partition,
-                              (unsigned long long)follower->failed_offset);
+        return cairn_sql_follower_refusal(follower, err);
     }
     if (rc == CAIRN_OK) {
         cairn_build_meter_report(&comparison->meter,
@@ -220,19 +217,6 @@ static enum cairn_rc replay_long(struct comparison *comparison, struct cairn_err
     return rc == CAIRN_OK ? replay(comparison, &until, err) : rc;
 }
 
-/* Where the replayed rows are: the events behind the scope's end are passed, but not in them. */
-static struct cairn_position replayed_position(const struct comparison *comparison)
-{
-    const struct cairn_replay_scope *scope = &comparison->request->scope;
-    struct cairn_position position = comparison->follower->head.position;
-    for (unsigned i = 0; scope->has_until && i < CAIRN_PARTITIONS_MAX; i++) {
-        if (position.offsets[i] > scope->until.offsets[i]) {
-            position.offsets[i] = scope->until.offsets[i];
-        }
-    }
-    return position;
-}
-
 /* ---- the whole ---- */
 
 static enum cairn_rc compare_snapshot(struct comparison *comparison,
@@ -240,7 +224,8 @@ static enum cairn_rc compare_snapshot(struct comparison *comparison,
 {
     struct cairn_compare_report *report = &comparison->report;
     bool partial = cairn_replay_scope_is_partial(&comparison->request->scope);
-    report->position = replayed_position(comparison);
+    report->position =
+        cairn_replay_scope_cut(&comparison->request->scope, &comparison->follower->head.position);
     report->events = comparison->follower->taken;
     report->compared =
         partial || memcmp(&report->position, &live->position, sizeof(report->position)) == 0;

@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "platform/pg_text.h"
+#include "projector/replay_store.h"
 #include "projector/sql/digest.h"
 
 #define STATEMENT_BYTES_MAX ((size_t)16 * 1024)
@@ -164,11 +165,6 @@ static void tell_pair(const struct cairn_sql_compare_rows *rows, struct cairn_sl
     tell(rows, report, &difference);
 }
 
-static bool is_cancelled(const struct cairn_compare_hooks *hooks)
-{
-    return hooks != NULL && hooks->cancelled != NULL && hooks->cancelled(hooks->self);
-}
-
 static enum cairn_rc walk_pair(const struct cairn_sql_compare_rows *rows, struct cairn_slice table,
                                struct walk *live, struct walk *replayed,
                                struct cairn_compare_report *report, struct cairn_err *err)
@@ -179,7 +175,7 @@ static enum cairn_rc walk_pair(const struct cairn_sql_compare_rows *rows, struct
                     : replayed->ended ? -1
                                       : cairn_slice_compare(live->key, replayed->key);
         tell_pair(rows, table, order, live, replayed, report);
-        if (is_cancelled(rows->hooks)) {
+        if (cairn_compare_is_cancelled(rows->hooks)) {
             return CAIRN_FAIL(err, CAIRN_ESTOPPED, "cancelled");
         }
         rc = order <= 0 ? next_row(live, err) : CAIRN_OK;

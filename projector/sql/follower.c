@@ -301,3 +301,13 @@ enum cairn_rc cairn_sql_follower_step(struct cairn_sql_follower *follower, size_
     *ret_events = events;
     return rc;
 }
+
+enum cairn_rc cairn_sql_follower_refusal(const struct cairn_sql_follower *follower,
+                                         struct cairn_err *err)
+{
+    assert(follower->failed);
+    *err = follower->failure;
+    return cairn_err_wrap(err, CAIRN_EINVAL, "event %s at %u:%llu", follower->failed_event,
+                          (unsigned)follower->failed_partition,
+                          (unsigned long long)follower->failed_offset);
+}

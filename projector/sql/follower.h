@@ -96,6 +96,9 @@ void cairn_sql_follower_set_until(struct cairn_sql_follower *follower,
 CAIRN_MUST_CHECK enum cairn_rc cairn_sql_follower_step(struct cairn_sql_follower *follower,
                                                        size_t max_events, size_t *ret_events,
                                                        struct cairn_err *err);
+/* Of one that failed: EINVAL, with the event and its place in front of why. */
+enum cairn_rc cairn_sql_follower_refusal(const struct cairn_sql_follower *follower,
+                                         struct cairn_err *err);
 /* Put the rows of an event into the writer's batch, for who commits it without a step. EINVAL: the
  * event cannot be lifted to its current version, or is too big. tag: as for cairn_sql_writer_add.
  */

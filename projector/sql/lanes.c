@@ -92,10 +92,7 @@ static enum cairn_rc step(struct worker *worker, size_t *events, struct cairn_er
     atomic_fetch_add(&worker->lanes->events, follower->head.events - before);
     if (rc == CAIRN_OK && follower->failed) {
         worker->refused = true;
-        *err = follower->failure;
-        return cairn_err_wrap(err, CAIRN_EINVAL, "event %s at %u:%llu", follower->failed_event,
-                              (unsigned)follower->failed_partition,
-                              (unsigned long long)follower->failed_offset);
+        return cairn_sql_follower_refusal(follower, err);
     }
     return rc;
 }

@@ -52,11 +52,6 @@ static enum cairn_rc build_once(struct order *order, struct cairn_err *err)
     return rc;
 }
 
-static bool is_cancelled(const struct cairn_rebuild_hooks *hooks)
-{
-    return hooks != NULL && hooks->cancelled != NULL && hooks->cancelled(hooks->self);
-}
-
 /* A build that has begun outlives lost connections, as long as it gets on between them. */
 static enum cairn_rc build_and_switch(struct order *order, struct cairn_rebuild_result *ret_result,
                                       struct cairn_err *err)
@@ -67,7 +62,8 @@ static enum cairn_rc build_and_switch(struct order *order, struct cairn_rebuild_
     int pause_ms = CAIRN_PAUSE_FIRST_MS;
     unsigned losses = 0;
     enum cairn_rc rc = build_once(order, err);
-    while (rc != CAIRN_OK && order->lost && ++losses <= LOSSES_MAX && !is_cancelled(order->hooks)) {
+    while (rc != CAIRN_OK && order->lost && ++losses <= LOSSES_MAX &&
+           !cairn_rebuild_is_cancelled(order->hooks)) {
         uint64_t events = order->events;
         cairn_pause_nap(&never, pause_ms);
         rc = build_once(order, err);

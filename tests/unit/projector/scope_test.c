@@ -66,6 +66,24 @@ static void one_stream_is_its_whole_name(void **state)
     assert_true(cairn_replay_scope_is_partial(&scope));
 }
 
+static void rows_are_no_further_than_the_scope(void **state)
+{
+    struct cairn_replay_scope scope = {.has_until = false};
+    struct cairn_position passed = {{0}};
+    (void)state;
+    passed.offsets[0] = 10;
+    passed.offsets[1] = 3;
+    struct cairn_position all = cairn_replay_scope_cut(&scope, &passed);
+    assert_int_equal(all.offsets[0], 10);
+    scope.has_until = true;
+    scope.until.offsets[0] = 7;
+    scope.until.offsets[1] = 5;
+    struct cairn_position cut = cairn_replay_scope_cut(&scope, &passed);
+    assert_int_equal(cut.offsets[0], 7);
+    assert_int_equal(cut.offsets[1], 3);
+    assert_int_equal(cut.offsets[2], 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -73,6 +91,7 @@ int main(void)
         cmocka_unit_test(a_range_of_places_counts_in_each_partition),
         cmocka_unit_test(times_are_inside_at_both_ends),
         cmocka_unit_test(one_stream_is_its_whole_name),
+        cmocka_unit_test(rows_are_no_further_than_the_scope),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
