@@ -41,12 +41,6 @@ class KafkaSql(unittest.TestCase):
     def rows(self, database, table):
         return psql(self.server, database, f"SELECT {TABLES[table]} FROM shop.{table} ORDER BY 1, 2")
 
-    def wait_for_end(self, node):
-        position = retail_test.end_of_log(node)
-        for view in TABLES:
-            answer = node.get(f"/views/{view}?limit=1", Cairn_Position=position, Prefer="wait=60")
-            self.assertEqual(answer.status, 200, answer.body)
-
     def rebuild(self, view, name, database, log):
         """`cairn replay` beside two nodes that serve and feed the view."""
         uri = sql_shop.database_uri(self.server, database)
@@ -65,7 +59,7 @@ class KafkaSql(unittest.TestCase):
         with self.node("files", "files") as node:
             sql_shop.send(node, self.commands)
             sql_shop.check_totals(self, node, self.totals)
-            self.wait_for_end(node)
+            sql_shop.wait_for_views(node)
             in_files = sql_twins.check_twins(self, node, retail_test.end_of_log(node))
         log = ("--log", f"kafka:{self.broker.bootstrap}")
         with self.node("one", "topics", log) as one, self.node("two", "topics", log) as two:
@@ -74,7 +68,7 @@ class KafkaSql(unittest.TestCase):
                 self.wait_for_all(node)
                 sql_shop.check_totals(self, node, self.totals)
                 self.assertEqual(sql_twins.check_twins(self, node, retail_test.end_of_log(node)), in_files)
-            self.wait_for_end(two)
+            sql_shop.wait_for_views(two)
             for view in ("customers", "customer_totals"):
                 self.rebuild(view, "two", "topics", log)
             for node in (one, two):

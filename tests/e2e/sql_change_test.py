@@ -189,7 +189,7 @@ class SqlChange(unittest.TestCase):
 
     def test_a_view_that_leaves_is_dropped(self):
         with serve(self.home, self.uri, self.domain) as node:
-            wait_until(lambda: (view_state(node, "kept_goods") or {}).get("state") == "live", "kept_goods is live")
+            sql_shop.wait_for_views(node)
         self.sql("CREATE TABLE shop.of_somebody_else (n int)")
         (self.domain / "views/kept_goods.sql").unlink()
         with serve(self.home, self.uri, self.domain) as node:

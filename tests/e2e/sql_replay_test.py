@@ -63,6 +63,14 @@ class SqlReplay(ReplayCases, unittest.TestCase):
         self.replay("--drop")
         self.assertEqual(psql(self.server, self.name, "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'shop%'"), "1")
 
+    def test_a_view_that_is_not_built_is_told_and_the_rest_is_compared(self):
+        self.begin()
+        psql(self.server, self.name, "DELETE FROM shop._cairn_view WHERE view = 'kept_goods'")
+        told = self.verify(*self.flags(), status=1)
+        self.assertRegex(told.stdout, "view kept_goods: not compared: .*no projector has built the view yet")
+        self.assertRegex(told.stdout, r"view order_lines: \d+ rows against \d+ events, 0 differences")
+        self.assertNotIn("all is well", told.stdout)
+
     def test_without_a_database_it_says_what_it_needs(self):
         self.begin()
         done = harness.run("replay", self.view, self.domain, "--data", self.home / "data")

@@ -29,8 +29,7 @@ class SqlRetail(unittest.TestCase):
             done, _ = retail_test.send(node, self.commands)
             self.assertEqual(done.returncode, 0, done.stderr)
             position = retail_test.end_of_log(node)
-            sql_shop.wait_until(lambda: all(state["state"] == "live" and state["lag"] == 0
-                                            for state in node.get("/views").json["items"]), "every view is at the end")
+            sql_shop.wait_for_views(node)
             count = sql_twins.check_twins(self, node, position)
             self.assertEqual(count, sum(len(rows) for rows in self.totals["views"].values()))
             for view, rows in self.totals["views"].items():

@@ -90,6 +90,7 @@ def read_customers(node, view, position):
 
 def check_totals(test, node, totals):
     """What both kinds of views say is what the independent program says."""
+    wait_for_views(node)
     position = retail_test.end_of_log(node)
     expected = {key: {m: row[m] for m in MEASURES} for key, row in totals["views"]["customers"].items()}
     test.assertEqual(read_customers(node, "customers", position), expected)
@@ -123,6 +124,14 @@ def view_state(node, view):
     """The view's entry in GET /views."""
     found = [one for one in node.get("/views").json["items"] if one["name"] == view]
     return found[0] if found else None
+
+
+def wait_for_views(node):
+    """Waits until every view of the domain holds all that the log holds, so that a stop leaves nothing unbuilt."""
+    def caught_up():
+        states = node.get("/views").json["items"]
+        return states and all(state["state"] == "live" and state["lag"] == 0 for state in states)
+    wait_until(caught_up, "every view is live and at the end of the log")
 
 
 def serve(folder, uri, domain=SHOP, flags=()):
