@@ -17,10 +17,22 @@ import unittest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("CAIRN_BINARY", str(ROOT / "build/release/cairn"))
 SHARED_DATA = ROOT.parent / "shared" / "data"
-START_S = 120
+START_S = 300
+# The longest that anything may take which a test waits for: a hint that it never comes, not a promise of how soon.
+PATIENCE_S = 120
 
 # What a sanitizer says first, for the presets that build the binary with one.
 SANITIZER = re.compile(r"==\d+==ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|\.[ch]:\d+:\d+: runtime error: ")
+
+
+def wait_until(done, what, wait_s=PATIENCE_S):
+    """Waits until done() is true; returns what it gave. what: what did not come about, or a function that tells it."""
+    until = time.monotonic() + wait_s
+    while not (given := done()):
+        if time.monotonic() > until:
+            raise AssertionError(f"not within {wait_s} s: {what() if callable(what) else what}")
+        time.sleep(0.02)
+    return given
 
 
 def refuse_reports(text):
@@ -87,10 +99,7 @@ class Node:
 
     def wait_for_log(self, text):
         """Waits until the process has logged text."""
-        until = time.monotonic() + 30
-        while text not in self.log_text():
-            if time.monotonic() > until:
-                raise AssertionError(f"{text!r} was not logged: {self.log_text()[-4000:]}")
+        wait_until(lambda: text in self.log_text(), lambda: f"{text!r} in the log: {self.log_text()[-4000:]}")
 
     def kill(self):
         self.process.kill()
@@ -101,7 +110,7 @@ class Node:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
-            return self.process.wait(60)
+            return self.process.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise
@@ -120,7 +129,7 @@ class Node:
         if status != 0 and kind is None:
             raise AssertionError(f"exit {status} after SIGTERM: {text[-4000:]}")
 
-    def request(self, method, path, body=None, headers=None, timeout=60):
+    def request(self, method, path, body=None, headers=None, timeout=PATIENCE_S):
         connection = http.client.HTTPConnection(self.host, self.port, timeout=timeout)
         try:
             sent = dict(headers or {})
@@ -133,7 +142,25 @@ class Node:
             connection.close()
 
     def get(self, path, **headers):
+        """headers: with _ for -. Where they ask for a position and not how long to wait for it: as long as is allowed."""
+        if "Cairn_Position" in headers:
+            headers.setdefault("Prefer", "wait=60")
         return self.request("GET", path, headers={k.replace("_", "-"): v for k, v in headers.items()})
+
+    def wait_for_views(self):
+        """Waits until every view that is served holds all that the log holds, so that a stop leaves nothing unbuilt.
+
+        However long that takes, as long as one of them moves.
+        """
+        seen = None
+        while seen is None or any(state != "live" or lag != 0 for state, lag, *_ in seen):
+            before = seen
+            seen = wait_until(lambda: (now := self.views()) != before and now, lambda: f"views move on from {before}")
+
+    def views(self):
+        """(state, lag, position, rebuild) of each view; those in SQL are not among them where there is no database."""
+        return [(one["state"], one["lag"], one["position"], one.get("rebuild")) for one in self.get("/views").json["items"]
+                if "--postgres" not in one.get("error", {}).get("detail", "")]
 
     def command(self, aggregate, id, command, data, **headers):
         return self.request("POST", f"/commands/{aggregate}/{id}/{command}", data,
