@@ -210,11 +210,15 @@ class Load:
         """Waits until every client has had so many more answers; returns the seconds."""
         wanted = [len(client.answers) + count for client in self.clients]
 
-        def is_enough():
+        def missing():
             self.refuse_failures()
-            return all(len(client.answers) >= enough for client, enough in zip(self.clients, wanted))
+            return [max(0, enough - len(client.answers)) for client, enough in zip(self.clients, wanted)]
 
-        return wait_until(is_enough, "nothing gets through any more")[1]
+        began, left = time.monotonic(), missing()
+        while any(left):
+            before = left
+            left = wait_until(lambda: (now := missing()) != before and now, lambda: f"answers for clients that lack {before}")[0]
+        return time.monotonic() - began
 
     def silence_s(self, since=0.0):
         """The longest time in which no client had an answer, and that one client waited for one."""
