@@ -12,7 +12,7 @@
 #include "platform/bytes.h"
 #include "platform/err.h"
 
-#define CAIRN_PG_PARAMS_MAX       72          /* of one statement: 64 of a text, 8 of a place */
+#define CAIRN_PG_PARAMS_MAX       256         /* of one statement */
 #define CAIRN_PG_VALUES_BYTES_MAX (256 << 20) /* of one statement */
 #define CAIRN_PG_PIPELINE_MAX     (1 << 20)   /* statements */
 #define CAIRN_PG_POOL_MAX         64          /* connections */
