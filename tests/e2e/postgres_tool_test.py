@@ -61,6 +61,7 @@ class OneServer(unittest.TestCase):
     def test_it_syncs_and_speaks_utf8_and_wants_the_password(self):
         self.assertEqual(self.server.psql("SHOW fsync; SHOW synchronous_commit; SHOW server_encoding"), "on\non\nUTF8")
         self.assertEqual(self.server.psql("SELECT 'Müller', NULL, 1"), "Müller||1")
+        self.assertEqual(self.server.run("psql", "-d", "template1", "-Atc", "SELECT current_database()").stdout, "template1\n")
         wrong = re.sub(r":[\w-]+@", ":wrong@", self.server.uri)
         program = [path for path in pathlib.Path("/usr/lib/postgresql").glob("*/bin/psql")][-1]
         done = subprocess.run([program, wrong, "-c", "SELECT 1"], capture_output=True, text=True, check=False)
@@ -128,6 +129,7 @@ class Surroundings(unittest.TestCase):
                 done = server.run("up", *flags, check=False)
                 self.assertEqual(done.returncode, 1)
                 self.assertIn("down --wipe", done.stderr)
+            self.assertEqual(len(segments_of({first})), 1)
             server.kill()
         self.assertFalse(home.exists())
         self.assertEqual(segments_of({first}), set())
