@@ -37,8 +37,10 @@ extern const char sql_stage_sums[];
 const char *sql_stage_value(struct sql_stage *stage, const char *format, ...) CAIRN_PRINTF(2, 3);
 int64_t sql_stage_number(struct sql_stage *stage, const char *format, ...) CAIRN_PRINTF(2, 3);
 void sql_stage_run(struct sql_stage *stage, const char *format, ...) CAIRN_PRINTF(2, 3);
-/* Ask until the answer, a boolean, is true: at most a minute. */
+/* Ask until the answer, a boolean, is true, or the deadline has passed. */
 void sql_stage_await(struct sql_stage *stage, const char *format, ...) CAIRN_PRINTF(2, 3);
+/* Until nobody builds or compares a view in this database. */
+void sql_stage_await_unlocked(struct sql_stage *stage);
 
 /* Prepare the store and begin a build of the domain's view; ret_head: its row, texts in arena. */
 void sql_stage_build(struct sql_stage *stage, const char *view, struct cairn_arena *arena,
