@@ -325,9 +325,7 @@ static void raise_version(struct dividing *dividing)
 {
     char text[sizeof(of_all_kinds)];
     memcpy(text, of_all_kinds, sizeof(text));
-    char *version = strstr(text, "version: 1");
-    assert_non_null(version);
-    version[strlen("version: ")] = '2';
+    sql_stage_patch(text, "version: 1", "version: 2");
     sql_stage_view(dividing->stage, "divided", text);
     world_load_domain(&dividing->stage->world);
     dividing->options.domain = dividing->stage->world.domain;
@@ -477,25 +475,24 @@ static void an_event_that_is_refused_in_a_lane_drops_the_build(void **state)
 
 int main(void)
 {
-#define TEST_OF(name) cmocka_unit_test_setup_teardown(name, sql_stage_setup, sql_stage_teardown)
     const struct CMUnitTest tests[] = {
-        TEST_OF(lanes_leave_the_rows_of_one_worker),
-        TEST_OF(many_small_batches_leave_the_rows_of_one_worker),
-        TEST_OF(a_row_that_is_missed_is_missed_by_the_whole_event),
-        TEST_OF(there_are_no_more_lanes_than_partitions),
-        TEST_OF(a_statement_that_reads_other_rows_is_left_to_one_worker),
-        TEST_OF(a_change_of_many_rows_is_left_to_one_worker),
-        TEST_OF(a_table_that_numbers_its_rows_is_left_to_one_worker),
-        TEST_OF(a_view_that_parks_is_left_to_one_worker),
-        TEST_OF(lanes_that_are_cancelled_are_gone_on_with),
-        TEST_OF(lanes_that_a_dead_process_left_are_merged_by_the_next),
-        TEST_OF(lanes_of_a_killed_rollback_stay_with_its_generation),
-        TEST_OF(lanes_go_with_their_generation),
-        TEST_OF(a_lane_that_another_moved_is_not_moved_twice),
-        TEST_OF(a_build_outlives_all_its_connections),
-        TEST_OF(lanes_outlive_theirs),
-        TEST_OF(lanes_do_not_outlive_the_lock),
-        TEST_OF(an_event_that_is_refused_in_a_lane_drops_the_build),
+        SQL_STAGE_TEST(lanes_leave_the_rows_of_one_worker),
+        SQL_STAGE_TEST(many_small_batches_leave_the_rows_of_one_worker),
+        SQL_STAGE_TEST(a_row_that_is_missed_is_missed_by_the_whole_event),
+        SQL_STAGE_TEST(there_are_no_more_lanes_than_partitions),
+        SQL_STAGE_TEST(a_statement_that_reads_other_rows_is_left_to_one_worker),
+        SQL_STAGE_TEST(a_change_of_many_rows_is_left_to_one_worker),
+        SQL_STAGE_TEST(a_table_that_numbers_its_rows_is_left_to_one_worker),
+        SQL_STAGE_TEST(a_view_that_parks_is_left_to_one_worker),
+        SQL_STAGE_TEST(lanes_that_are_cancelled_are_gone_on_with),
+        SQL_STAGE_TEST(lanes_that_a_dead_process_left_are_merged_by_the_next),
+        SQL_STAGE_TEST(lanes_of_a_killed_rollback_stay_with_its_generation),
+        SQL_STAGE_TEST(lanes_go_with_their_generation),
+        SQL_STAGE_TEST(a_lane_that_another_moved_is_not_moved_twice),
+        SQL_STAGE_TEST(a_build_outlives_all_its_connections),
+        SQL_STAGE_TEST(lanes_outlive_theirs),
+        SQL_STAGE_TEST(lanes_do_not_outlive_the_lock),
+        SQL_STAGE_TEST(an_event_that_is_refused_in_a_lane_drops_the_build),
     };
     return cmocka_run_group_tests(tests, sql_stage_group_setup, sql_stage_group_teardown);
 }

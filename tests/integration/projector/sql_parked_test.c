@@ -394,24 +394,22 @@ static void without_memory_nothing_is_parked_by_half(void **state)
     print_message("%d allocations failed\n", after - 1);
 }
 
-#define staged(test) cmocka_unit_test_setup_teardown(test, sql_stage_setup, sql_stage_teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        staged(the_stream_of_a_refused_event_is_left_out),
-        staged(without_park_the_view_stops),
-        staged(a_command_is_parked_whole),
-        staged(many_streams_in_many_partitions_keep_their_order),
-        staged(a_flood_of_refused_events_ends_soon),
-        staged(more_streams_than_may_be_parked_stop_the_view),
-        staged(a_fault_of_the_tables_parks_nothing),
-        staged(a_follower_whose_set_is_out_of_date_is_fenced),
-        staged(a_connection_lost_while_parking_parks_nothing),
-        staged(connections_lost_at_any_moment_park_nothing_twice),
-        staged(an_event_that_cannot_be_lifted_parks_its_stream),
-        staged(a_scope_that_begins_inside_of_a_command_parks_all_of_it),
-        staged(without_memory_nothing_is_parked_by_half),
+        SQL_STAGE_TEST(the_stream_of_a_refused_event_is_left_out),
+        SQL_STAGE_TEST(without_park_the_view_stops),
+        SQL_STAGE_TEST(a_command_is_parked_whole),
+        SQL_STAGE_TEST(many_streams_in_many_partitions_keep_their_order),
+        SQL_STAGE_TEST(a_flood_of_refused_events_ends_soon),
+        SQL_STAGE_TEST(more_streams_than_may_be_parked_stop_the_view),
+        SQL_STAGE_TEST(a_fault_of_the_tables_parks_nothing),
+        SQL_STAGE_TEST(a_follower_whose_set_is_out_of_date_is_fenced),
+        SQL_STAGE_TEST(a_connection_lost_while_parking_parks_nothing),
+        SQL_STAGE_TEST(connections_lost_at_any_moment_park_nothing_twice),
+        SQL_STAGE_TEST(an_event_that_cannot_be_lifted_parks_its_stream),
+        SQL_STAGE_TEST(a_scope_that_begins_inside_of_a_command_parks_all_of_it),
+        SQL_STAGE_TEST(without_memory_nothing_is_parked_by_half),
     };
     return cmocka_run_group_tests(tests, sql_stage_group_setup, sql_stage_group_teardown);
 }

@@ -232,14 +232,12 @@ static void without_memory_nothing_is_switched_by_half(void **state)
     }
 }
 
-#define staged(test) cmocka_unit_test_setup_teardown(test, sql_stage_setup, sql_stage_teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        staged(readers_see_whole_rows_that_go_forward),
-        staged(replays_cut_off_at_any_moment_are_gone_on_with),
-        staged(without_memory_nothing_is_switched_by_half),
+        SQL_STAGE_TEST(readers_see_whole_rows_that_go_forward),
+        SQL_STAGE_TEST(replays_cut_off_at_any_moment_are_gone_on_with),
+        SQL_STAGE_TEST(without_memory_nothing_is_switched_by_half),
     };
     return cmocka_run_group_tests(tests, sql_stage_group_setup, sql_stage_group_teardown);
 }

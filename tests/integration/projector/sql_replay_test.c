@@ -450,25 +450,23 @@ static void a_rollback_that_was_killed_is_gone_on_with(void **state)
     assert_int_equal(number(&replaying, "SELECT version FROM _cairn_view WHERE side = 'live'"), 2);
 }
 
-#define staged(test) cmocka_unit_test_setup_teardown(test, sql_stage_setup, sql_stage_teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        staged(a_first_build_keeps_nothing),
-        staged(rows_that_were_changed_by_hand_are_found_and_mended),
-        staged(generations_that_are_equal_have_equal_sums),
-        staged(a_rebuild_that_is_cancelled_is_gone_on_with),
-        staged(a_build_that_fails_is_dropped_and_told),
-        staged(of_two_builders_one_is_told_of_the_other),
-        staged(a_build_outlives_lost_connections),
-        staged(what_stands_on_live_tables_keeps_them_and_the_build),
-        staged(tables_that_refer_to_each_other_move_together),
-        staged(a_rollback_goes_on_from_where_the_old_one_stood),
-        staged(without_a_kept_generation_there_is_no_way_back),
-        staged(a_rollback_that_comes_to_nothing_keeps_what_was_kept),
-        staged(what_is_on_its_way_back_is_no_rebuild),
-        staged(a_rollback_that_was_killed_is_gone_on_with),
+        SQL_STAGE_TEST(a_first_build_keeps_nothing),
+        SQL_STAGE_TEST(rows_that_were_changed_by_hand_are_found_and_mended),
+        SQL_STAGE_TEST(generations_that_are_equal_have_equal_sums),
+        SQL_STAGE_TEST(a_rebuild_that_is_cancelled_is_gone_on_with),
+        SQL_STAGE_TEST(a_build_that_fails_is_dropped_and_told),
+        SQL_STAGE_TEST(of_two_builders_one_is_told_of_the_other),
+        SQL_STAGE_TEST(a_build_outlives_lost_connections),
+        SQL_STAGE_TEST(what_stands_on_live_tables_keeps_them_and_the_build),
+        SQL_STAGE_TEST(tables_that_refer_to_each_other_move_together),
+        SQL_STAGE_TEST(a_rollback_goes_on_from_where_the_old_one_stood),
+        SQL_STAGE_TEST(without_a_kept_generation_there_is_no_way_back),
+        SQL_STAGE_TEST(a_rollback_that_comes_to_nothing_keeps_what_was_kept),
+        SQL_STAGE_TEST(what_is_on_its_way_back_is_no_rebuild),
+        SQL_STAGE_TEST(a_rollback_that_was_killed_is_gone_on_with),
     };
     return cmocka_run_group_tests(tests, sql_stage_group_setup, sql_stage_group_teardown);
 }

@@ -633,8 +633,8 @@ static void what_is_parked_in_a_build_comes_and_goes_with_its_generation(void **
     assert_int_equal(rebuild(&retrying), 1);
     parking_check(&retrying.parking);
     (void)snprintf(text, sizeof(text), "%s", PARKING_JOURNAL(PARK));
-    memcpy(strstr(text, "version: 1"), "version: 2", 10);
-    memcpy(strstr(text, "n >= 0"), "n > -9", 6);
+    sql_stage_patch(text, "version: 1", "version: 2");
+    sql_stage_patch(text, "n >= 0", "n > -9");
     load_domain(&retrying, text);
     assert_int_equal(rebuild(&retrying), 0);
     flows(&retrying, 2);
@@ -652,26 +652,24 @@ static void what_is_parked_in_a_build_comes_and_goes_with_its_generation(void **
     parking_check(&retrying.parking);
 }
 
-#define staged(test) cmocka_unit_test_setup_teardown(test, sql_stage_setup, sql_stage_teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        staged(what_waits_is_listed),
-        staged(a_stream_that_is_tried_again_flows),
-        staged(a_stream_that_fails_again_stays_with_the_new_reason),
-        staged(a_refused_commit_applies_nothing),
-        staged(what_is_given_up_is_left_out_for_good),
-        staged(what_does_not_wait_is_neither_tried_nor_given_up),
-        staged(what_waits_and_what_was_given_up_is_no_difference),
-        staged(what_was_tried_again_with_success_is_no_difference),
-        staged(a_connection_lost_amid_a_retry_applies_nothing),
-        staged(without_memory_a_stream_waits_or_flows),
-        staged(a_log_that_is_behind_the_view_is_waited_for_and_told),
-        staged(streams_are_tried_again_beside_two_runners),
-        staged(metric_status_and_log_tell_what_waits),
-        staged(a_rebuild_tries_what_was_parked_and_given_up),
-        staged(what_is_parked_in_a_build_comes_and_goes_with_its_generation),
+        SQL_STAGE_TEST(what_waits_is_listed),
+        SQL_STAGE_TEST(a_stream_that_is_tried_again_flows),
+        SQL_STAGE_TEST(a_stream_that_fails_again_stays_with_the_new_reason),
+        SQL_STAGE_TEST(a_refused_commit_applies_nothing),
+        SQL_STAGE_TEST(what_is_given_up_is_left_out_for_good),
+        SQL_STAGE_TEST(what_does_not_wait_is_neither_tried_nor_given_up),
+        SQL_STAGE_TEST(what_waits_and_what_was_given_up_is_no_difference),
+        SQL_STAGE_TEST(what_was_tried_again_with_success_is_no_difference),
+        SQL_STAGE_TEST(a_connection_lost_amid_a_retry_applies_nothing),
+        SQL_STAGE_TEST(without_memory_a_stream_waits_or_flows),
+        SQL_STAGE_TEST(a_log_that_is_behind_the_view_is_waited_for_and_told),
+        SQL_STAGE_TEST(streams_are_tried_again_beside_two_runners),
+        SQL_STAGE_TEST(metric_status_and_log_tell_what_waits),
+        SQL_STAGE_TEST(a_rebuild_tries_what_was_parked_and_given_up),
+        SQL_STAGE_TEST(what_is_parked_in_a_build_comes_and_goes_with_its_generation),
     };
     return cmocka_run_group_tests(tests, sql_stage_group_setup, sql_stage_group_teardown);
 }

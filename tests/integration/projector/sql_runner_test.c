@@ -398,23 +398,21 @@ static void a_runner_stops_soon_with_and_without_a_server(void **state)
     end(&running);
 }
 
-#define staged(test) cmocka_unit_test_setup_teardown(test, sql_stage_setup, sql_stage_teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        staged(a_runner_builds_switches_and_follows),
-        staged(two_runners_on_one_log_double_nothing),
-        staged(a_changed_definition_is_built_and_switched),
-        staged(a_definition_that_was_rolled_back_from_is_left_alone),
-        staged(while_another_builds_a_runner_follows_and_waits),
-        staged(a_build_that_nobody_goes_on_with_is_dropped),
-        staged(a_view_that_stopped_goes_on_when_it_is_mended),
-        staged(a_first_build_that_failed_goes_on_when_it_is_mended),
-        staged(a_build_that_failed_holds_up_no_operator),
-        staged(a_live_generation_that_cannot_be_followed_is_replaced),
-        staged(a_database_that_is_not_there_yet_is_waited_for),
-        staged(a_runner_stops_soon_with_and_without_a_server),
+        SQL_STAGE_TEST(a_runner_builds_switches_and_follows),
+        SQL_STAGE_TEST(two_runners_on_one_log_double_nothing),
+        SQL_STAGE_TEST(a_changed_definition_is_built_and_switched),
+        SQL_STAGE_TEST(a_definition_that_was_rolled_back_from_is_left_alone),
+        SQL_STAGE_TEST(while_another_builds_a_runner_follows_and_waits),
+        SQL_STAGE_TEST(a_build_that_nobody_goes_on_with_is_dropped),
+        SQL_STAGE_TEST(a_view_that_stopped_goes_on_when_it_is_mended),
+        SQL_STAGE_TEST(a_first_build_that_failed_goes_on_when_it_is_mended),
+        SQL_STAGE_TEST(a_build_that_failed_holds_up_no_operator),
+        SQL_STAGE_TEST(a_live_generation_that_cannot_be_followed_is_replaced),
+        SQL_STAGE_TEST(a_database_that_is_not_there_yet_is_waited_for),
+        SQL_STAGE_TEST(a_runner_stops_soon_with_and_without_a_server),
     };
     return cmocka_run_group_tests(tests, sql_stage_group_setup, sql_stage_group_teardown);
 }

@@ -159,6 +159,16 @@ void sql_stage_view(struct sql_stage *stage, const char *name, const char *text)
     test_folder_write(stage->world.domain_folder, file, text);
 }
 
+void sql_stage_patch(char *text, const char *from, const char *to)
+{
+    char *at = strstr(text, from);
+    assert_non_null(at);
+    assert_int_equal(strlen(from), strlen(to));
+    for (size_t i = 0; to[i] != '\0'; i++) {
+        at[i] = to[i];
+    }
+}
+
 void sql_stage_build(struct sql_stage *stage, const char *view, struct cairn_arena *arena,
                      struct cairn_sql_head *ret_head)
 {
