@@ -8,7 +8,7 @@
 
 #include "tests/integration/projector/sql_stage.h"
 
-enum { KILLER_PAUSE_MS_MAX = 40, KILLER_PATIENCE = 8 };
+enum { KILLER_PAUSE_MS_MAX = 40, KILLER_PATIENCE = 2 };
 
 struct killer {
     const char *uri;
