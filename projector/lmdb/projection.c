@@ -18,6 +18,7 @@ struct cairn_projection {
     struct cairn_arena texts;  /* name, script, columns */
     struct cairn_slice name;
     struct cairn_view_code code;
+    bool parks; /* on_error: park */
     struct cairn_writeset writes;
     struct cairn_arena *arena; /* of the batch */
     struct cairn_row_reader reader;
@@ -276,8 +277,8 @@ static enum cairn_rc read_on_error(struct cairn_projection *projection, struct c
     }
     struct cairn_slice text =
         answer.type == CAIRN_STRING ? cairn_value_slice(&answer) : CAIRN_SLICE_NONE;
-    projection->writes.notes_kept = cairn_slice_is(text, "park");
-    return projection->writes.notes_kept || cairn_slice_is(text, "stop")
+    projection->parks = cairn_slice_is(text, "park");
+    return projection->parks || cairn_slice_is(text, "stop")
                ? CAIRN_OK
                : CAIRN_FAIL(err, CAIRN_ESCRIPT, "on_error must be \"stop\" or \"park\"");
 }
@@ -381,7 +382,7 @@ const struct cairn_view_code *cairn_projection_code(const struct cairn_projectio
 
 bool cairn_projection_parks(const struct cairn_projection *projection)
 {
-    return projection->writes.notes_kept;
+    return projection->parks;
 }
 
 bool cairn_projection_handles(const struct cairn_projection *projection, struct cairn_slice type)
