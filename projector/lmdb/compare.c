@@ -4,10 +4,10 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "projector/drive.h"
 #include "projector/lmdb/build.h"
 #include "projector/lmdb/compare_parked.h"
 #include "projector/lmdb/compare_rows.h"
-#include "projector/pace.h"
 #include "projector/replay_store.h"
 
 /* Memory for the live generation's definition. */
@@ -34,8 +34,8 @@ struct comparison {
     struct cairn_view_tables scratch_tables;
     struct cairn_view_head begin;  /* of the scratch generation */
     struct cairn_view_group group; /* of one follower */
-    struct cairn_build_meter meter;
-    struct cairn_pace pace;
+    struct cairn_drive drive;
+    const struct cairn_position *until; /* where the replay ends */
     struct cairn_compare_report report;
 };
 
@@ -168,44 +168,33 @@ static enum cairn_rc begin_follower(struct comparison *comparison, struct cairn_
 /* ---- Replaying --------------------------------------------------------------------------------
  */
 
-static enum cairn_rc check_follower(const struct cairn_follower *follower, struct cairn_err *err)
+static enum cairn_rc step(void *self, size_t max_events, struct cairn_drive_batch *ret_batch,
+                          struct cairn_err *err)
 {
-    if (!follower->failure.failed) {
-        return CAIRN_OK;
-    }
-    *err = follower->failure.err;
-    return cairn_err_wrap(err, CAIRN_EINVAL, "event at %u:%llu", follower->failure.partition,
-                          (unsigned long long)follower->failure.offset);
+    const struct cairn_position start = {{0}};
+    struct comparison *comparison = self;
+    struct cairn_view_group *group = &comparison->group;
+    enum cairn_rc rc =
+        cairn_view_group_step(group, max_events, comparison->until, &ret_batch->events, err);
+    ret_batch->done = cairn_position_lag(&start, &group->position);
+    ret_batch->all = cairn_position_lag(&start, comparison->until);
+    return rc == CAIRN_OK ? cairn_follower_check(group->followers[0], err) : rc;
 }
 
 /* Up to a position between commands, or to where the scope ends. */
 static enum cairn_rc replay(struct comparison *comparison, const struct cairn_position *until,
                             struct cairn_err *err)
 {
-    const struct cairn_position start = {{0}};
-    const struct cairn_compare_hooks *hooks = comparison->hooks;
     const struct cairn_replay_scope *scope = &comparison->request->scope;
-    bool (*cancelled)(void *) = hooks == NULL ? NULL : hooks->cancelled;
-    void *self = hooks == NULL ? NULL : hooks->self;
+    const struct cairn_position *at = &comparison->group.position;
     size_t events = 1;
-    while (events > 0 && !(scope->has_until &&
-                           cairn_position_reached(&comparison->group.position, &scope->until))) {
-        if (cairn_compare_is_cancelled(hooks)) {
-            return CAIRN_FAIL(err, CAIRN_ESTOPPED, "cancelled");
-        }
-        enum cairn_rc rc = cairn_view_group_step(
-            &comparison->group, cairn_pace_batch(&comparison->pace, CAIRN_GROUP_BUILD_EVENTS),
-            until, &events, err);
-        rc = rc == CAIRN_OK ? check_follower(comparison->group.followers[0], err) : rc;
-        if (rc != CAIRN_OK) {
-            return rc;
-        }
-        cairn_build_meter_report(&comparison->meter,
-                                 cairn_position_lag(&start, &comparison->group.position),
-                                 cairn_position_lag(&start, until), false);
-        cairn_pace_wait(&comparison->pace, events, cancelled, self);
+    enum cairn_rc rc = CAIRN_OK;
+    comparison->until = until;
+    while (rc == CAIRN_OK && events > 0 &&
+           !(scope->has_until && cairn_position_reached(at, &scope->until))) {
+        rc = cairn_drive_step(&comparison->drive, &events, err);
     }
-    return CAIRN_OK;
+    return rc;
 }
 
 /* Where the long part ends: at the live view's position, or at the end of the log, where the scope
@@ -355,7 +344,7 @@ static enum cairn_rc run(struct comparison *comparison, struct cairn_err *err)
     }
     cairn_view_snapshot_end(&live);
     if (rc == CAIRN_OK) {
-        cairn_build_meter_report(&comparison->meter, comparison->report.events,
+        cairn_build_meter_report(&comparison->drive.meter, comparison->report.events,
                                  comparison->report.events, true);
     }
     return rc;
@@ -393,10 +382,8 @@ enum cairn_rc cairn_compare_lmdb(const struct cairn_projector_options *options,
         rc = cairn_view_group_init(&comparison.group, &group, err);
     }
     if (rc == CAIRN_OK) {
-        cairn_build_meter_init(&comparison.meter, comparison.group.clock,
-                               hooks == NULL ? NULL : hooks->progress,
-                               hooks == NULL ? NULL : hooks->self);
-        cairn_pace_init(&comparison.pace, comparison.group.clock, request->throttle);
+        cairn_drive_init(&comparison.drive, step, &comparison, cairn_compare_hooks_of(hooks),
+                         options->clock, request->throttle);
         rc = run(&comparison, err);
     }
     cairn_view_group_fini(&comparison.group);

@@ -382,6 +382,22 @@ enum cairn_rc cairn_follower_write(struct cairn_follower *follower, struct cairn
     return rc == CAIRN_OK ? CAIRN_OK : cairn_err_wrap(err, rc, "view %s", follower->name);
 }
 
+enum cairn_rc cairn_follower_check(const struct cairn_follower *follower, struct cairn_err *err)
+{
+    const struct cairn_follower_failure *failure = &follower->failure;
+    if (follower->moved) {
+        return CAIRN_FAIL(err, CAIRN_ELOCKED, "another process has taken the build");
+    }
+    if (failure->failed) {
+        char id[CAIRN_UUID_TEXT_SIZE];
+        cairn_uuid_format(&failure->event, id);
+        *err = failure->err;
+        return cairn_err_wrap(err, CAIRN_EINVAL, "event %.*s at %u:%llu", (int)sizeof id, id,
+                              failure->partition, (unsigned long long)failure->offset);
+    }
+    return CAIRN_OK;
+}
+
 void cairn_follower_done(struct cairn_follower *follower, struct cairn_log *log)
 {
     if (follower->moved) {

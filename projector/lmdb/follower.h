@@ -144,6 +144,10 @@ static inline bool cairn_follower_differs(const struct cairn_follower *follower,
            stored->parks != follower->head.parks ||
            memcmp(&stored->position, &follower->head.position, sizeof stored->position) != 0;
 }
+/* Why it does not get on, behind a batch: EINVAL, an event that its projection cannot apply;
+ * ELOCKED, another process has taken its place. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_follower_check(const struct cairn_follower *follower,
+                                                    struct cairn_err *err);
 /* The transaction is committed, the batch's arena still there. log: may be NULL. */
 void cairn_follower_done(struct cairn_follower *follower, struct cairn_log *log);
 
