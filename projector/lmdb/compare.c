@@ -1,21 +1,16 @@
 #include "projector/lmdb/compare.h"
 
 #include <assert.h>
-#include <stdio.h>
-#include <unistd.h>
 
 #include "projector/drive.h"
 #include "projector/lmdb/build.h"
 #include "projector/lmdb/compare_parked.h"
 #include "projector/lmdb/compare_rows.h"
+#include "projector/lmdb/compare_scratch.h"
 #include "projector/replay_store.h"
 
 /* Memory for the live generation's definition. */
 #define STORED_BYTES_MAX (16u * 1024u * 1024u)
-/* Names in the data folder. */
-#define NAMES_BYTES_MAX (16u * 1024u * 1024u)
-/* A scratch place is PREFIX, view, process. */
-#define SCRATCH_PREFIX "compare-"
 
 /* A comparison under way. */
 struct comparison {
@@ -28,10 +23,7 @@ struct comparison {
     struct cairn_view_code live_code; /* in arena */
     uint64_t generation;              /* that it is of */
     uint32_t parks;                   /* of it, when it was looked at */
-    struct cairn_views *scratch;
-    char folder[CAIRN_PATH_MAX]; /* of the scratch store; empty until it is made */
-    struct cairn_file_lock lock; /* of that folder */
-    struct cairn_view_tables scratch_tables;
+    struct cairn_compare_scratch scratch;
     struct cairn_view_head begin;  /* of the scratch generation */
     struct cairn_view_group group; /* of one follower */
     struct cairn_drive drive;
@@ -39,64 +31,8 @@ struct comparison {
     struct cairn_compare_report report;
 };
 
-/* ---- The scratch place ------------------------------------------------------------------------
+/* ---- The scratch generation -------------------------------------------------------------------
  */
-
-/* The lock of a scratch place in the data folder: held as long as somebody compares in it. */
-static enum cairn_rc lock_scratch(const char *folder, struct cairn_file_lock *ret_lock,
-                                  struct cairn_err *err)
-{
-    char path[CAIRN_PATH_MAX];
-    return cairn_file_join(path, folder, "scratch.lock") != CAIRN_OK
-               ? CAIRN_FAIL(err, CAIRN_ETOOBIG, "the path of the data folder is too long")
-               : cairn_file_lock_open(path, ret_lock, err);
-}
-
-/* Remove what comparisons left that were killed. What cannot be removed is in nobody's way. */
-static void sweep_scratch(const char *data_folder)
-{
-    struct cairn_arena arena = {.max = NAMES_BYTES_MAX};
-    const char **names = NULL;
-    size_t count = 0;
-    if (cairn_file_list(data_folder, &arena, &names, &count, NULL) != CAIRN_OK) {
-        count = 0;
-    }
-    for (size_t i = 0; i < count; i++) {
-        char path[CAIRN_PATH_MAX];
-        struct cairn_file_lock lock = {-1};
-        if (cairn_slice_starts(cairn_slice_str(names[i]), CAIRN_SLICE_LIT(SCRATCH_PREFIX)) &&
-            cairn_file_join(path, data_folder, names[i]) == CAIRN_OK &&
-            lock_scratch(path, &lock, NULL) == CAIRN_OK) {
-            (void)cairn_file_remove_tree(path, NULL);
-            cairn_file_lock_close(&lock);
-        }
-    }
-    cairn_arena_fini(&arena);
-}
-
-static enum cairn_rc open_scratch(struct comparison *comparison, struct cairn_err *err)
-{
-    char name[CAIRN_VIEW_NAME_BYTES_MAX + 48];
-    (void)snprintf(name, sizeof name, SCRATCH_PREFIX "%.*s-%ld",
-                   CAIRN_SLICE_ARG(comparison->definition->name), (long)getpid());
-    if (cairn_file_join(comparison->folder, comparison->options->data_folder, name) != CAIRN_OK) {
-        comparison->folder[0] = 0;
-        return CAIRN_FAIL(err, CAIRN_ETOOBIG, "the path of the data folder is too long");
-    }
-    sweep_scratch(comparison->options->data_folder);
-    enum cairn_rc rc = cairn_file_make_folder(comparison->folder, err);
-    if (rc == CAIRN_OK) {
-        rc = lock_scratch(comparison->folder, &comparison->lock, err);
-    }
-    if (rc == CAIRN_OK) {
-        rc = cairn_views_open_writer(comparison->folder, false, &comparison->scratch, err);
-    }
-    if (rc == CAIRN_OK) {
-        rc = cairn_views_tables(comparison->scratch, comparison->definition->name,
-                                &comparison->scratch_tables, err);
-    }
-    return rc;
-}
 
 static struct cairn_parked_place live_place(const struct comparison *comparison,
                                             const struct cairn_view_snapshot *live)
@@ -118,16 +54,16 @@ static enum cairn_rc begin_scratch(struct comparison *comparison,
         const struct cairn_parked_place place = live_place(comparison, live);
         head->parks = live->head.parks;
         enum cairn_rc rc =
-            cairn_compare_parked_take(live->txn, &place, comparison->scratch, NULL, err);
+            cairn_compare_parked_take(live->txn, &place, comparison->scratch.views, NULL, err);
         if (rc != CAIRN_OK) {
             return rc;
         }
     }
-    enum cairn_rc rc = cairn_kv_write_begin(cairn_views_kv(comparison->scratch), &txn, err);
+    enum cairn_rc rc = cairn_kv_write_begin(cairn_views_kv(comparison->scratch.views), &txn, err);
     if (rc == CAIRN_OK) {
-        rc = cairn_view_head_put(txn, cairn_views_meta(comparison->scratch), CAIRN_SIDE_LIVE,
+        rc = cairn_view_head_put(txn, cairn_views_meta(comparison->scratch.views), CAIRN_SIDE_LIVE,
                                  comparison->definition->name, head, err);
-        rc = cairn_views_end_write(comparison->scratch, txn, rc, err);
+        rc = cairn_views_end_write(comparison->scratch.views, txn, rc, err);
     }
     return rc;
 }
@@ -153,7 +89,7 @@ static enum cairn_rc begin_follower(struct comparison *comparison, struct cairn_
     enum cairn_rc rc = open_projection(comparison, &projection, err);
     if (rc == CAIRN_OK) {
         rc = cairn_follower_new(comparison->definition->name, projection,
-                                &comparison->scratch_tables, CAIRN_SIDE_LIVE, &comparison->begin,
+                                &comparison->scratch.tables, CAIRN_SIDE_LIVE, &comparison->begin,
                                 NULL, &follower, err);
     }
     if (rc == CAIRN_OK) {
@@ -238,7 +174,7 @@ static enum cairn_rc compare_snapshot(struct comparison *comparison,
         memcmp(&report->position, &live->head.position, sizeof report->position) == 0;
     struct cairn_compare_rows rows = {
         .live = {live->txn, live->tables.rows[slot], live->tables.index[slot]},
-        .replayed = {NULL, comparison->scratch_tables.rows[0], comparison->scratch_tables.index[0]},
+        .replayed = {NULL, comparison->scratch.tables.rows[0], comparison->scratch.tables.index[0]},
         .code = code,
         .hooks = comparison->hooks,
         .told_max = comparison->request->told_max,
@@ -246,7 +182,7 @@ static enum cairn_rc compare_snapshot(struct comparison *comparison,
         .partial = cairn_replay_scope_is_partial(scope),
         .indexed = same_indexes(&comparison->live_code, code)};
     enum cairn_rc rc =
-        cairn_kv_read_begin(cairn_views_kv(comparison->scratch), &rows.replayed.txn, err);
+        cairn_kv_read_begin(cairn_views_kv(comparison->scratch.views), &rows.replayed.txn, err);
     if (rc == CAIRN_OK) {
         rc = cairn_compare_rows(&rows, report, err);
         cairn_kv_end(rows.replayed.txn);
@@ -306,7 +242,7 @@ static enum cairn_rc replay_rest(struct comparison *comparison,
     bool stored = comparison->request->stored;
     enum cairn_rc rc = CAIRN_OK;
     if (stored && live->head.parks != comparison->parks) {
-        rc = cairn_compare_parked_take(live->txn, &place, comparison->scratch, follower, err);
+        rc = cairn_compare_parked_take(live->txn, &place, comparison->scratch.views, follower, err);
     }
     if (rc == CAIRN_OK) {
         rc = replay(comparison, &live->head.position, err);
@@ -368,14 +304,15 @@ enum cairn_rc cairn_compare_lmdb(const struct cairn_projector_options *options,
                                     .definition = definition,
                                     .request = request,
                                     .hooks = hooks,
-                                    .lock = {-1},
+                                    .scratch = {.lock = {-1}},
                                     .arena = {.max = STORED_BYTES_MAX}};
     enum cairn_rc rc = open_live(&comparison, err);
     if (rc == CAIRN_OK) {
-        rc = open_scratch(&comparison, err);
+        rc = cairn_compare_scratch_open(&comparison.scratch, options->data_folder, definition->name,
+                                        err);
     }
     if (rc == CAIRN_OK) {
-        const struct cairn_view_group_options group = {.views = comparison.scratch,
+        const struct cairn_view_group_options group = {.views = comparison.scratch.views,
                                                        .store = options->store,
                                                        .domain = options->domain,
                                                        .clock = options->clock};
@@ -387,13 +324,9 @@ enum cairn_rc cairn_compare_lmdb(const struct cairn_projector_options *options,
         rc = run(&comparison, err);
     }
     cairn_view_group_fini(&comparison.group);
-    cairn_views_close(comparison.scratch);
+    cairn_compare_scratch_close(&comparison.scratch);
     cairn_views_close(comparison.live);
     cairn_arena_fini(&comparison.arena);
-    if (comparison.folder[0] != 0) {
-        (void)cairn_file_remove_tree(comparison.folder, NULL);
-    }
-    cairn_file_lock_close(&comparison.lock);
     if (rc == CAIRN_OK) {
         *ret_report = comparison.report;
     }
