@@ -113,6 +113,22 @@ static enum cairn_rc take_views(struct asking *asking, const struct cairn_pg_res
     return rc;
 }
 
+/* With the schema, so that a role that may not look into that hears so. */
+static enum cairn_rc ask_positions(const struct asking *asking, struct cairn_pg *pg,
+                                   struct cairn_pg_result **ret_rows, struct cairn_err *err)
+{
+    struct cairn_pg_text text = CAIRN_PG_TEXT(SQL_BYTES_MAX);
+    const char *sql = NULL;
+    cairn_pg_text_add(&text, "SELECT view, position, state FROM ");
+    cairn_pg_text_add_name(&text, cairn_domain_name(asking->api->options.domain));
+    cairn_pg_text_add(&text, "._cairn_view WHERE side = 'live'");
+    enum cairn_rc rc = cairn_pg_text_end(&text, &sql);
+    rc = rc == CAIRN_OK ? cairn_pg_query(pg, sql, NULL, 0, ret_rows, err)
+                        : CAIRN_FAIL(err, rc, "what the views hold");
+    cairn_pg_text_fini(&text);
+    return rc;
+}
+
 static enum cairn_rc read_positions(struct asking *asking, struct cairn_pg *pg,
                                     struct cairn_err *err)
 {
@@ -127,9 +143,7 @@ static enum cairn_rc read_positions(struct asking *asking, struct cairn_pg *pg,
     if (asking->behind == NULL || asking->building == NULL) {
         return CAIRN_FAIL(err, CAIRN_ENOMEM, "what the views hold");
     }
-    enum cairn_rc rc =
-        cairn_pg_query(pg, "SELECT view, position, state FROM _cairn_view WHERE side = 'live'",
-                       NULL, 0, &rows, err);
+    enum cairn_rc rc = ask_positions(asking, pg, &rows, err);
     if (rc != CAIRN_OK && strcmp(cairn_pg_sqlstate(pg), UNDEFINED_TABLE) == 0) {
         rc = take_views(asking, NULL, err);
         return rc == CAIRN_OK

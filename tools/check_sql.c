@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "projector/sql/generation.h"
 #include "projector/sql/key.h"
 #include "projector/sql/writer.h"
 #include "query/named.h"
@@ -47,21 +48,6 @@ static void print_fault(struct check *check, const char *folder, struct cairn_sl
     check->faults++;
 }
 
-static enum cairn_rc make_tables(const struct check *check, const struct cairn_sql_view *view,
-                                 struct cairn_err *err)
-{
-    enum cairn_rc rc = CAIRN_OK;
-    for (size_t i = 0; rc == CAIRN_OK && i < view->table_count; i++) {
-        const struct cairn_sql_statement *statement = &view->tables[i];
-        rc = cairn_pg_run(check->pg, statement->text, err);
-        if (rc != CAIRN_OK) {
-            rc = cairn_err_wrap(err, rc, "line %u",
-                                cairn_sql_byte_line(statement, cairn_pg_error_at(check->pg)));
-        }
-    }
-    return rc;
-}
-
 /* ---- views ---- */
 
 static enum cairn_rc try_key(const struct check *check, const struct cairn_sql_view *view,
@@ -82,7 +68,7 @@ static enum cairn_rc try_view(const struct check *check, const struct cairn_sql_
                                                      .view = view,
                                                      .schema = check->schema};
     struct cairn_sql_writer *writer = NULL;
-    enum cairn_rc rc = make_tables(check, view, err);
+    enum cairn_rc rc = cairn_sql_tables_make(check->pg, view->tables, view->table_count, err);
     rc = rc == CAIRN_OK ? try_key(check, view, err) : rc;
     rc = rc == CAIRN_OK ? cairn_sql_writer_open(&options, &writer, err) : rc;
     cairn_sql_writer_close(writer);
@@ -168,7 +154,7 @@ static enum cairn_rc check_queries(struct check *check, struct cairn_err *err)
     for (size_t i = 0; rc == CAIRN_OK && i < cairn_domain_view_count(check->domain); i++) {
         const struct cairn_domain_view *view = cairn_domain_view_at(check->domain, i);
         if (view->kind == CAIRN_VIEW_POSTGRES) {
-            rc = make_tables(check, view->sql, err);
+            rc = cairn_sql_tables_make(check->pg, view->sql->tables, view->sql->table_count, err);
             /* Two views of the same name for a table: each alone is good. */
             rc = rc == CAIRN_OK ? rc
                                 : cairn_err_wrap(err, rc, "views/%.*s.sql, beside the others",
@@ -182,6 +168,25 @@ static enum cairn_rc check_queries(struct check *check, struct cairn_err *err)
     return rc;
 }
 
+/* Names that the server cannot have need no server to be found out. */
+static void check_names(struct check *check)
+{
+    static const enum cairn_view_side sides[] = {CAIRN_SIDE_NEXT, CAIRN_SIDE_OLD, CAIRN_SIDE_CHECK};
+    char schema[CAIRN_SQL_SCHEMA_SIZE];
+    for (size_t i = 0; i < cairn_domain_view_count(check->domain); i++) {
+        const struct cairn_domain_view *view = cairn_domain_view_at(check->domain, i);
+        bool faulty = view->kind != CAIRN_VIEW_POSTGRES;
+        for (size_t j = 0; !faulty && j < sizeof(sides) / sizeof(sides[0]); j++) {
+            struct cairn_err err;
+            faulty = cairn_sql_schema(cairn_domain_name(check->domain), view->name, sides[j],
+                                      schema, &err) != CAIRN_OK;
+            if (faulty) {
+                print_fault(check, "views", view->name, &err);
+            }
+        }
+    }
+}
+
 enum cairn_rc cairn_check_sql(const struct cairn_domain *domain, const char *uri,
                               size_t *ret_faults, struct cairn_err *err)
 {
@@ -190,6 +195,11 @@ enum cairn_rc cairn_check_sql(const struct cairn_domain *domain, const char *uri
     struct check check = {.domain = domain};
     *ret_faults = 0;
     if (count_views(domain) + cairn_domain_query_count(domain) == 0) {
+        return CAIRN_OK;
+    }
+    check_names(&check);
+    if (check.faults > 0) {
+        *ret_faults = check.faults;
         return CAIRN_OK;
     }
     if (uri == NULL) {

@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include "platform/mem.h"
+#include "projector/sql/store.h"
 
 /* SQLSTATEs. */
 #define UNDEFINED_TABLE  "42P01"
@@ -56,10 +57,29 @@ size_t cairn_sql_reader_count(const struct cairn_sql_reader *reader)
     return count;
 }
 
+/* Could the schemas of the domain's views be there at all? */
+static enum cairn_rc check_names(const struct cairn_domain *domain, struct cairn_err *err)
+{
+    char schema[CAIRN_SQL_SCHEMA_SIZE];
+    enum cairn_rc rc = CAIRN_OK;
+    for (size_t i = 0; rc == CAIRN_OK && i < cairn_domain_view_count(domain); i++) {
+        const struct cairn_domain_view *view = cairn_domain_view_at(domain, i);
+        if (view->kind == CAIRN_VIEW_POSTGRES) {
+            rc = cairn_sql_schema(cairn_domain_name(domain), view->name, CAIRN_SIDE_NEXT, schema,
+                                  err);
+        }
+    }
+    return rc;
+}
+
 enum cairn_rc cairn_sql_reader_new(struct cairn_pg_pool *pool, const struct cairn_domain *domain,
                                    struct cairn_sql_reader **ret_reader, struct cairn_err *err)
 {
     assert(pool != NULL && domain != NULL);
+    enum cairn_rc rc = check_names(domain, err);
+    if (rc != CAIRN_OK) {
+        return rc;
+    }
     struct cairn_sql_reader *reader = cairn_mem_zalloc(1, sizeof(*reader));
     struct cairn_sql_shared_face **faces =
         cairn_mem_zalloc(cairn_domain_view_count(domain) + 1, sizeof(*faces));

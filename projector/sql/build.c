@@ -19,10 +19,6 @@ enum cairn_rc cairn_sql_build_define(const struct cairn_projector_options *optio
     if (rc != CAIRN_OK) {
         return rc;
     }
-    assert(view->sql->table_count <= CAIRN_SQL_VIEW_STATEMENTS_MAX);
-    for (size_t i = 0; i < view->sql->table_count; i++) {
-        ret_made->tables[i] = view->sql->tables[i].text;
-    }
     cairn_view_hash_text(view->code_hash, ret_made->hash);
     ret_made->definition =
         (struct cairn_sql_definition){.domain = cairn_domain_name(options->domain),
@@ -30,7 +26,7 @@ enum cairn_rc cairn_sql_build_define(const struct cairn_projector_options *optio
                                       .version = view->sql->version,
                                       .hash = cairn_slice_str(ret_made->hash),
                                       .text = view->script,
-                                      .tables = ret_made->tables,
+                                      .tables = view->sql->tables,
                                       .table_count = view->sql->table_count,
                                       .all = cairn_position_lag(&begin, &end)};
     return CAIRN_OK;

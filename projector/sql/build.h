@@ -23,7 +23,6 @@ struct cairn_sql_build {
 /* What a generation by the domain's definition is made from. */
 struct cairn_sql_made {
     struct cairn_sql_definition definition;
-    const char *tables[CAIRN_SQL_VIEW_STATEMENTS_MAX];
     char hash[33];
 };
 /* ret_made points into view and into itself. errors: EIO of the log. */

@@ -77,13 +77,11 @@ static enum cairn_rc define_stored(struct comparison *comparison, struct cairn_s
     }
     enum cairn_rc rc = cairn_sql_view_read(comparison->view->name, comparison->head.definition,
                                            &comparison->arena, view, err);
-    for (size_t i = 0; rc == CAIRN_OK && i < view->table_count; i++) {
-        made->tables[i] = view->tables[i].text;
-    }
     if (rc == CAIRN_OK) {
         made->definition.version = view->version;
         made->definition.hash = comparison->head.hash;
         made->definition.text = comparison->head.definition;
+        made->definition.tables = view->tables;
         made->definition.table_count = view->table_count;
     }
     return rc;

@@ -5,6 +5,7 @@
 #include "platform/json.h"
 #include "platform/pg_text.h"
 #include "projector/sql/key.h"
+#include "projector/sql/store.h"
 
 #define FACE_BYTES_MAX ((size_t)1024 * 1024)
 #define SQL_BYTES_MAX  ((size_t)256 * 1024)
@@ -14,7 +15,7 @@
 /* One row a column: generation, name, place in the primary key's index or -1, how many of that are
  * the key (behind them stands what it includes). */
 static const char columns_sql[] =
-    "SELECT (SELECT generation FROM _cairn_view WHERE view = $2 AND side = 'live'), a.attname, "
+    "SELECT (SELECT generation FROM %s._cairn_view WHERE view = $2 AND side = 'live'), a.attname, "
     "coalesce(array_position(i.indkey::int2[], a.attnum), -1), coalesce(i.indnkeyatts, 0) "
     "FROM pg_attribute a "
     "JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace "
@@ -118,9 +119,10 @@ static const char *make_key_text(struct cairn_sql_face *face)
 static const char *make_get(struct cairn_sql_face *face)
 {
     struct cairn_pg_text sql = CAIRN_PG_TEXT(SQL_BYTES_MAX);
+    cairn_pg_text_add(&sql, "SELECT v.position, v.generation, t.document FROM ");
+    cairn_pg_text_add(&sql, face->control);
     cairn_pg_text_add(&sql,
-                      "SELECT v.position, v.generation, t.document FROM _cairn_view v LEFT JOIN "
-                      "LATERAL (SELECT row_to_json(r.*)::text AS document FROM ");
+                      " v LEFT JOIN LATERAL (SELECT row_to_json(r.*)::text AS document FROM ");
     cairn_pg_text_add(&sql, face->table);
     for (size_t i = 0; i < face->key_count; i++) {
         cairn_pg_text_add(&sql, i == 0 ? " r WHERE r." : " AND r.");
@@ -132,20 +134,23 @@ static const char *make_get(struct cairn_sql_face *face)
     return finish(&sql, &face->arena);
 }
 
-static const char *make_table(struct cairn_sql_face *face, struct cairn_slice domain)
+/* With its schema, so that a role that may not look into that hears so. */
+static const char *make_table(struct cairn_sql_face *face, struct cairn_slice domain,
+                              struct cairn_slice table)
 {
     struct cairn_pg_text sql = CAIRN_PG_TEXT(SQL_BYTES_MAX);
     cairn_pg_text_add_name(&sql, domain);
     cairn_pg_text_add(&sql, ".");
-    cairn_pg_text_add_name(&sql, face->view);
+    cairn_pg_text_add_name(&sql, table);
     return finish(&sql, &face->arena);
 }
 
 static enum cairn_rc make_statements(struct cairn_sql_face *face, struct cairn_slice domain,
                                      struct cairn_err *err)
 {
-    face->table = make_table(face, domain);
-    face->key_text = face->table == NULL ? NULL : make_key_text(face);
+    face->table = make_table(face, domain, face->view);
+    face->control = make_table(face, domain, CAIRN_SLICE_LIT("_cairn_view"));
+    face->key_text = face->table == NULL || face->control == NULL ? NULL : make_key_text(face);
     face->get_sql = face->key_text == NULL ? NULL : make_get(face);
     return face->get_sql != NULL ? CAIRN_OK
                                  : CAIRN_FAIL(err, CAIRN_ENOMEM, "read the columns of a view");
@@ -158,7 +163,7 @@ enum cairn_rc cairn_sql_face_read(struct cairn_pg *pg, struct cairn_slice domain
     const struct cairn_slice values[] = {domain, view->name};
     struct cairn_sql_face face = {.arena = {.max = FACE_BYTES_MAX}, .view = view->name};
     struct cairn_pg_result *rows = NULL;
-    enum cairn_rc rc = cairn_pg_query(pg, columns_sql, values, 2, &rows, err);
+    enum cairn_rc rc = cairn_sql_query_in(pg, domain, columns_sql, values, 2, &rows, err);
     if (rc != CAIRN_OK && strcmp(cairn_pg_sqlstate(pg), "42P01") == 0) {
         return CAIRN_FAIL(err, CAIRN_EBEHIND, "the view \"%.*s\" is being built",
                           CAIRN_SLICE_ARG(view->name)); /* no projector has been here yet */

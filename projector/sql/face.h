@@ -18,6 +18,7 @@ struct cairn_sql_face {
     size_t keys[CAIRN_SQL_VIEW_KEYS_MAX]; /* numbers of the columns that make a row's key */
     size_t key_count;
     const char *table;    /* quoted */
+    const char *control;  /* the table of generations, quoted */
     const char *key_text; /* the expression that gives a row's key; the row is called r */
     const char *get_sql;  /* $1 view, $2.. the key's columns: position, document */
 };

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "platform/pg_text.h"
+#include "projector/sql/claim.h"
 #include "projector/sql/store_int.h"
 
 #define STATEMENT_BYTES_MAX ((size_t)256 * 1024)
@@ -123,17 +124,21 @@ static enum cairn_rc delete_row(struct cairn_pg *pg, struct cairn_slice domain,
     return rc;
 }
 
-/* The generation of a side with a schema of its own, and whatever else lies there. */
+/* The generation of a side with a schema of its own, and whatever else lies there. A schema that is
+ * somebody else's stays. */
 static enum cairn_rc drop_side(struct cairn_pg *pg, struct cairn_slice domain,
                                struct cairn_slice view, enum cairn_view_side side, bool *dropped,
                                struct cairn_err *err)
 {
     char schema[CAIRN_SQL_SCHEMA_SIZE];
+    enum cairn_sql_claim claim = CAIRN_SQL_CLAIM_NONE;
     assert(side != CAIRN_SIDE_LIVE);
     enum cairn_rc rc = cairn_sql_schema(domain, view, side, schema, err);
     struct cairn_slice name = cairn_slice_str(schema);
-    rc = rc == CAIRN_OK ? cairn_sql_run_named(pg, "DROP SCHEMA IF EXISTS %s CASCADE", &name, 1, err)
-                        : rc;
+    rc = rc == CAIRN_OK ? cairn_sql_claim_read(pg, domain, view, side, &claim, err) : rc;
+    if (rc == CAIRN_OK && (claim == CAIRN_SQL_CLAIM_OWN || claim == CAIRN_SQL_CLAIM_UNMARKED)) {
+        rc = cairn_sql_run_named(pg, "DROP SCHEMA %s CASCADE", &name, 1, err);
+    }
     return rc == CAIRN_OK ? delete_row(pg, domain, view, side, dropped, err) : rc;
 }
 
@@ -191,6 +196,20 @@ static enum cairn_rc insert_row(struct cairn_pg *pg, const struct cairn_sql_defi
     return cairn_sql_query_in(pg, definition->domain, sql, values, 6, NULL, err);
 }
 
+enum cairn_rc cairn_sql_tables_make(struct cairn_pg *pg, const struct cairn_sql_statement *tables,
+                                    size_t count, struct cairn_err *err)
+{
+    enum cairn_rc rc = CAIRN_OK;
+    for (size_t i = 0; rc == CAIRN_OK && i < count; i++) {
+        rc = cairn_pg_run(pg, tables[i].text, err);
+        if (rc != CAIRN_OK) {
+            rc = cairn_err_wrap(err, rc, "line %u",
+                                cairn_sql_byte_line(&tables[i], cairn_pg_error_at(pg)));
+        }
+    }
+    return rc;
+}
+
 /* An empty schema with the view's tables in it. */
 static enum cairn_rc make_tables(struct cairn_pg *pg, const struct cairn_sql_definition *definition,
                                  enum cairn_view_side side, struct cairn_err *err)
@@ -198,14 +217,14 @@ static enum cairn_rc make_tables(struct cairn_pg *pg, const struct cairn_sql_def
     char schema[CAIRN_SQL_SCHEMA_SIZE];
     enum cairn_rc rc = cairn_sql_schema(definition->domain, definition->view, side, schema, err);
     struct cairn_slice name = cairn_slice_str(schema);
-    rc = rc == CAIRN_OK ? cairn_sql_run_named(pg, "CREATE SCHEMA %s", &name, 1, err) : rc;
+    rc = rc == CAIRN_OK ? cairn_sql_claim_make(pg, definition->domain, definition->view, side, err)
+                        : rc;
     rc = rc == CAIRN_OK
              ? cairn_sql_run_named(pg, "SET LOCAL search_path TO %s, pg_catalog", &name, 1, err)
              : rc;
-    for (size_t i = 0; rc == CAIRN_OK && i < definition->table_count; i++) {
-        rc = cairn_pg_run(pg, definition->tables[i], err);
-    }
-    return rc;
+    return rc == CAIRN_OK
+               ? cairn_sql_tables_make(pg, definition->tables, definition->table_count, err)
+               : rc;
 }
 
 /* ---- there and back ---- */
@@ -221,6 +240,7 @@ struct turn {
     uint64_t all;
 };
 
+/* EINVAL: its schema is somebody else's. */
 static enum cairn_rc turn_row(struct cairn_pg *pg, struct cairn_slice domain,
                               struct cairn_slice view, const struct turn *turn, bool *ret_turned,
                               struct cairn_err *err)
@@ -247,7 +267,12 @@ static enum cairn_rc turn_row(struct cairn_pg *pg, struct cairn_slice domain,
                                                         : CAIRN_SLICE_LIT("f"),
                                          cairn_slice_str(all)};
     struct cairn_pg_result *result = NULL;
-    enum cairn_rc rc = cairn_sql_query_in(pg, domain, sql, values, 7, &result, err);
+    enum cairn_sql_claim claim = CAIRN_SQL_CLAIM_NONE;
+    enum cairn_rc rc = cairn_sql_claim_read(pg, domain, view, turn->from, &claim, err);
+    if (rc == CAIRN_OK && claim == CAIRN_SQL_CLAIM_FOREIGN) {
+        return cairn_sql_claim_refuse(domain, view, turn->from, err);
+    }
+    rc = rc == CAIRN_OK ? cairn_sql_query_in(pg, domain, sql, values, 7, &result, err) : rc;
     if (rc == CAIRN_OK) {
         *ret_turned = cairn_pg_result_touched(result) == 1;
     }
@@ -413,7 +438,7 @@ static enum cairn_rc retire_live(struct cairn_pg *pg, struct cairn_slice domain,
     rc = rc == CAIRN_OK ? drop_side(pg, domain, view, CAIRN_SIDE_OLD, NULL, err) : rc;
     rc = rc == CAIRN_OK ? cairn_sql_query_in(pg, domain, row_sql, &view, 1, &row, err) : rc;
     if (rc == CAIRN_OK && cairn_pg_result_touched(row) == 1) {
-        rc = cairn_sql_run_named(pg, "CREATE SCHEMA %s", &old, 1, err);
+        rc = cairn_sql_claim_make(pg, domain, view, CAIRN_SIDE_OLD, err);
         rc = rc == CAIRN_OK ? move_tables(pg, tables, domain, old, err) : rc;
     }
     cairn_pg_result_free(row);

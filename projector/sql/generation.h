@@ -9,6 +9,7 @@
 #define CAIRN_PROJECTOR_SQL_GENERATION_H
 
 #include "projector/sql/store.h"
+#include "schemas/sql_view.h"
 
 /* Take the lock of who builds (CAIRN_SIDE_NEXT) or compares (CAIRN_SIDE_CHECK) the view; it lasts
  * as long as the connection. The one who feeds the generation takes it on that very connection, so
@@ -24,19 +25,25 @@ struct cairn_sql_definition {
     struct cairn_slice domain;
     struct cairn_slice view;
     uint32_t version;
-    struct cairn_slice hash;   /* hex */
-    struct cairn_slice text;   /* of its file */
-    const char *const *tables; /* DDL, one statement each */
+    struct cairn_slice hash; /* hex */
+    struct cairn_slice text; /* of its file */
+    const struct cairn_sql_statement *tables;
     size_t table_count;
     uint64_t all; /* events in the log now */
 };
 
 /* Begin an empty generation on side next or check, in the place of one that is there: a schema, the
  * tables, a row at the beginning of the log. An old generation that was on its way back goes where
- * it came from. EINVAL: a statement of the DDL is refused; the text says which and why. */
+ * it came from. EINVAL: a statement of the DDL is refused, or the schema is somebody else's; the
+ * text begins with the statement's line, or names the schema. */
 CAIRN_MUST_CHECK enum cairn_rc
 cairn_sql_generation_begin(struct cairn_pg *pg, const struct cairn_sql_definition *definition,
                            enum cairn_view_side side, struct cairn_err *err);
+/* Run a view's DDL, in the schema that is first in the search_path. EINVAL: a statement is refused;
+ * the text begins with its line. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_sql_tables_make(struct cairn_pg *pg,
+                                                     const struct cairn_sql_statement *tables,
+                                                     size_t count, struct cairn_err *err);
 /* Put the built generation in the place of the live one, which becomes the old one; what was old
  * before is dropped. Readers see the one or the other. refused: hash of a definition that is not to
  * be built by itself any more; empty: none. errors: EBEHIND (the live one is further: follow on);

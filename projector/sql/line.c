@@ -109,22 +109,6 @@ static enum cairn_rc switch_over(struct cairn_sql_line *line, struct cairn_err *
     return CAIRN_OK;
 }
 
-static void show(struct cairn_sql_line *line)
-{
-    struct cairn_position end;
-    struct cairn_err err;
-    const struct cairn_sql_head *build = line->build == NULL ? NULL : &line->build->follower->head;
-    cairn_metric_set(line->metrics.build_done, build == NULL ? 0 : (int64_t)build->events);
-    cairn_metric_set(line->metrics.build_all, build == NULL ? 0 : (int64_t)build->all);
-    if (line->live == NULL || cairn_store_end(line->options->store, &end, &err) != CAIRN_OK) {
-        return;
-    }
-    cairn_metric_set(line->metrics.lag,
-                     (int64_t)cairn_position_lag(&line->live->head.position, &end));
-    cairn_metric_set(line->metrics.stopped, line->live->failed ? 1 : 0);
-    cairn_metric_set(line->metrics.parked, (int64_t)line->live->parked.waiting);
-}
-
 /* Does the row still stand where the follower left it? Another projector may have moved or switched
  * it, or an operator mended what failed, or cared for what is parked. */
 static enum cairn_rc look_at_row(struct cairn_sql_line *line,
@@ -191,6 +175,7 @@ static void put_off_build(struct cairn_sql_line *line)
     cairn_sql_build_close(line->build);
     line->build = NULL;
     line->waits = true;
+    line->build_failed = true;
     line->build_ns = line->failed_ns + RETRY_MS * MS_NS;
 }
 
@@ -223,7 +208,7 @@ enum cairn_rc cairn_sql_line_turn(struct cairn_sql_line *line, struct cairn_err 
     if (rc != CAIRN_OK) {
         return rc;
     }
-    show(line);
+    cairn_sql_line_show(line);
     if (events == 0 && !ready) {
         return idle(line, err);
     }

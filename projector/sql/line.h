@@ -7,6 +7,7 @@
 
 #include "projector/lmdb/follower.h"
 #include "projector/projector.h"
+#include "projector/repeat.h"
 #include "projector/sql/build.h"
 
 struct cairn_sql_line {
@@ -27,6 +28,15 @@ struct cairn_sql_line {
     int64_t failed_ns;               /* when an event last could not be applied */
     char failed_event[CAIRN_UUID_TEXT_SIZE + 1]; /* which, so that it is said once */
     bool refused; /* the definition was rolled back from; said once */
+
+    /* What keeps it from what its file says: projector/sql/refusal.h. */
+    bool hindered;     /* its definition, or its tables, as of the last try */
+    bool outdated;     /* a definition of a higher version is there */
+    bool build_failed; /* at an event, as of the last try */
+    bool noted;        /* a row may say so, of ours or of a process before */
+    int64_t noted_ns;  /* when that was last written or cleared; 0: never */
+    struct cairn_repeat repeat;
+    struct cairn_position held; /* of what could be read when it was last open */
 };
 
 /* A batch of each generation, the switch when it is due; where nothing came, wait for the log a
@@ -34,10 +44,16 @@ struct cairn_sql_line {
  * (another moved or switched it: at once), all else after a pause. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_sql_line_turn(struct cairn_sql_line *line,
                                                    struct cairn_err *err);
+/* A turn failed: say so in the log, in the metrics and, where the server can be told, in the
+ * database; what failed is closed. */
+void cairn_sql_line_fail(struct cairn_sql_line *line, enum cairn_rc rc,
+                         const struct cairn_err *err);
+/* A turn went well: what was said is taken back, unless it still holds. */
+void cairn_sql_line_settle(struct cairn_sql_line *line);
 /* Leave everything where it is. */
 void cairn_sql_line_close(struct cairn_sql_line *line);
 
-/* ---- for sql_line.c ---- */
+/* ---- for line.c ---- */
 
 /* Find out what is to be done, and open it. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_sql_line_open(struct cairn_sql_line *line,
@@ -45,5 +61,13 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_sql_line_open(struct cairn_sql_line *line,
 /* Begin to build, or go on; or wait for another who does. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_sql_line_build(struct cairn_sql_line *line,
                                                     struct cairn_err *err);
+/* Does the server, or the log, refuse what was asked, so that it is no use to try at once again? */
+bool cairn_sql_line_is_refusal(enum cairn_rc rc);
+/* Say what keeps the view from what its file says: in the log, where it is new or was not said for
+ * long, and in the database, as far as that can be told. event: the log's word for it. */
+void cairn_sql_line_note(struct cairn_sql_line *line, enum cairn_log_level level, const char *event,
+                         const char *text);
+/* The gauges, as the view stands. */
+void cairn_sql_line_show(struct cairn_sql_line *line);
 
 #endif

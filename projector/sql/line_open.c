@@ -1,6 +1,8 @@
 /* What is to be done for a view: found out, and opened. */
 #include <assert.h>
+#include <stdio.h>
 
+#include "projector/pause.h"
 #include "projector/sql/line.h"
 
 void cairn_sql_line_close(struct cairn_sql_line *line)
@@ -25,13 +27,25 @@ static enum cairn_rc open_live(struct cairn_sql_line *line, struct cairn_err *er
     return cairn_sql_follower_open(&follower, &line->live, err);
 }
 
+static void try_later(struct cairn_sql_line *line)
+{
+    line->build_ns =
+        cairn_clock_monotonic_ns(line->options->clock) + CAIRN_PAUSE_MAX_MS * INT64_C(1000000);
+}
+
 enum cairn_rc cairn_sql_line_build(struct cairn_sql_line *line, struct cairn_err *err)
 {
     assert(line->build == NULL);
     enum cairn_rc rc =
         cairn_sql_build_open(line->options, line->definition, false, &line->build, err);
-    line->waits = rc == CAIRN_ELOCKED;
+    line->hindered = cairn_sql_line_is_refusal(rc);
+    line->build_failed = false;
+    line->waits = rc == CAIRN_ELOCKED || line->hindered;
     line->build_ns = 0; /* at the next look */
+    if (line->hindered) {
+        cairn_sql_line_note(line, CAIRN_LOG_ERROR, "view is not built", err->text);
+        try_later(line);
+    }
     return line->waits ? CAIRN_OK : rc;
 }
 
@@ -72,6 +86,20 @@ static bool is_outdated(const struct cairn_sql_line *line, const struct found *f
            (found->next && found->next_head.version > line->definition->sql->version);
 }
 
+/* Nobody else would notice that the file is passed over. */
+static void tell_outdated(struct cairn_sql_line *line, const struct found *found)
+{
+    bool live = found->live && found->live_head.version > line->definition->sql->version;
+    unsigned version = live ? found->live_head.version : found->next_head.version;
+    char text[CAIRN_ERR_TEXT_MAX];
+    (void)snprintf(text, sizeof(text),
+                   "a projector's file says version %u, and version %u is %s: raise the version in "
+                   "the file, or go back with cairn replay %.*s --rollback",
+                   (unsigned)line->definition->sql->version, version, live ? "live" : "being built",
+                   CAIRN_SLICE_ARG(line->definition->name));
+    cairn_sql_line_note(line, CAIRN_LOG_WARN, "definition is outdated and is not built", text);
+}
+
 /* The definition was rolled back from: it is not built again by itself. */
 static bool is_refused(struct cairn_sql_line *line, const struct found *found)
 {
@@ -104,25 +132,64 @@ static enum cairn_rc drop_left_over(struct cairn_sql_line *line, struct cairn_pg
     return rc == CAIRN_ELOCKED ? CAIRN_OK : rc;
 }
 
+/* The live generation cannot be followed, as where its tables are not what they were: its row says
+ * so, and what is built, now or once that can be, takes its place. */
+static enum cairn_rc stop_live(struct cairn_sql_line *line, struct cairn_pg *pg,
+                               const struct found *found, struct cairn_err *err)
+{
+    const struct cairn_err why = *err;
+    const struct cairn_sql_stop stop = {.error = why.text};
+    enum cairn_rc rc =
+        cairn_sql_stop_write(pg, cairn_domain_name(line->options->domain), line->definition->name,
+                             CAIRN_SIDE_LIVE, &found->live_head, &stop, err);
+    if (line->build != NULL) {
+        cairn_log_error(line->options->log, CAIRN_LOG_ERROR, "projector",
+                        "live generation is not followed", &why);
+    } else if (!line->hindered) {
+        cairn_sql_line_note(line, CAIRN_LOG_ERROR, "live generation is not followed", why.text);
+        line->hindered = true;
+        line->waits = true;
+        try_later(line);
+    }
+    return rc;
+}
+
+/* Follow the live generation. One that could not be followed, and was stopped at no event, goes on
+ * again. */
+static enum cairn_rc resume_live(struct cairn_sql_line *line, struct cairn_pg *pg,
+                                 const struct found *found, struct cairn_err *err)
+{
+    const struct cairn_sql_head *head = &found->live_head;
+    enum cairn_rc rc = open_live(line, err);
+    if (cairn_sql_line_is_refusal(rc)) {
+        return stop_live(line, pg, found, err);
+    }
+    return rc == CAIRN_OK && head->state == CAIRN_VIEW_STOPPED && head->error_event.size == 0
+               ? cairn_sql_stop_write(pg, cairn_domain_name(line->options->domain),
+                                      line->definition->name, CAIRN_SIDE_LIVE, head, NULL, err)
+               : rc;
+}
+
 /* Open what is to be followed and built. */
 static enum cairn_rc open_found(struct cairn_sql_line *line, struct cairn_pg *pg,
                                 const struct found *found, struct cairn_err *err)
 {
     enum cairn_rc rc = CAIRN_OK;
-    bool outdated = is_outdated(line, found);
-    if (!found->live_same && !outdated && !is_refused(line, found)) {
-        rc = cairn_sql_line_build(line, err);
-    } else if (found->live_same && !outdated) {
+    line->hindered = false;
+    line->build_failed = false;
+    line->outdated = is_outdated(line, found);
+    line->held = found->live   ? found->live_head.position
+                 : found->next ? found->next_head.position
+                               : (struct cairn_position){{0}};
+    if (line->outdated) {
+        tell_outdated(line, found);
+    } else if (found->live_same) {
         rc = drop_left_over(line, pg, found, err);
+    } else if (!is_refused(line, found)) {
+        rc = cairn_sql_line_build(line, err);
     }
     if (rc == CAIRN_OK && found->live) {
-        rc = open_live(line, err);
-    }
-    if (rc == CAIRN_EINVAL && line->build != NULL) {
-        /* Its tables are not what they were: what is built takes its place. */
-        cairn_log_error(line->options->log, CAIRN_LOG_ERROR, "projector",
-                        "live generation is not followed", err);
-        rc = CAIRN_OK;
+        rc = resume_live(line, pg, found, err);
     }
     line->open = rc == CAIRN_OK;
     return rc;

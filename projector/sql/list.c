@@ -392,10 +392,11 @@ static void add_order(struct listing *listing)
 /* The rows are numbered, so that the order is the page's and not the planner's. */
 static void add_statement(struct listing *listing)
 {
-    cairn_pg_text_add(
-        &listing->sql,
-        "SELECT v.position, v.generation, t.key, t.document, t.place FROM _cairn_view v "
-        "LEFT JOIN LATERAL (SELECT *, row_number() OVER () AS n FROM (SELECT ");
+    cairn_pg_text_add(&listing->sql,
+                      "SELECT v.position, v.generation, t.key, t.document, t.place FROM ");
+    cairn_pg_text_add(&listing->sql, listing->face->control);
+    cairn_pg_text_add(&listing->sql,
+                      " v LEFT JOIN LATERAL (SELECT *, row_number() OVER () AS n FROM (SELECT ");
     cairn_pg_text_add(&listing->sql, listing->face->key_text);
     cairn_pg_text_add(&listing->sql, " AS key, ");
     add_document(listing);

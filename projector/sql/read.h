@@ -13,7 +13,8 @@
 struct cairn_sql_reader;
 
 /* pool: its connections have the domain's schema first in their search_path, read only; borrowed,
- * as domain is. ENOMEM. */
+ * as domain is. ENOMEM, EINVAL (a name
+ * that no schema can have). */
 CAIRN_MUST_CHECK enum cairn_rc cairn_sql_reader_new(struct cairn_pg_pool *pool,
                                                     const struct cairn_domain *domain,
                                                     struct cairn_sql_reader **ret_reader,

@@ -33,6 +33,7 @@ static void *run(void *argument)
         struct cairn_err err;
         enum cairn_rc rc = cairn_sql_line_turn(line, &err);
         if (rc == CAIRN_OK) {
+            cairn_sql_line_settle(line);
             pause_ms = CAIRN_PAUSE_FIRST_MS;
             continue;
         }
@@ -40,8 +41,7 @@ static void *run(void *argument)
         if (rc == CAIRN_EFENCED || rc == CAIRN_ESTOPPED) {
             continue; /* moved by another: go on from where that left it */
         }
-        (void)cairn_err_wrap(&err, rc, "view %.*s", CAIRN_SLICE_ARG(line->definition->name));
-        cairn_log_error(line->options->log, CAIRN_LOG_ERROR, "projector", "batch failed", &err);
+        cairn_sql_line_fail(line, rc, &err);
         cairn_pause_nap(line->stopping, pause_ms);
         pause_ms = cairn_pause_next(pause_ms);
     }
@@ -60,6 +60,7 @@ static enum cairn_rc init_line(struct cairn_sql_runner *runner, struct cairn_vie
     line->views = views;
     line->stopping = &runner->stopping;
     line->definition = definition;
+    line->noted = true;
     cairn_view_hash_text(definition->code_hash, line->hash);
     if (runner->options.metrics != NULL) {
         cairn_follower_metrics_add(runner->options.metrics, definition->name, &line->metrics);

@@ -3,7 +3,8 @@
 
 #include "platform/pg_text.h"
 #include "projector/sql/asking.h"
-#include "projector/sql/store.h"
+#include "projector/sql/claim.h"
+#include "projector/sql/refusal.h"
 
 /* More rows than these are estimated: counting them would take longer than who asks will wait. */
 #define COUNT_ROWS_MAX 100000
@@ -93,6 +94,46 @@ static enum cairn_rc fill_next(struct cairn_sql_asking *asking, bool live,
     return CAIRN_OK;
 }
 
+/* Why it is not built or followed as its file says, behind what its generations say. */
+static enum cairn_rc fill_refusal(struct cairn_sql_asking *asking, struct cairn_arena *arena,
+                                  struct cairn_view_status *status, struct cairn_err *err)
+{
+    struct cairn_slice domain = cairn_domain_name(cairn_sql_reader_domain(asking->reader));
+    struct cairn_slice refusal = CAIRN_SLICE_NONE;
+    enum cairn_rc rc =
+        cairn_sql_refusal_read(asking->pg, domain, status->name, arena, &refusal, err);
+    if (rc != CAIRN_OK || refusal.size == 0 || cairn_slice_equal(refusal, status->error)) {
+        return rc;
+    }
+    if (status->error.size == 0) {
+        status->error = refusal;
+        return CAIRN_OK;
+    }
+    const char *both = cairn_arena_printf(arena, "%.*s; and: %.*s", CAIRN_SLICE_ARG(status->error),
+                                          CAIRN_SLICE_ARG(refusal));
+    if (both == NULL) {
+        return CAIRN_FAIL(err, CAIRN_ENOMEM, "the state of a view");
+    }
+    status->error = cairn_slice_str(both);
+    return CAIRN_OK;
+}
+
+/* Nobody has begun to build it: is there something that keeps a projector from telling why? */
+static enum cairn_rc fill_claim(struct cairn_sql_asking *asking, struct cairn_arena *arena,
+                                struct cairn_view_status *status, struct cairn_err *err)
+{
+    struct cairn_err why;
+    bool there = false;
+    enum cairn_rc rc = cairn_sql_claim_domain(
+        asking->pg, cairn_domain_name(cairn_sql_reader_domain(asking->reader)), &there, &why);
+    if (rc == CAIRN_EINVAL || rc == CAIRN_EFORBIDDEN) {
+        rc = cairn_arena_copy(arena, cairn_slice_str(why.text), &status->error);
+        return rc == CAIRN_OK ? CAIRN_OK : CAIRN_FAIL(err, rc, "the state of a view");
+    }
+    *err = why;
+    return rc;
+}
+
 static enum cairn_rc fill_heads(struct cairn_sql_asking *asking, struct cairn_arena *arena,
                                 struct cairn_view_status *status, struct cairn_err *err)
 {
@@ -103,7 +144,11 @@ static enum cairn_rc fill_heads(struct cairn_sql_asking *asking, struct cairn_ar
         fill_head(&live, status);
     }
     rc = rc == CAIRN_ENOENT ? CAIRN_OK : rc;
-    return rc == CAIRN_OK ? fill_next(asking, there, arena, status, err) : rc;
+    rc = rc == CAIRN_OK ? fill_next(asking, there, arena, status, err) : rc;
+    rc = rc == CAIRN_OK ? fill_refusal(asking, arena, status, err) : rc;
+    return rc == CAIRN_OK && status->generation == 0 && status->error.size == 0
+               ? fill_claim(asking, arena, status, err)
+               : rc;
 }
 
 static enum cairn_rc copy_columns(const struct cairn_sql_face *face, struct cairn_arena *arena,
@@ -183,7 +228,7 @@ enum cairn_rc cairn_sql_reader_state(struct cairn_sql_reader *reader, size_t n,
 
 /* Asked again and again while a request waits, so it reads no more of the row than that. */
 static const char held_sql[] =
-    "SELECT position, state FROM _cairn_view WHERE view = $1 AND side = 'live'";
+    "SELECT position, state FROM %s._cairn_view WHERE view = $1 AND side = 'live'";
 
 /* rows NULL: no projector has made the table of them yet. */
 static enum cairn_rc take_held(const struct cairn_pg_result *rows, struct cairn_position *ret_held,
@@ -209,7 +254,8 @@ enum cairn_rc cairn_sql_view_held(struct cairn_sql_reader *reader, struct cairn_
     if (rc != CAIRN_OK) {
         return rc;
     }
-    rc = cairn_pg_query(asking.pg, held_sql, &view, 1, &rows, err);
+    rc = cairn_sql_query_in(asking.pg, cairn_domain_name(cairn_sql_reader_domain(reader)), held_sql,
+                            &view, 1, &rows, err);
     if (rc == CAIRN_OK || strcmp(cairn_pg_sqlstate(asking.pg), UNDEFINED_TABLE) == 0) {
         rc = take_held(rows, ret_held, ret_building, ret_stopped, err);
     }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "platform/pg_text.h"
+#include "projector/sql/claim.h"
 #include "projector/sql/generation.h"
 #include "projector/sql/store_int.h"
 
@@ -29,11 +30,24 @@ struct cairn_slice cairn_sql_side_name(enum cairn_view_side side)
     return cairn_slice_str(sides[side].name);
 }
 
+/* Would the server let nobody make a schema of this name? */
+static bool is_reserved(struct cairn_slice domain)
+{
+    return cairn_slice_starts(domain, CAIRN_SLICE_LIT("pg_")) ||
+           cairn_slice_is(domain, "information_schema");
+}
+
 enum cairn_rc cairn_sql_schema(struct cairn_slice domain, struct cairn_slice view,
                                enum cairn_view_side side, char ret_schema[CAIRN_SQL_SCHEMA_SIZE],
                                struct cairn_err *err)
 {
     assert((size_t)side < sizeof(sides) / sizeof(sides[0]));
+    if (is_reserved(domain)) {
+        return CAIRN_FAIL(err, CAIRN_EINVAL,
+                          "a domain called %.*s can have no views in SQL: PostgreSQL keeps names "
+                          "that begin with pg_, and information_schema, for itself",
+                          CAIRN_SLICE_ARG(domain));
+    }
     int size = sides[side].schema == NULL
                    ? snprintf(ret_schema, CAIRN_SQL_SCHEMA_SIZE, "%.*s", CAIRN_SLICE_ARG(domain))
                    : snprintf(ret_schema, CAIRN_SQL_SCHEMA_SIZE, "%.*s_%s_%.*s",
@@ -150,6 +164,10 @@ static const char lane_sql[] =
     "position text NOT NULL, events bigint NOT NULL DEFAULT 0, "
     "PRIMARY KEY (view, generation, lane))";
 
+static const char refusal_sql[] =
+    "CREATE TABLE IF NOT EXISTS %s._cairn_refusal ("
+    "view text PRIMARY KEY, error text NOT NULL, updated timestamptz NOT NULL DEFAULT now())";
+
 static const char missing_sql[] =
     "ALTER TABLE %s._cairn_view ADD COLUMN IF NOT EXISTS parks bigint NOT NULL DEFAULT 0, "
     "ADD COLUMN IF NOT EXISTS error_position text NOT NULL DEFAULT '', "
@@ -175,19 +193,51 @@ static enum cairn_rc add_missing(struct cairn_pg *pg, struct cairn_slice domain,
     return rc;
 }
 
+/* Is all of it there? Then nothing is to be made, which this role may have no right to any more. */
+static enum cairn_rc is_prepared(struct cairn_pg *pg, struct cairn_slice domain, bool *ret_prepared,
+                                 struct cairn_err *err)
+{
+    static const char sql[] =
+        "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE "
+        "n.nspname = $1 AND (c.relname IN ('_cairn_parked', '_cairn_lane', '_cairn_refusal') OR "
+        "(c.relname = '_cairn_view' AND 2 = (SELECT count(*) FROM pg_attribute a WHERE a.attrelid "
+        "= c.oid AND a.attname IN ('parks', 'refused'))))";
+    struct cairn_pg_result *result = NULL;
+    enum cairn_rc rc = cairn_pg_query(pg, sql, &domain, 1, &result, err);
+    if (rc == CAIRN_OK) {
+        *ret_prepared = cairn_slice_is(cairn_pg_result_value(result, 0, 0), "4");
+    }
+    cairn_pg_result_free(result);
+    return rc;
+}
+
+static enum cairn_rc make_tables(struct cairn_pg *pg, struct cairn_slice domain,
+                                 struct cairn_err *err)
+{
+    static const char *const tables[] = {table_sql, parked_sql, lane_sql, refusal_sql};
+    enum cairn_rc rc = CAIRN_OK;
+    for (size_t i = 0; rc == CAIRN_OK && i < sizeof(tables) / sizeof(tables[0]); i++) {
+        rc = cairn_sql_run_named(pg, tables[i], &domain, 1, err);
+    }
+    return rc;
+}
+
 enum cairn_rc cairn_sql_store_prepare(struct cairn_pg *pg, struct cairn_slice domain,
                                       struct cairn_err *err)
 {
     bool there = false;
-    enum cairn_rc rc = cairn_sql_begin_alone(pg, domain, err);
-    rc = rc == CAIRN_OK ? schema_exists(pg, domain, &there, err) : rc;
-    if (rc == CAIRN_OK && !there) {
-        rc = cairn_sql_run_named(pg, "CREATE SCHEMA %s", &domain, 1, err);
+    bool prepared = false;
+    enum cairn_rc rc = is_prepared(pg, domain, &prepared, err);
+    if (rc == CAIRN_OK && prepared) {
+        return CAIRN_OK;
     }
-    rc = rc == CAIRN_OK ? cairn_sql_run_named(pg, table_sql, &domain, 1, err) : rc;
+    rc = rc == CAIRN_OK ? cairn_sql_begin_alone(pg, domain, err) : rc;
+    rc = rc == CAIRN_OK ? cairn_sql_claim_domain(pg, domain, &there, err) : rc;
+    if (rc == CAIRN_OK && !there) {
+        rc = cairn_sql_claim_make_domain(pg, domain, err);
+    }
+    rc = rc == CAIRN_OK ? make_tables(pg, domain, err) : rc;
     rc = rc == CAIRN_OK ? add_missing(pg, domain, err) : rc;
-    rc = rc == CAIRN_OK ? cairn_sql_run_named(pg, parked_sql, &domain, 1, err) : rc;
-    rc = rc == CAIRN_OK ? cairn_sql_run_named(pg, lane_sql, &domain, 1, err) : rc;
     rc = cairn_sql_end(pg, rc, err);
     return rc == CAIRN_OK
                ? CAIRN_OK
@@ -306,9 +356,7 @@ enum cairn_rc cairn_sql_scratch_begin(struct cairn_pg *pg, struct cairn_slice sc
     rc = rc == CAIRN_OK
              ? cairn_sql_run_named(pg, "SET LOCAL search_path = %s, pg_catalog", &schema, 1, err)
              : rc;
-    rc = rc == CAIRN_OK ? cairn_sql_run_named(pg, table_sql, &schema, 1, err) : rc;
-    rc = rc == CAIRN_OK ? cairn_sql_run_named(pg, parked_sql, &schema, 1, err) : rc;
-    rc = rc == CAIRN_OK ? cairn_sql_run_named(pg, lane_sql, &schema, 1, err) : rc;
+    rc = rc == CAIRN_OK ? make_tables(pg, schema, err) : rc;
     return rc == CAIRN_OK ? CAIRN_OK : cairn_err_wrap(err, rc, "make a scratch schema");
 }
 
@@ -339,13 +387,14 @@ enum cairn_rc cairn_sql_stop_write(struct cairn_pg *pg, struct cairn_slice domai
         (void)snprintf(place, sizeof(place), "%u:%llu", (unsigned)stop->partition,
                        (unsigned long long)stop->offset);
     }
-    const struct cairn_slice values[] = {view,
-                                         cairn_sql_side_name(side),
-                                         cairn_slice_str(generation),
-                                         head->place,
-                                         cairn_slice_str(stop == NULL ? "" : stop->error),
-                                         stop == NULL ? CAIRN_SLICE_LIT("") : stop->event,
-                                         cairn_slice_str(place)};
+    const struct cairn_slice values[] = {
+        view,
+        cairn_sql_side_name(side),
+        cairn_slice_str(generation),
+        head->place,
+        cairn_slice_str(stop == NULL ? "" : stop->error),
+        stop == NULL || stop->event.data == NULL ? CAIRN_SLICE_LIT("") : stop->event,
+        cairn_slice_str(place)};
     return cairn_sql_query_in(pg, domain, sql, values, 7, NULL, err);
 }
 
@@ -359,6 +408,25 @@ static bool is_among(struct cairn_slice name, const struct cairn_slice *names, s
         }
     }
     return false;
+}
+
+/* Why views were refused that are gone. */
+static enum cairn_rc forget_refusals(struct cairn_pg *pg, struct cairn_slice domain,
+                                     const struct cairn_slice *views, size_t count,
+                                     struct cairn_err *err)
+{
+    struct cairn_buf names = {.max = STATEMENT_BYTES_MAX};
+    enum cairn_rc rc = cairn_pg_array(&names, views, count);
+    if (rc == CAIRN_OK) {
+        const struct cairn_slice values[] = {cairn_buf_slice(&names)};
+        rc = cairn_sql_query_in(pg, domain,
+                                "DELETE FROM %s._cairn_refusal WHERE view <> ALL ($1::text[])",
+                                values, 1, NULL, err);
+    } else {
+        rc = CAIRN_FAIL(err, rc, "the names of views");
+    }
+    cairn_buf_fini(&names);
+    return rc;
 }
 
 enum cairn_rc cairn_sql_store_keep(struct cairn_pg *pg, struct cairn_slice domain,
@@ -381,5 +449,7 @@ enum cairn_rc cairn_sql_store_keep(struct cairn_pg *pg, struct cairn_slice domai
         }
     }
     cairn_pg_result_free(result);
+    rc = rc == CAIRN_OK ? forget_refusals(pg, domain, views, count, err) : rc;
+    rc = rc == CAIRN_OK ? cairn_sql_claim_mark(pg, domain, err) : rc;
     return cairn_sql_end(pg, rc, err);
 }

@@ -2,10 +2,10 @@
  *
  * The schema of the domain's name holds the tables of the live generations and the control table
  * `_cairn_view`, one row for each generation, `_cairn_parked`, one for each stream that a
- * generation leaves out, and `_cairn_lane`, one for each lane of a build
+ * generation leaves out, `_cairn_lane`, one for each lane of a build, and `_cairn_refusal`
  * (docs/architecture/sql-views.md draws them). Every other generation has a schema of its own;
- * sql_generation.h makes, moves and drops them. Every function works on the caller's connection;
- * thread: its owner. Failures are those of platform/pg.h. */
+ * generation.h makes, moves and drops them, claim.h tells whose one is. Every function works on the
+ * caller's connection; thread: its owner. Failures are those of platform/pg.h. */
 #ifndef CAIRN_PROJECTOR_SQL_STORE_H
 #define CAIRN_PROJECTOR_SQL_STORE_H
 
@@ -37,7 +37,8 @@ struct cairn_sql_head {
 };
 
 /* The schema of a view's generation: the domain's for the live one, else one of its own. EINVAL:
- * the names are too long for PostgreSQL together. */
+ * the names are too long for PostgreSQL together, or the domain's is one that it keeps for itself.
+ */
 CAIRN_MUST_CHECK enum cairn_rc cairn_sql_schema(struct cairn_slice domain, struct cairn_slice view,
                                                 enum cairn_view_side side,
                                                 char ret_schema[CAIRN_SQL_SCHEMA_SIZE],

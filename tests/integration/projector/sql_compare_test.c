@@ -306,15 +306,13 @@ static void what_was_left_by_a_dead_comparison_is_dropped(void **state)
     begin(&comparing, *state, 1);
     add(&comparing, 10);
     rebuild(&comparing);
-    struct cairn_sql_made_up {
-        const char *tables[1];
-    } made = {{"CREATE TABLE left_over (n int)"}};
+    const struct cairn_sql_statement table = {.text = "CREATE TABLE left_over (n int)"};
     const struct cairn_sql_definition left = {.domain = CAIRN_SLICE_LIT("test"),
                                               .view = PAIRS,
                                               .version = 1,
                                               .hash = CAIRN_SLICE_LIT("x"),
                                               .text = CAIRN_SLICE_LIT("x"),
-                                              .tables = made.tables,
+                                              .tables = &table,
                                               .table_count = 1};
     assert_ok(
         cairn_sql_generation_begin(comparing.stage->pg, &left, CAIRN_SIDE_CHECK, &comparing.err),

@@ -249,14 +249,14 @@ static void while_another_builds_a_runner_follows_and_waits(void **state)
 
 static void a_build_that_nobody_goes_on_with_is_dropped(void **state)
 {
-    static const char *const tables[] = {"CREATE TABLE sums (who text)"};
+    static const struct cairn_sql_statement table = {.text = "CREATE TABLE sums (who text)"};
     static const enum cairn_view_side sides[] = {CAIRN_SIDE_NEXT, CAIRN_SIDE_CHECK};
     const struct cairn_sql_definition left = {.domain = CAIRN_SLICE_LIT("test"),
                                               .view = CAIRN_SLICE_LIT("sums"),
                                               .version = 1,
                                               .hash = CAIRN_SLICE_LIT("another"),
                                               .text = CAIRN_SLICE_LIT("another"),
-                                              .tables = tables,
+                                              .tables = &table,
                                               .table_count = 1};
     struct running running;
     begin(&running, *state);

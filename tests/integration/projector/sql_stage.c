@@ -174,17 +174,13 @@ void sql_stage_build(struct sql_stage *stage, const char *view, struct cairn_are
 {
     const struct cairn_domain_view *found =
         cairn_domain_view(stage->world.domain, cairn_slice_str(view));
-    const char *tables[CAIRN_SQL_VIEW_STATEMENTS_MAX];
     assert_non_null(found);
-    for (size_t i = 0; i < found->sql->table_count; i++) {
-        tables[i] = found->sql->tables[i].text;
-    }
     const struct cairn_sql_definition definition = {.domain = CAIRN_SLICE_LIT("test"),
                                                     .view = found->name,
                                                     .version = found->sql->version,
                                                     .hash = CAIRN_SLICE_LIT("0123"),
                                                     .text = found->script,
-                                                    .tables = tables,
+                                                    .tables = found->sql->tables,
                                                     .table_count = found->sql->table_count,
                                                     .all = stage->world.appended};
     struct cairn_err err;

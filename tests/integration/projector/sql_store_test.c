@@ -203,7 +203,8 @@ static void ddl_that_is_refused_leaves_what_was(void **state)
     struct sql_stage *stage = *state;
     struct cairn_arena arena = {.max = 1u << 20};
     struct cairn_sql_head head;
-    const char *const tables[] = {"CREATE TABLE sums (a int)", "CREATE TABLE sums (b int)"};
+    const struct cairn_sql_statement tables[] = {{.text = "CREATE TABLE sums (a int)", .line = 3},
+                                                 {.text = "CREATE TABLE sums (b int)", .line = 7}};
     const struct cairn_sql_definition definition = {
         .domain = DOMAIN, .view = SUMS, .version = 2, .tables = tables, .table_count = 2};
     begin(stage);
@@ -211,6 +212,7 @@ static void ddl_that_is_refused_leaves_what_was(void **state)
     assert_int_equal(
         cairn_sql_generation_begin(stage->pg, &definition, CAIRN_SIDE_NEXT, &stage->err),
         CAIRN_EINVAL);
+    assert_non_null(strstr(stage->err.text, "line 7: "));
     assert_non_null(strstr(stage->err.text, "sums"));
     assert_int_equal(sql_stage_number(stage, "SELECT version FROM _cairn_view"), 1);
     assert_true(is_there(stage, "test_build_sums.sums_by_sum"));
