@@ -111,6 +111,7 @@ class CommandLine(unittest.TestCase):
             done = harness.run("check", folder / "bank")
             self.assertEqual(done.returncode, 1)
             self.assertIn("Deposit.json", done.stdout)
+            self.assertEqual(done.stderr, f"cairn: {folder / 'bank'} has 1 fault\n")
 
     def test_events_prints_cloudevents(self):
         with harness.folder() as data:
