@@ -22,6 +22,15 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_json_read(struct cairn_slice text, struct c
                                                struct cairn_value *ret_value, size_t *ret_offset,
                                                struct cairn_err *err);
 
+/* The same of JSON whose numbers are decimals of any size, as PostgreSQL writes its numeric: a
+ * number that neither a 64-bit integer nor a double holds with all of its digits is a
+ * CAIRN_DECIMAL, which borrows text. For what is on its way out; what comes in is for
+ * cairn_json_read. errors, thread: as there. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_json_read_decimal(struct cairn_slice text,
+                                                       struct cairn_arena *arena,
+                                                       struct cairn_value *ret_value,
+                                                       struct cairn_err *err);
+
 /* Append value as compact JSON. BIN and EXT have no JSON form: EINVAL. NaN, infinities and more
  * than CAIRN_VALUE_DEPTH_MAX levels: EINVAL. Also ETOOBIG, ENOMEM. On failure out is cut back to
  * its old size. */

@@ -4,13 +4,16 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "platform/mem.h"
 
 enum {
     TOKEN_INLINE = 128, /* bytes of a number that need no heap on the slow path */
     POWER_MAX = 22,     /* 10^22 is the last power of ten that a double holds exactly */
-    FRACTION_MAX = 6    /* digits behind the point that the quick printer tries */
+    FRACTION_MAX = 6,   /* digits behind the point that the quick printer tries */
+    DIGITS_MAX = 17,    /* significant digits that tell every double from every other */
+    SAFE_SCALE = 290    /* 15 digits times ten to less than this: no overflow, no lost bits */
 };
 
 #define EXACT_MAX  (UINT64_C(1) << 53)          /* integers below are exact doubles */
@@ -150,13 +153,58 @@ static enum cairn_rc read_float(const struct spelling *spelling, double *ret_num
     return CAIRN_OK;
 }
 
-static enum cairn_rc to_float(const struct spelling *spelling, struct cairn_value *ret_value,
-                              const char **ret_fault)
+/* The digits from the first that is not 0 to the last that is not 0; DIGITS_MAX + 1 where there are
+ * more than DIGITS_MAX. */
+static size_t take_significant(const struct spelling *spelling, char digits[DIGITS_MAX])
+{
+    size_t count = 0; /* with zeros that may turn out to be at the end */
+    size_t held = 0;
+    for (const char *at = spelling->start; at < spelling->end && *at != 'e' && *at != 'E'; at++) {
+        if (*at < '0' || *at > '9' || (*at == '0' && count == 0)) {
+            continue;
+        }
+        if (count < DIGITS_MAX) {
+            digits[count] = *at;
+        }
+        count++;
+        held = *at == '0' ? held : count;
+    }
+    return held > DIGITS_MAX ? DIGITS_MAX + 1 : held;
+}
+
+/* Does the double, printed with as many digits, read as it was spelled? */
+static bool is_faithful(const struct spelling *spelling, double number)
+{
+    char digits[DIGITS_MAX];
+    char printed[DIGITS_MAX + 16];
+    if (!isfinite(number)) {
+        return false;
+    }
+    if (!spelling->overflows && !spelling->is_long && spelling->digits < UNIQUE_MAX &&
+        spelling->scale > -SAFE_SCALE && spelling->scale < SAFE_SCALE) {
+        return true;
+    }
+    size_t count = take_significant(spelling, digits);
+    if (count == 0 || count > DIGITS_MAX) {
+        return count == 0;
+    }
+    (void)snprintf(printed, sizeof(printed), "%.*e", (int)count - 1, fabs(number));
+    return printed[0] == digits[0] &&
+           (count == 1 || memcmp(printed + 2, digits + 1, count - 1) == 0);
+}
+
+static enum cairn_rc to_float(const struct spelling *spelling, bool decimal,
+                              struct cairn_value *ret_value, const char **ret_fault)
 {
     double number = 0;
     enum cairn_rc rc = read_float(spelling, &number);
     if (rc != CAIRN_OK) {
         return rc;
+    }
+    if (decimal && !is_faithful(spelling, number)) {
+        size_t size = (size_t)(spelling->end - spelling->start);
+        *ret_value = cairn_value_decimal(cairn_slice_of(spelling->start, size));
+        return CAIRN_OK;
     }
     if (isinf(number)) {
         *ret_fault = "number beyond the range of a double";
@@ -167,11 +215,15 @@ static enum cairn_rc to_float(const struct spelling *spelling, struct cairn_valu
 }
 
 /* An integer has one form; "-0" has none and is the double. */
-static enum cairn_rc to_integer(const struct spelling *spelling, struct cairn_value *ret_value,
-                                const char **ret_fault)
+static enum cairn_rc to_integer(const struct spelling *spelling, bool decimal,
+                                struct cairn_value *ret_value, const char **ret_fault)
 {
     uint64_t max = spelling->negative ? (uint64_t)INT64_MAX + 1 : UINT64_MAX;
-    if (spelling->overflows || spelling->digits > max) {
+    bool is_beyond = spelling->overflows || spelling->digits > max;
+    if (is_beyond && decimal) {
+        return to_float(spelling, decimal, ret_value, ret_fault);
+    }
+    if (is_beyond) {
         *ret_fault = "number beyond 64-bit integers";
         return CAIRN_EMALFORMED;
     }
@@ -185,7 +237,7 @@ static enum cairn_rc to_integer(const struct spelling *spelling, struct cairn_va
     return CAIRN_OK;
 }
 
-enum cairn_rc cairn_json_read_number(const char **at, const char *end,
+enum cairn_rc cairn_json_read_number(const char **at, const char *end, bool decimal,
                                      struct cairn_value *ret_value, const char **ret_fault)
 {
     assert(*at < end);
@@ -195,8 +247,8 @@ enum cairn_rc cairn_json_read_number(const char **at, const char *end,
         *ret_fault = "malformed number";
         return CAIRN_EMALFORMED;
     }
-    enum cairn_rc rc = spelling.is_float ? to_float(&spelling, ret_value, ret_fault)
-                                         : to_integer(&spelling, ret_value, ret_fault);
+    enum cairn_rc rc = spelling.is_float ? to_float(&spelling, decimal, ret_value, ret_fault)
+                                         : to_integer(&spelling, decimal, ret_value, ret_fault);
     if (rc == CAIRN_OK) {
         *at = spelling.end;
     }

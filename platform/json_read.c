@@ -20,6 +20,7 @@ struct reader {
     const char *fault;    /* what is wrong, NULL so far; static */
     const char *fault_at; /* where, in text */
     uint32_t depth;       /* frames in use */
+    bool decimal;         /* numbers are decimals of any size */
     struct frame frames[CAIRN_VALUE_DEPTH_MAX];
     struct cairn_value_stack stack;
 };
@@ -235,7 +236,8 @@ static enum cairn_rc read_string(struct reader *reader, struct cairn_value *valu
 static enum cairn_rc read_number(struct reader *reader, struct cairn_value *value)
 {
     const char *fault = NULL;
-    enum cairn_rc rc = cairn_json_read_number(&reader->at, reader->end, value, &fault);
+    enum cairn_rc rc =
+        cairn_json_read_number(&reader->at, reader->end, reader->decimal, value, &fault);
     return rc == CAIRN_EMALFORMED ? refuse(reader, reader->at, fault) : rc;
 }
 
@@ -398,9 +400,9 @@ static enum cairn_rc read_document(struct reader *reader)
                                      : refuse(reader, reader->at, "text behind the value");
 }
 
-enum cairn_rc cairn_json_read(struct cairn_slice text, struct cairn_arena *arena,
-                              struct cairn_value *ret_value, size_t *ret_offset,
-                              struct cairn_err *err)
+static enum cairn_rc read_text(struct cairn_slice text, bool decimal, struct cairn_arena *arena,
+                               struct cairn_value *ret_value, size_t *ret_offset,
+                               struct cairn_err *err)
 {
     assert(arena != NULL);
     assert(ret_value != NULL);
@@ -414,6 +416,7 @@ enum cairn_rc cairn_json_read(struct cairn_slice text, struct cairn_arena *arena
     reader.arena = arena;
     reader.fault = NULL;
     reader.depth = 0;
+    reader.decimal = decimal;
     cairn_value_stack_init(&reader.stack);
     enum cairn_rc rc = read_document(&reader);
     if (rc == CAIRN_OK) {
@@ -430,4 +433,17 @@ enum cairn_rc cairn_json_read(struct cairn_slice text, struct cairn_arena *arena
     }
     cairn_value_stack_fini(&reader.stack);
     return rc;
+}
+
+enum cairn_rc cairn_json_read(struct cairn_slice text, struct cairn_arena *arena,
+                              struct cairn_value *ret_value, size_t *ret_offset,
+                              struct cairn_err *err)
+{
+    return read_text(text, false, arena, ret_value, ret_offset, err);
+}
+
+enum cairn_rc cairn_json_read_decimal(struct cairn_slice text, struct cairn_arena *arena,
+                                      struct cairn_value *ret_value, struct cairn_err *err)
+{
+    return read_text(text, true, arena, ret_value, NULL, err);
 }

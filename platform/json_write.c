@@ -154,6 +154,8 @@ static enum cairn_rc append_value(const struct cairn_value *value, int depth, st
     case CAIRN_FLOAT:
         return isfinite(value->as.number) ? cairn_json_write_double(value->as.number, out)
                                           : CAIRN_EINVAL;
+    case CAIRN_DECIMAL:
+        return cairn_buf_append(out, cairn_value_slice(value));
     case CAIRN_STRING:
         return append_text(cairn_value_slice(value), out);
     case CAIRN_ARRAY:

@@ -152,6 +152,8 @@ static bool push(lua_State *state, const struct cairn_value *value,
     case CAIRN_BIN:
     case CAIRN_EXT:
         return fail(crossing, CAIRN_EINVAL, "bytes have no form in Lua");
+    case CAIRN_DECIMAL:
+        return fail(crossing, CAIRN_EINVAL, "a number of more digits than Lua's hold");
     }
     return fail(crossing, CAIRN_EINVAL, "of no known type");
 }

@@ -46,6 +46,14 @@ struct cairn_value cairn_value_string(struct cairn_slice text)
                                 .as = {.bytes = text.data == NULL ? "" : text.data}};
 }
 
+struct cairn_value cairn_value_decimal(struct cairn_slice spelling)
+{
+    assert(spelling.size > 0);
+    struct cairn_value value = cairn_value_string(spelling);
+    value.type = CAIRN_DECIMAL;
+    return value;
+}
+
 const struct cairn_value *cairn_value_get(const struct cairn_value *map, struct cairn_slice key)
 {
     if (map == NULL || map->type != CAIRN_MAP) {
@@ -84,10 +92,10 @@ bool cairn_value_is_number(const struct cairn_value *value)
 const char *cairn_value_type_name(const struct cairn_value *value)
 {
     static const char *const type_names[] = {
-        [CAIRN_NULL] = "null",    [CAIRN_BOOL] = "boolean", [CAIRN_INT] = "integer",
-        [CAIRN_UINT] = "integer", [CAIRN_FLOAT] = "number", [CAIRN_STRING] = "string",
-        [CAIRN_ARRAY] = "array",  [CAIRN_MAP] = "object",   [CAIRN_BIN] = "binary",
-        [CAIRN_EXT] = "extension"};
+        [CAIRN_NULL] = "null",     [CAIRN_BOOL] = "boolean",  [CAIRN_INT] = "integer",
+        [CAIRN_UINT] = "integer",  [CAIRN_FLOAT] = "number",  [CAIRN_STRING] = "string",
+        [CAIRN_ARRAY] = "array",   [CAIRN_MAP] = "object",    [CAIRN_BIN] = "binary",
+        [CAIRN_EXT] = "extension", [CAIRN_DECIMAL] = "number"};
     assert((size_t)value->type < sizeof(type_names) / sizeof(type_names[0]));
     return type_names[value->type];
 }
@@ -202,6 +210,7 @@ bool cairn_value_equal(const struct cairn_value *a, const struct cairn_value *b)
     case CAIRN_STRING:
     case CAIRN_BIN:
     case CAIRN_EXT:
+    case CAIRN_DECIMAL:
         return a->ext_type == b->ext_type && memcmp(a->as.bytes, b->as.bytes, a->count) == 0;
     case CAIRN_ARRAY:
         return equal_arrays(a, b);
@@ -368,6 +377,7 @@ void cairn_value_fingerprint(const struct cairn_value *value, unsigned char ret_
     case CAIRN_STRING:
     case CAIRN_BIN:
     case CAIRN_EXT:
+    case CAIRN_DECIMAL:
         hash_bytes(value, ret_hash);
         break;
     case CAIRN_ARRAY:

@@ -21,8 +21,10 @@ enum cairn_value_type {
     CAIRN_STRING, /* valid UTF-8 */
     CAIRN_ARRAY,
     CAIRN_MAP,
-    CAIRN_BIN, /* msgpack only: bytes */
-    CAIRN_EXT  /* msgpack only: bytes with a type */
+    CAIRN_BIN,    /* msgpack only: bytes */
+    CAIRN_EXT,    /* msgpack only: bytes with a type */
+    CAIRN_DECIMAL /* a JSON number as it was spelled, where none of the other three holds it
+                     exactly; only from cairn_json_read_decimal, and only on its way out */
 };
 
 struct cairn_member;
@@ -30,7 +32,7 @@ struct cairn_member;
 struct cairn_value {
     enum cairn_value_type type;
     int8_t ext_type; /* of CAIRN_EXT */
-    uint32_t count;  /* bytes of STRING, BIN, EXT; items of ARRAY; members of MAP */
+    uint32_t count;  /* bytes of STRING, BIN, EXT, DECIMAL; items of ARRAY; members of MAP */
     union {
         bool boolean;
         int64_t integer;
@@ -61,6 +63,9 @@ struct cairn_value cairn_value_uint(uint64_t integer);
 struct cairn_value cairn_value_float(double number);
 /* Borrows text, which must be UTF-8 and at most UINT32_MAX bytes. */
 struct cairn_value cairn_value_string(struct cairn_slice text);
+
+/* Borrows spelling, a number by the grammar of JSON, at most UINT32_MAX bytes. */
+struct cairn_value cairn_value_decimal(struct cairn_slice spelling);
 
 /* The member of a map, NULL when absent or when map is no map. Linear: maps of data are small. */
 const struct cairn_value *cairn_value_get(const struct cairn_value *map, struct cairn_slice key);

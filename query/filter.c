@@ -142,6 +142,9 @@ static enum cairn_rc read_filter(struct cairn_filter_reader *reader, struct cair
     if (query->filter_count == CAIRN_VIEW_FILTERS_MAX) {
         return CAIRN_FAIL(err, CAIRN_EQUERY, "more than %d filters", CAIRN_VIEW_FILTERS_MAX);
     }
+    if (name.size == 0) {
+        return CAIRN_FAIL(err, CAIRN_EQUERY, "a parameter without a name");
+    }
     struct cairn_view_filter filter = {.op = CAIRN_OP_EQ};
     bool joined = cairn_filter_is_logic(name);
     enum cairn_rc rc = joined ? cairn_filter_tree_read(reader, name, &filter, err)

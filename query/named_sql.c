@@ -1,7 +1,7 @@
 /* The SQL around a named query's own:
  *
  *   WITH _cairn AS (SELECT $1::bigint, $2::text)
- *   SELECT row_to_json(q)::text, q."cents"::text, q."account"::text FROM (
+ *   SELECT row_to_json(q.*)::text, q."cents"::text, q."account"::text FROM (
  *   SELECT account, cents FROM accounts WHERE cents >= $1
  *   ) q WHERE ((q."cents" < $3) OR (q."cents" = $3 AND (q."account" > $4 OR q."account" IS NULL)))
  *   ORDER BY q."cents" DESC, q."account" LIMIT 101
@@ -127,7 +127,7 @@ enum cairn_rc cairn_named_sql(struct cairn_named *named, struct cairn_pg_text *s
     struct writing writing = {.named = named, .sql = sql};
     assert(sql->buf.size == 0 && named->limit > 0);
     add_types(&writing);
-    add(&writing, "SELECT row_to_json(q)::text");
+    add(&writing, "SELECT row_to_json(q.*)::text");
     for (size_t i = 0; i < query->order_count; i++) {
         add(&writing, ", ");
         add_column(&writing, i);

@@ -164,6 +164,18 @@ static enum cairn_rc judge(const struct asking *asking, const struct cairn_pg *p
     return cairn_err_wrap(err, rc, "query %.*s", CAIRN_SLICE_ARG(query->name));
 }
 
+/* A row's JSON has a fault where two columns of the result have one name. */
+static enum cairn_rc read_row(struct asking *asking, const struct cairn_pg_result *rows, size_t row,
+                              struct cairn_value *ret_row, struct cairn_err *err)
+{
+    struct cairn_slice json = cairn_pg_result_value(rows, row, CAIRN_NAMED_DOCUMENT);
+    enum cairn_rc rc = cairn_json_read_decimal(json, asking->request->arena, ret_row, err);
+    return rc == CAIRN_OK || rc == CAIRN_ENOMEM
+               ? rc
+               : cairn_err_wrap(err, CAIRN_EINTERNAL, "query %.*s: a row of its result",
+                                CAIRN_SLICE_ARG(asking->named.query->name));
+}
+
 static enum cairn_rc write_page(struct asking *asking, const struct cairn_pg_result *rows,
                                 struct cairn_err *err)
 {
@@ -175,8 +187,7 @@ static enum cairn_rc write_page(struct asking *asking, const struct cairn_pg_res
     rc = rc == CAIRN_OK ? cairn_page_begin(&page, asking->form, &asking->response->body, err) : rc;
     for (size_t i = 0; rc == CAIRN_OK && i < count; i++) {
         struct cairn_value row;
-        rc = cairn_json_read(cairn_pg_result_value(rows, i, CAIRN_NAMED_DOCUMENT), arena, &row,
-                             NULL, err);
+        rc = read_row(asking, rows, i, &row, err);
         rc = rc == CAIRN_OK ? cairn_page_item(&page, &row, err) : rc;
     }
     return rc == CAIRN_OK ? cairn_page_end(&page, next, err) : rc;

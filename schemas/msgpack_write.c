@@ -91,6 +91,7 @@ static int pack(msgpack_packer *packer, const struct cairn_value *value, int dep
     case CAIRN_FLOAT:
         return pack_float(packer, value->as.number);
     case CAIRN_STRING:
+    case CAIRN_DECIMAL: /* msgpack has no number for it */
         return msgpack_pack_str_with_body(packer, value->as.bytes, value->count);
     case CAIRN_BIN:
         return msgpack_pack_bin_with_body(packer, value->as.bytes, value->count);

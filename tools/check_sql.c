@@ -68,7 +68,9 @@ static enum cairn_rc try_key(const struct check *check, const struct cairn_sql_v
                              struct cairn_err *err)
 {
     enum cairn_rc rc = cairn_sql_key_check(check->pg, cairn_slice_str(check->schema), view, err);
-    return rc == CAIRN_OK ? CAIRN_OK : cairn_err_wrap(err, rc, "line %u", view->key_line);
+    return rc == CAIRN_OK
+               ? CAIRN_OK
+               : cairn_err_wrap(err, rc, "line %u", view->key_line > 0 ? view->key_line : 1);
 }
 
 static enum cairn_rc try_view(const struct check *check, const struct cairn_sql_view *view,

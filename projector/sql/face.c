@@ -120,7 +120,7 @@ static const char *make_get(struct cairn_sql_face *face)
     struct cairn_pg_text sql = CAIRN_PG_TEXT(SQL_BYTES_MAX);
     cairn_pg_text_add(&sql,
                       "SELECT v.position, v.generation, t.document FROM _cairn_view v LEFT JOIN "
-                      "LATERAL (SELECT row_to_json(r)::text AS document FROM ");
+                      "LATERAL (SELECT row_to_json(r.*)::text AS document FROM ");
     cairn_pg_text_add(&sql, face->table);
     for (size_t i = 0; i < face->key_count; i++) {
         cairn_pg_text_add(&sql, i == 0 ? " r WHERE r." : " AND r.");
@@ -214,7 +214,7 @@ enum cairn_rc cairn_sql_face_document(struct cairn_slice json, struct cairn_aren
     struct cairn_slice copy;
     struct cairn_value row;
     enum cairn_rc rc = cairn_arena_copy(arena, json, &copy);
-    rc = rc == CAIRN_OK ? cairn_json_read(copy, arena, &row, NULL, err)
+    rc = rc == CAIRN_OK ? cairn_json_read_decimal(copy, arena, &row, err)
                         : CAIRN_FAIL(err, rc, "read a row");
     if (rc != CAIRN_OK) {
         return rc == CAIRN_ENOMEM ? rc : cairn_err_wrap(err, CAIRN_ECORRUPT, "a row as JSON");

@@ -49,23 +49,48 @@ static enum cairn_rc judge(const struct cairn_sql_view *view, const struct cairn
                             CAIRN_SLICE_ARG(view->name));
 }
 
+/* A row is served with its key as "key", which would hide a column of that name, unless it is that
+ * column. */
+static const char hidden_sql[] =
+    "SELECT FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
+    "JOIN pg_namespace n ON n.oid = c.relnamespace "
+    "LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary "
+    "WHERE n.nspname = $1 AND c.relname = $2 AND a.attname = 'key' AND a.attnum > 0 AND "
+    "NOT a.attisdropped AND NOT CASE WHEN cardinality($3::name[]) > 0 THEN $3 = '{key}' "
+    "ELSE coalesce(i.indnkeyatts = 1 AND i.indkey[0] = a.attnum, true) END";
+
+static enum cairn_rc refuse_hidden(struct cairn_pg *pg, const struct cairn_slice values[3],
+                                   struct cairn_err *err)
+{
+    struct cairn_pg_result *rows = NULL;
+    enum cairn_rc rc = cairn_pg_query(pg, hidden_sql, values, 3, &rows, err);
+    if (rc == CAIRN_OK && cairn_pg_result_rows(rows) > 0) {
+        rc = CAIRN_FAIL(err, CAIRN_EUNSUPPORTED,
+                        "view \"%.*s\" has a column \"key\" that is not its key: rows are served "
+                        "with their key under that name, so call the column something else",
+                        CAIRN_SLICE_ARG(values[1]));
+    }
+    cairn_pg_result_free(rows);
+    return rc;
+}
+
 enum cairn_rc cairn_sql_key_check(struct cairn_pg *pg, struct cairn_slice schema,
                                   const struct cairn_sql_view *view, struct cairn_err *err)
 {
     assert(view->key_count <= CAIRN_SQL_VIEW_KEYS_MAX);
-    if (view->key_count == 0) {
-        return CAIRN_OK;
-    }
     struct cairn_buf names = {.max = KEY_BYTES_MAX};
     struct cairn_pg_result *rows = NULL;
     enum cairn_rc rc = cairn_pg_array(&names, view->keys, view->key_count);
     if (rc == CAIRN_OK) {
         const struct cairn_slice values[] = {schema, view->name, cairn_buf_slice(&names)};
-        rc = cairn_pg_query(pg, key_sql, values, 3, &rows, err);
+        rc = refuse_hidden(pg, values, err);
+        rc = rc == CAIRN_OK && view->key_count > 0
+                 ? cairn_pg_query(pg, key_sql, values, 3, &rows, err)
+                 : rc;
     } else {
         rc = CAIRN_FAIL(err, rc, "the key of a view");
     }
-    rc = rc == CAIRN_OK ? judge(view, rows, err) : rc;
+    rc = rc == CAIRN_OK && rows != NULL ? judge(view, rows, err) : rc;
     cairn_pg_result_free(rows);
     cairn_buf_fini(&names);
     return rc;

@@ -78,6 +78,27 @@ static void add_column(struct listing *listing, struct cairn_slice name)
     }
 }
 
+/* (r.a, r.b) */
+static void add_key_columns(struct listing *listing)
+{
+    const struct cairn_sql_face *face = listing->face;
+    for (size_t i = 0; i < face->key_count; i++) {
+        cairn_pg_text_add(&listing->sql, i == 0 ? "(r." : ", r.");
+        cairn_pg_text_add_name(&listing->sql, face->columns[face->keys[i]].name);
+    }
+    cairn_pg_text_add(&listing->sql, ")");
+}
+
+/* ($1, $2) */
+static void add_key_values(struct listing *listing, const struct cairn_slice *keys)
+{
+    for (size_t i = 0; i < listing->face->key_count; i++) {
+        cairn_pg_text_add(&listing->sql, i == 0 ? "(" : ", ");
+        add_value(listing, keys[i]);
+    }
+    cairn_pg_text_add(&listing->sql, ")");
+}
+
 /* ---- conditions ---- */
 
 static void add_filter(struct listing *listing, const struct cairn_view_filter *filter);
@@ -177,11 +198,36 @@ static const char *comparison(enum cairn_view_operator op)
     return NULL;
 }
 
+/* A key of several columns is compared column by column, as rows are ordered by it. */
+static void add_key_test(struct listing *listing, const struct cairn_view_filter *filter)
+{
+    const char *sign = comparison(filter->op);
+    add_key_columns(listing);
+    cairn_pg_text_add(&listing->sql, sign != NULL ? sign : " IN (");
+    for (size_t i = 0; i < filter->value_count && listing->rc == CAIRN_OK; i++) {
+        struct cairn_slice keys[CAIRN_SQL_VIEW_KEYS_MAX];
+        cairn_pg_text_add(&listing->sql, i == 0 ? "" : ", ");
+        if (cairn_sql_face_key(listing->face, filter->values[i], listing->arena, keys) ==
+            CAIRN_OK) {
+            add_key_values(listing, keys);
+        } else {
+            listing->rc = CAIRN_FAIL(listing->err, CAIRN_EQUERY,
+                                     "a key of this view is a JSON list of %zu texts",
+                                     listing->face->key_count);
+        }
+    }
+    cairn_pg_text_add(&listing->sql, sign != NULL ? "" : ")");
+}
+
 static void add_filter(struct listing *listing, const struct cairn_view_filter *filter)
 {
     const char *sign = comparison(filter->op);
+    bool of_columns = is_key(filter->column) && listing->face->key_count > 1 &&
+                      (sign != NULL || filter->op == CAIRN_OP_IN);
     cairn_pg_text_add(&listing->sql, filter->negated ? "NOT (" : "(");
-    if (sign != NULL) {
+    if (of_columns) {
+        add_key_test(listing, filter);
+    } else if (sign != NULL) {
         assert(filter->value_count == 1);
         add_column(listing, filter->column);
         cairn_pg_text_add(&listing->sql, sign);
@@ -200,21 +246,11 @@ static void add_filter(struct listing *listing, const struct cairn_view_filter *
 
 /* ---- where a page begins ---- */
 
-/* (key columns) > or < (the cursor's). */
 static void add_behind_key(struct listing *listing, const struct cairn_slice *keys)
 {
-    const struct cairn_sql_face *face = listing->face;
-    cairn_pg_text_add(&listing->sql, "(");
-    for (size_t i = 0; i < face->key_count; i++) {
-        cairn_pg_text_add(&listing->sql, i == 0 ? "r." : ", r.");
-        cairn_pg_text_add_name(&listing->sql, face->columns[face->keys[i]].name);
-    }
-    cairn_pg_text_add(&listing->sql, listing->query->descending ? ") < (" : ") > (");
-    for (size_t i = 0; i < face->key_count; i++) {
-        cairn_pg_text_add(&listing->sql, i == 0 ? "" : ", ");
-        add_value(listing, keys[i]);
-    }
-    cairn_pg_text_add(&listing->sql, ")");
+    add_key_columns(listing);
+    cairn_pg_text_add(&listing->sql, listing->query->descending ? " < " : " > ");
+    add_key_values(listing, keys);
 }
 
 /* Behind a row whose ordering column has a value. Null comes last going up, first going down. */
@@ -306,10 +342,10 @@ static void add_document(struct listing *listing)
 {
     const struct cairn_view_query *query = listing->query;
     if (query->select == NULL) {
-        cairn_pg_text_add(&listing->sql, "row_to_json(r)::text");
+        cairn_pg_text_add(&listing->sql, "row_to_json(r.*)::text");
         return;
     }
-    cairn_pg_text_add(&listing->sql, "(SELECT row_to_json(s)::text FROM (SELECT ");
+    cairn_pg_text_add(&listing->sql, "(SELECT row_to_json(s.*)::text FROM (SELECT ");
     size_t count = 0;
     for (size_t i = 0; i < query->select_count; i++) {
         size_t column =

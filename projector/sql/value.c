@@ -165,6 +165,7 @@ static enum cairn_rc print_value(const struct cairn_value *value, struct cairn_a
     case CAIRN_MAP:
     case CAIRN_BIN:
     case CAIRN_EXT:
+    case CAIRN_DECIMAL:
         break;
     }
     return print_json(value, arena, ret_text);

@@ -89,6 +89,22 @@ static void a_column_that_is_null_or_not_there_makes_no_key(void **state)
     judge(*state, cases, sizeof(cases) / sizeof(cases[0]));
 }
 
+static void a_column_that_the_key_would_hide_is_refused(void **state)
+{
+    static const char text[] = "has a column \"key\" that is not its key";
+    static const struct keyed cases[] = {
+        {NULL, T("a int PRIMARY KEY, key text"), text},
+        {"a", T("a int NOT NULL UNIQUE, key text PRIMARY KEY"), text},
+        {NULL, T("a int, key text, PRIMARY KEY (key, a)"), text},
+        {"a, key", T("a int, key text, PRIMARY KEY (a, key)"), text},
+        {NULL, T("key text PRIMARY KEY, a int"), NULL},
+        {"key", T("a int PRIMARY KEY, key text NOT NULL UNIQUE"), NULL},
+        {NULL, T("a int PRIMARY KEY, key text") "; ALTER TABLE test.v DROP key", NULL},
+        {NULL, T("a int PRIMARY KEY, \"Key\" text"), NULL},
+    };
+    judge(*state, cases, sizeof(cases) / sizeof(cases[0]));
+}
+
 static void a_table_that_is_not_there_is_being_built(void **state)
 {
     struct sql_stage *stage = *state;
@@ -104,6 +120,7 @@ int main(void)
         staged(a_key_over_an_index_that_is_unique_is_taken),
         staged(a_key_that_two_rows_can_share_is_refused),
         staged(a_column_that_is_null_or_not_there_makes_no_key),
+        staged(a_column_that_the_key_would_hide_is_refused),
         staged(a_table_that_is_not_there_is_being_built),
     };
     return cmocka_run_group_tests(tests, sql_stage_group_setup, sql_stage_group_teardown);

@@ -48,6 +48,46 @@ static void faults_are_reported_with_their_byte(void **state)
     }
 }
 
+static void a_decimal_keeps_every_digit(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        enum cairn_value_type type;
+        const char *written;
+    } CASES[] = {{"18446744073709551615", CAIRN_UINT, "18446744073709551615"},
+                 {"18446744073709551616", CAIRN_DECIMAL, "18446744073709551616"},
+                 {"-9223372036854775809", CAIRN_DECIMAL, "-9223372036854775809"},
+                 {"100000000000000000000", CAIRN_FLOAT, "1e+20"},
+                 {"123456789012345678901", CAIRN_DECIMAL, "123456789012345678901"},
+                 {"9007199254740993.00", CAIRN_DECIMAL, "9007199254740993.00"},
+                 {"9007199254740992.00", CAIRN_FLOAT, "9007199254740992.0"},
+                 {"0.12345678901234567890", CAIRN_DECIMAL, "0.12345678901234567890"},
+                 {"0.10000000000000000000", CAIRN_FLOAT, "0.1"},
+                 {"0.30000000000000004", CAIRN_FLOAT, "0.30000000000000004"},
+                 {"-0.00000000000000000000000", CAIRN_FLOAT, "-0.0"},
+                 {"1e400", CAIRN_DECIMAL, "1e400"},
+                 {"-1e-400", CAIRN_DECIMAL, "-1e-400"},
+                 {"1e308", CAIRN_FLOAT, "1e+308"},
+                 {"1.7976931348623157e308", CAIRN_FLOAT, "1.7976931348623157e+308"}};
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+        struct cairn_arena arena = {.max = 1u << 16};
+        struct cairn_buf out = {.max = 1u << 10};
+        struct cairn_value value;
+        struct cairn_err err;
+        assert_ok(cairn_json_read_decimal(cairn_slice_str(CASES[i].text), &arena, &value, &err),
+                  &err);
+        assert_int_equal(cairn_json_write(&value, &out), CAIRN_OK);
+        if (value.type != CASES[i].type ||
+            !cairn_slice_is(cairn_buf_slice(&out), CASES[i].written)) {
+            fail_msg("%s: type %d, %.*s", CASES[i].text, (int)value.type,
+                     CAIRN_SLICE_ARG(cairn_buf_slice(&out)));
+        }
+        cairn_buf_fini(&out);
+        cairn_arena_fini(&arena);
+    }
+}
+
 static void depth_is_bounded_and_the_bound_is_exact(void **state)
 {
     (void)state;
@@ -199,6 +239,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(faults_are_reported_with_their_byte),
+        cmocka_unit_test(a_decimal_keeps_every_digit),
         cmocka_unit_test(depth_is_bounded_and_the_bound_is_exact),
         cmocka_unit_test(numbers_keep_their_type_and_value),
         cmocka_unit_test(strings_are_escaped_only_where_they_must_be),

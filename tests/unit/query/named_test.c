@@ -105,7 +105,7 @@ static void check_statement(struct fixture *fixture, const char *expected)
 }
 
 #define STATEMENT                                                                                  \
-    "WITH _cairn AS (SELECT $1::text, $2::bigint) SELECT row_to_json(q)::text, "                   \
+    "WITH _cairn AS (SELECT $1::text, $2::bigint) SELECT row_to_json(q.*)::text, "                 \
     "q.\"cents\"::text, q.\"name\"::text FROM (\n"                                                 \
     "SELECT name, cents FROM t WHERE c = $1 AND cents > $2\n) q"
 #define ORDER " ORDER BY q.\"cents\" DESC, q.\"name\" LIMIT 101"
