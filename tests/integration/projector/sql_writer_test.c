@@ -3,7 +3,7 @@
 #include "tests/integration/projector/sql_stage.h"
 
 /* A view whose batches mix what travels as arrays with what goes by itself. */
-static const char MIXED[] =
+static const char mixed[] =
     "-- view: mixed\n"
     "-- version: 1\n"
     "-- table:\n"
@@ -54,12 +54,12 @@ static void begin(struct writing *writing, struct sql_stage *stage)
                       "function box.evolve.Added(state, data) end\n"
                       "function box.evolve.Noted(state, data) end\n"
                       "function box.evolve.Divided(state, data) end\n");
-    sql_stage_view(stage, "mixed", MIXED);
+    sql_stage_view(stage, "mixed", mixed);
     world_load_domain(&stage->world);
     sql_stage_build(stage, "mixed", &writing->arena, &writing->head);
     const struct cairn_pg_options options = {.uri = stage->uri, .schema = "test_build_mixed"};
     assert_ok(cairn_pg_open(&options, &writing->pg, &stage->err), &stage->err);
-    assert_ok(cairn_sql_view_read(CAIRN_SLICE_LIT("mixed"), CAIRN_SLICE_LIT(MIXED), &writing->arena,
+    assert_ok(cairn_sql_view_read(CAIRN_SLICE_LIT("mixed"), CAIRN_SLICE_LIT(mixed), &writing->arena,
                                   &writing->view, &stage->err),
               &stage->err);
     assert_ok(open_writer(writing, &stage->err), &stage->err);
@@ -298,20 +298,18 @@ static void a_statement_that_is_refused_is_told_with_its_line(void **state)
     end(&writing);
 }
 
-#define staged(test) cmocka_unit_test_setup_teardown(test, sql_stage_setup, sql_stage_teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        staged(rows_and_checkpoint_commit_together),
-        staged(a_batch_without_rows_moves_the_checkpoint),
-        staged(arrays_and_single_rows_keep_their_order),
-        staged(a_checkpoint_elsewhere_fences_and_writes_nothing),
-        staged(a_refused_row_names_its_event_and_writes_nothing),
-        staged(a_division_by_zero_of_a_statement_is_its_own),
-        staged(a_text_that_no_column_can_hold_names_its_event),
-        staged(a_checkpoint_that_moves_on_makes_a_stopped_view_live),
-        staged(a_statement_that_is_refused_is_told_with_its_line),
+        SQL_STAGE_TEST(rows_and_checkpoint_commit_together),
+        SQL_STAGE_TEST(a_batch_without_rows_moves_the_checkpoint),
+        SQL_STAGE_TEST(arrays_and_single_rows_keep_their_order),
+        SQL_STAGE_TEST(a_checkpoint_elsewhere_fences_and_writes_nothing),
+        SQL_STAGE_TEST(a_refused_row_names_its_event_and_writes_nothing),
+        SQL_STAGE_TEST(a_division_by_zero_of_a_statement_is_its_own),
+        SQL_STAGE_TEST(a_text_that_no_column_can_hold_names_its_event),
+        SQL_STAGE_TEST(a_checkpoint_that_moves_on_makes_a_stopped_view_live),
+        SQL_STAGE_TEST(a_statement_that_is_refused_is_told_with_its_line),
     };
     return cmocka_run_group_tests(tests, sql_stage_group_setup, sql_stage_group_teardown);
 }
