@@ -213,14 +213,16 @@ enum cairn_rc cairn_views_list(struct cairn_views *views, struct cairn_arena *ar
 
 enum cairn_rc cairn_view_get(struct cairn_views *views, struct cairn_slice view,
                              struct cairn_slice key, struct cairn_arena *arena,
-                             struct cairn_value *ret_row, struct cairn_position *ret_position,
-                             bool *ret_known, struct cairn_err *err)
+                             struct cairn_value *ret_row, struct cairn_slice *ret_key,
+                             struct cairn_position *ret_position, bool *ret_known,
+                             struct cairn_err *err)
 {
     assert(views != NULL && arena != NULL && ret_row != NULL && ret_known != NULL);
     struct cairn_view_snapshot snapshot;
     struct cairn_sql_reader *sql = cairn_views_sql(views, view);
     if (sql != NULL) {
-        return cairn_sql_view_get(sql, view, key, arena, ret_row, ret_position, ret_known, err);
+        return cairn_sql_view_get(sql, view, key, arena, ret_row, ret_key, ret_position, ret_known,
+                                  err);
     }
     *ret_known = false;
     enum cairn_rc rc = cairn_view_snapshot_begin(views, view, &snapshot, err);
@@ -236,6 +238,9 @@ enum cairn_rc cairn_view_get(struct cairn_views *views, struct cairn_slice view,
     }
     if (rc == CAIRN_OK) {
         rc = cairn_view_document(packed, arena, ret_row, err);
+        if (ret_key != NULL) {
+            *ret_key = key; /* there is one spelling */
+        }
     } else if (rc == CAIRN_ENOENT) {
         rc = CAIRN_FAIL(err, CAIRN_ENOENT, "view %.*s has no row with that key",
                         CAIRN_SLICE_ARG(view));

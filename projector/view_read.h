@@ -74,14 +74,14 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_view_status(struct cairn_views *views, stru
                                                  struct cairn_view_status *ret_status,
                                                  struct cairn_err *err);
 
-/* One row. ret_row: the document (CAIRN_MAP) without its key; ret_position: of the same snapshot.
+/* One row. ret_row: the document (CAIRN_MAP) without its key; ret_key: the row's own, as a page has
+ * it, where that may be spelled otherwise; may be NULL; ret_position: of the same snapshot.
  * errors: ENOENT (no such view or row: *ret_known tells which, false for no view), EBEHIND
  * (building), ECORRUPT, EIO. */
-CAIRN_MUST_CHECK enum cairn_rc cairn_view_get(struct cairn_views *views, struct cairn_slice view,
-                                              struct cairn_slice key, struct cairn_arena *arena,
-                                              struct cairn_value *ret_row,
-                                              struct cairn_position *ret_position, bool *ret_known,
-                                              struct cairn_err *err);
+CAIRN_MUST_CHECK enum cairn_rc
+cairn_view_get(struct cairn_views *views, struct cairn_slice view, struct cairn_slice key,
+               struct cairn_arena *arena, struct cairn_value *ret_row, struct cairn_slice *ret_key,
+               struct cairn_position *ret_position, bool *ret_known, struct cairn_err *err);
 
 enum cairn_view_operator {
     CAIRN_OP_EQ,

@@ -50,10 +50,11 @@ static enum cairn_rc not_built(const struct rows *rows, struct cairn_err *err)
 static enum cairn_rc read_row(struct rows *rows, struct cairn_err *err)
 {
     struct cairn_slice key = rows->request->captures[1];
+    struct cairn_slice own = CAIRN_SLICE_NONE;
     struct cairn_value document;
     bool known = false;
     enum cairn_rc rc = cairn_view_get(rows->views, rows->view, key, rows->request->arena, &document,
-                                      &rows->position, &known, err);
+                                      &own, &rows->position, &known, err);
     if (rc == CAIRN_ENOENT && !known) {
         return not_built(rows, err);
     }
@@ -64,7 +65,7 @@ static enum cairn_rc read_row(struct rows *rows, struct cairn_err *err)
     if (rc != CAIRN_OK) {
         return rc;
     }
-    return cairn_page_row_write(&rows->response->body, rows->form, key, &document, err);
+    return cairn_page_row_write(&rows->response->body, rows->form, own, &document, err);
 }
 
 static enum cairn_rc read_page(struct rows *rows, struct cairn_err *err)

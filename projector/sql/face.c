@@ -119,10 +119,11 @@ static const char *make_key_text(struct cairn_sql_face *face)
 static const char *make_get(struct cairn_sql_face *face)
 {
     struct cairn_pg_text sql = CAIRN_PG_TEXT(SQL_BYTES_MAX);
-    cairn_pg_text_add(&sql, "SELECT v.position, v.generation, t.document FROM ");
+    cairn_pg_text_add(&sql, "SELECT v.position, v.generation, t.document, t.key FROM ");
     cairn_pg_text_add(&sql, face->control);
-    cairn_pg_text_add(&sql,
-                      " v LEFT JOIN LATERAL (SELECT row_to_json(r.*)::text AS document FROM ");
+    cairn_pg_text_add(&sql, " v LEFT JOIN LATERAL (SELECT row_to_json(r.*)::text AS document, ");
+    cairn_pg_text_add(&sql, face->key_text);
+    cairn_pg_text_add(&sql, " AS key FROM ");
     cairn_pg_text_add(&sql, face->table);
     for (size_t i = 0; i < face->key_count; i++) {
         cairn_pg_text_add(&sql, i == 0 ? " r WHERE r." : " AND r.");

@@ -20,7 +20,7 @@ struct cairn_sql_face {
     const char *table;    /* quoted */
     const char *control;  /* the table of generations, quoted */
     const char *key_text; /* the expression that gives a row's key; the row is called r */
-    const char *get_sql;  /* $1 view, $2.. the key's columns: position, document */
+    const char *get_sql;  /* $1 view, $2.. the key's columns: position, generation, document, key */
 };
 
 /* Read the live generation's. domain: the schema. errors: EBEHIND (there is no live generation),

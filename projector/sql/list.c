@@ -8,11 +8,14 @@
 
 #define SQL_BYTES_MAX     ((size_t)256 * 1024)
 #define PATTERN_BYTES_MAX ((size_t)64 * 1024)
+/* A longer value is not carried by a cursor, but looked up again: a cursor is part of a URL. */
+#define PLACE_BYTES_MAX 1024
 
 enum { COLUMN_KEY = 2, COLUMN_DOCUMENT, COLUMN_ORDER };
 
 /* A statement under way. The query's first fault stays, with its text in err. */
 struct listing {
+    struct cairn_pg *pg;
     const struct cairn_sql_face *face;
     const struct cairn_view_query *query;
     struct cairn_arena *arena;
@@ -291,27 +294,83 @@ static void add_behind_null(struct listing *listing, const struct cairn_slice *k
     cairn_pg_text_add(&listing->sql, "))");
 }
 
-/* A cursor's payload is a JSON list: the text of the ordering column, or null, and the row's key.
- */
+/* A cursor's payload is a JSON list: the text of the ordering column, or null, and the row's key;
+ * a third item says that the text is only the beginning of a longer one. */
 static bool split_payload(struct listing *listing, struct cairn_slice payload,
-                          struct cairn_slice *value, struct cairn_slice *key)
+                          struct cairn_slice *value, struct cairn_slice *key, bool *cut)
 {
     struct cairn_value list;
     struct cairn_err ignored;
     if (cairn_json_read(payload, listing->arena, &list, NULL, &ignored) != CAIRN_OK ||
-        list.type != CAIRN_ARRAY || list.count != 2 || list.as.items[1].type != CAIRN_STRING) {
+        list.type != CAIRN_ARRAY || list.count < 2 || list.count > 3 ||
+        list.as.items[1].type != CAIRN_STRING) {
         return false;
     }
     const struct cairn_value *first = &list.as.items[0];
     *value = first->type == CAIRN_STRING ? cairn_value_slice(first) : CAIRN_SLICE_NONE;
     *key = cairn_value_slice(&list.as.items[1]);
+    *cut = list.count == 3 && first->type == CAIRN_STRING;
     return first->type == CAIRN_STRING || first->type == CAIRN_NULL;
+}
+
+/* What the row has now, and whether it is a text; one row always. */
+static enum cairn_rc ask_place(struct listing *listing, const struct cairn_slice *keys,
+                               struct cairn_pg_result **ret_rows, struct cairn_err *err)
+{
+    const struct cairn_sql_face *face = listing->face;
+    struct cairn_pg_text text = CAIRN_PG_TEXT(SQL_BYTES_MAX);
+    const char *sql = NULL;
+    size_t column = find_column(listing, listing->query->order);
+    if (listing->rc != CAIRN_OK) {
+        return listing->rc;
+    }
+    cairn_pg_text_add(&text, "SELECT r.");
+    cairn_pg_text_add_name(&text, face->columns[column].name);
+    cairn_pg_text_add(&text, "::text, (SELECT typcategory = 'S' FROM pg_type WHERE oid = "
+                             "pg_typeof(r.");
+    cairn_pg_text_add_name(&text, face->columns[column].name);
+    cairn_pg_text_add(&text, ")) FROM (SELECT 1) one LEFT JOIN ");
+    cairn_pg_text_add(&text, face->table);
+    for (size_t i = 0; i < face->key_count; i++) {
+        cairn_pg_text_add(&text, i == 0 ? " r ON r." : " AND r.");
+        cairn_pg_text_add_name(&text, face->columns[face->keys[i]].name);
+        cairn_pg_text_add(&text, " = ");
+        cairn_pg_text_add_param(&text, i + 1);
+    }
+    enum cairn_rc rc = cairn_pg_text_end(&text, &sql);
+    rc = rc == CAIRN_OK ? cairn_pg_query(listing->pg, sql, keys, face->key_count, ret_rows, err)
+                        : CAIRN_FAIL(err, rc, "the place of a page");
+    cairn_pg_text_fini(&text);
+    return rc;
+}
+
+/* The whole of a value that a cursor has the beginning of. Where the row is gone or has another
+ * one, a text goes on behind the beginning: no row is left out, and some may come again. Of other
+ * types a beginning is no value. */
+static void complete_place(struct listing *listing, const struct cairn_slice *keys,
+                           struct cairn_slice *value)
+{
+    struct cairn_pg_result *rows = NULL;
+    enum cairn_rc rc = ask_place(listing, keys, &rows, listing->err);
+    if (rc == CAIRN_OK) {
+        struct cairn_slice now = cairn_pg_result_value(rows, 0, 0);
+        if (now.data != NULL && cairn_slice_starts(now, *value)) {
+            rc = cairn_arena_copy(listing->arena, now, value);
+            rc = rc == CAIRN_OK ? rc : CAIRN_FAIL(listing->err, rc, "the place of a page");
+        } else if (!cairn_slice_is(cairn_pg_result_value(rows, 0, 1), "t")) {
+            rc = CAIRN_FAIL(listing->err, CAIRN_EQUERY,
+                            "the row that the page before ended with has changed: begin again");
+        }
+    }
+    cairn_pg_result_free(rows);
+    listing->rc = rc;
 }
 
 static void add_cursor(struct listing *listing)
 {
     struct cairn_slice payload = CAIRN_SLICE_NONE;
     struct cairn_slice value;
+    bool cut = false;
     struct cairn_slice key;
     struct cairn_slice keys[CAIRN_SQL_VIEW_KEYS_MAX];
     if (listing->rc == CAIRN_OK) {
@@ -319,10 +378,13 @@ static void add_cursor(struct listing *listing)
             cairn_view_cursor_open(listing->query, listing->arena, &payload, listing->err);
     }
     if (listing->rc == CAIRN_OK &&
-        (!split_payload(listing, payload, &value, &key) ||
+        (!split_payload(listing, payload, &value, &key, &cut) ||
          cairn_sql_face_key(listing->face, key, listing->arena, keys) != CAIRN_OK)) {
         listing->rc =
             CAIRN_FAIL(listing->err, CAIRN_EQUERY, "the cursor is no cursor of this query");
+    }
+    if (listing->rc == CAIRN_OK && cut) {
+        complete_place(listing, keys, &value);
     }
     if (listing->rc != CAIRN_OK) {
         return;
@@ -433,7 +495,8 @@ enum cairn_rc cairn_sql_list_ask(struct cairn_pg *pg, const struct cairn_sql_fac
                                  struct cairn_pg_result **ret_rows, struct cairn_err *err)
 {
     assert(query->limit >= 1 && query->limit <= CAIRN_VIEW_LIMIT_MAX);
-    struct listing listing = {.face = face,
+    struct listing listing = {.pg = pg,
+                              .face = face,
                               .query = query,
                               .arena = arena,
                               .sql = CAIRN_PG_TEXT(SQL_BYTES_MAX),
@@ -457,9 +520,21 @@ enum cairn_rc cairn_sql_list_ask(struct cairn_pg *pg, const struct cairn_sql_fac
 
 /* ---- the page ---- */
 
+/* A text's first bytes, whole characters of them. */
+static struct cairn_slice cut_place(struct cairn_slice value)
+{
+    size_t size = PLACE_BYTES_MAX;
+    while (size > 0 && ((unsigned char)value.data[size] & 0xc0) == 0x80) {
+        size--;
+    }
+    return cairn_slice_of(value.data, size);
+}
+
 static enum cairn_rc make_payload(struct cairn_slice value, struct cairn_slice key,
                                   struct cairn_buf *out)
 {
+    bool cut = value.data != NULL && value.size > PLACE_BYTES_MAX;
+    value = cut ? cut_place(value) : value;
     enum cairn_rc rc = cairn_buf_append_str(out, "[");
     if (rc == CAIRN_OK) {
         rc = value.data == NULL ? cairn_buf_append_str(out, "null")
@@ -467,10 +542,10 @@ static enum cairn_rc make_payload(struct cairn_slice value, struct cairn_slice k
     }
     rc = rc == CAIRN_OK ? cairn_buf_append_str(out, ",") : rc;
     rc = rc == CAIRN_OK ? cairn_json_write_string(key, out) : rc;
-    return rc == CAIRN_OK ? cairn_buf_append_str(out, "]") : rc;
+    return rc == CAIRN_OK ? cairn_buf_append_str(out, cut ? ",true]" : "]") : rc;
 }
 
-/* A value so long that no cursor holds it would end the pages early and unseen. */
+/* A key so long that no cursor holds it would end the pages early and unseen. */
 static enum cairn_rc make_next(const struct cairn_view_query *query,
                                const struct cairn_pg_result *rows, size_t last,
                                struct cairn_arena *arena, struct cairn_slice *ret_next,
@@ -484,9 +559,7 @@ static enum cairn_rc make_next(const struct cairn_view_query *query,
     }
     cairn_buf_fini(&payload);
     if (rc == CAIRN_ETOOBIG) {
-        return CAIRN_FAIL(err, CAIRN_EQUERY,
-                          "a value of \"%.*s\" is too long to go on from: order by another column",
-                          CAIRN_SLICE_ARG(query->order));
+        return CAIRN_FAIL(err, CAIRN_EQUERY, "a key is too long to go on from");
     }
     return rc == CAIRN_OK ? CAIRN_OK : CAIRN_FAIL(err, rc, "a page of a view");
 }

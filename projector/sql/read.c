@@ -39,8 +39,8 @@ static enum cairn_rc get_once(struct cairn_sql_asking *asking, struct cairn_slic
 /* *ret_done false: ask again. */
 static enum cairn_rc try_get(struct cairn_sql_asking *asking, struct cairn_slice view,
                              struct cairn_slice key, struct cairn_arena *arena,
-                             struct cairn_value *ret_row, struct cairn_position *position,
-                             bool *ret_done, struct cairn_err *err)
+                             struct cairn_value *ret_row, struct cairn_slice *ret_key,
+                             struct cairn_position *position, bool *ret_done, struct cairn_err *err)
 {
     struct cairn_slice keys[CAIRN_SQL_VIEW_KEYS_MAX];
     struct cairn_pg_result *rows = NULL;
@@ -66,6 +66,10 @@ static enum cairn_rc try_get(struct cairn_sql_asking *asking, struct cairn_slice
                  ? CAIRN_FAIL(err, CAIRN_ENOENT, "view %.*s has no row with that key",
                               CAIRN_SLICE_ARG(view))
                  : cairn_sql_face_document(document, arena, ret_row, err);
+        if (rc == CAIRN_OK && ret_key != NULL &&
+            cairn_arena_copy(arena, cairn_pg_result_value(rows, 0, 3), ret_key) != CAIRN_OK) {
+            rc = CAIRN_FAIL(err, CAIRN_ENOMEM, "read a row");
+        }
     }
     cairn_pg_result_free(rows);
     return rc;
@@ -73,8 +77,9 @@ static enum cairn_rc try_get(struct cairn_sql_asking *asking, struct cairn_slice
 
 enum cairn_rc cairn_sql_view_get(struct cairn_sql_reader *reader, struct cairn_slice view,
                                  struct cairn_slice key, struct cairn_arena *arena,
-                                 struct cairn_value *ret_row, struct cairn_position *ret_position,
-                                 bool *ret_known, struct cairn_err *err)
+                                 struct cairn_value *ret_row, struct cairn_slice *ret_key,
+                                 struct cairn_position *ret_position, bool *ret_known,
+                                 struct cairn_err *err)
 {
     struct cairn_position position = {{0}};
     *ret_known = cairn_sql_reader_has(reader, view);
@@ -85,7 +90,7 @@ enum cairn_rc cairn_sql_view_get(struct cairn_sql_reader *reader, struct cairn_s
         if (rc != CAIRN_OK) {
             return rc;
         }
-        rc = try_get(&asking, view, key, arena, ret_row, &position, &done, err);
+        rc = try_get(&asking, view, key, arena, ret_row, ret_key, &position, &done, err);
         cairn_sql_asking_end(&asking);
         if (done) {
             if (ret_position != NULL && (rc == CAIRN_OK || rc == CAIRN_ENOENT)) {

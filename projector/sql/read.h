@@ -34,7 +34,8 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_sql_reader_state(struct cairn_sql_reader *r
 CAIRN_MUST_CHECK enum cairn_rc
 cairn_sql_view_get(struct cairn_sql_reader *reader, struct cairn_slice view, struct cairn_slice key,
                    struct cairn_arena *arena, struct cairn_value *ret_row,
-                   struct cairn_position *ret_position, bool *ret_known, struct cairn_err *err);
+                   struct cairn_slice *ret_key, struct cairn_position *ret_position,
+                   bool *ret_known, struct cairn_err *err);
 CAIRN_MUST_CHECK enum cairn_rc cairn_sql_view_list(struct cairn_sql_reader *reader,
                                                    const struct cairn_view_query *query,
                                                    struct cairn_arena *arena,

@@ -26,6 +26,16 @@ VIEWS = {
     "sized": "CREATE TABLE sized (id text PRIMARY KEY, amount numeric, whole jsonb);\n"
              "-- on: Kept\n"
              "INSERT INTO sized VALUES (:aggregate_id, :amount::text::numeric, :data::jsonb);\n",
+    "typed": "CREATE TABLE typed (n bigint, day date, PRIMARY KEY (n, day));\n"
+             "-- on: Kept\n"
+             "INSERT INTO typed VALUES (9, '2024-02-29') ON CONFLICT DO NOTHING;\n",
+    "counted": "CREATE TABLE counted (n bigint PRIMARY KEY);\n"
+               "-- on: Kept\n"
+               "INSERT INTO counted VALUES (9) ON CONFLICT DO NOTHING;\n",
+    "worded": "CREATE TABLE worded (id int PRIMARY KEY, words text, list jsonb);\n"
+              "-- on: Kept\n"
+              "INSERT INTO worded SELECT n, repeat('é', 5000) || n % 3, to_jsonb(repeat('x', 6000) || n) "
+              "FROM generate_series(1, 9) n ON CONFLICT DO NOTHING;\n",
     "paired": "CREATE TABLE paired (id text, n bigint, PRIMARY KEY (id, n));\n"
               "-- on: Kept\n"
               "INSERT INTO paired SELECT 'p', generate_series(1, 16) ON CONFLICT DO NOTHING;\n",
@@ -105,6 +115,42 @@ class SqlOdd(unittest.TestCase):
         headers = {"Accept": "application/msgpack"}
         self.assertIn(b"\xa6amount\xb490071992547409930.01", self.node.get("/views/sized/cents", **headers).body)
         self.assertIn(b"\xa6amount\xcaAH\0\0", self.node.get("/views/sized/short", **headers).body)
+
+    def test_a_row_has_its_own_key_however_it_was_asked_for(self):
+        for path in ("9", "09", "%209"):
+            self.assertEqual(self.get(f"/views/counted/{path}").json, {"key": "9", "n": 9})
+        key = self.get("/views/typed").json["items"][0]["key"]
+        for asked in (["9", "2024-02-29"], ["09", "20240229"], [" 9", "Feb 29 2024"]):
+            path = urllib.parse.quote(json.dumps(asked), safe="")
+            self.assertEqual(self.get(f"/views/typed/{path}").json, {"key": key, "n": 9, "day": "2024-02-29"})
+
+    def pages(self, order):
+        keys, cursor = [], ""
+        while True:
+            page = self.get(f"/views/worded?select=key&limit=2&order={order}{cursor}").json
+            keys += [row["key"] for row in page["items"]]
+            if "next" not in page:
+                return keys
+            self.assertLess(len(page["next"]), 2000)
+            cursor = f"&cursor={page['next']}"
+
+    def test_rows_are_ordered_by_values_however_long(self):
+        words = ["3", "6", "9", "1", "4", "7", "2", "5", "8"]
+        self.assertEqual(self.pages("words"), words)
+        self.assertEqual(self.pages("words.desc"), words[::-1])
+        self.assertEqual(self.pages("list"), list("123456789"))
+
+    def test_pages_go_on_where_a_row_with_a_long_value_is_gone(self):
+        first = {order: self.get(f"/views/worded?limit=2&order={order}").json["next"] for order in ("words", "list")}
+        sql_shop.psql(self.server, "odd", "BEGIN; CREATE TABLE was AS SELECT * FROM odd.worded WHERE id IN (2, 6); "
+                                          "DELETE FROM odd.worded WHERE id IN (2, 6); COMMIT")
+        try:
+            page = self.get(f"/views/worded?limit=9&order=words&cursor={first['words']}").json["items"]
+            self.assertEqual([row["key"] for row in page], ["3", "9", "1", "4", "7", "5", "8"])
+            refused = self.get(f"/views/worded?limit=9&order=list&cursor={first['list']}", 400)
+            self.assertIn("begin again", refused.json["detail"])
+        finally:
+            sql_shop.psql(self.server, "odd", "INSERT INTO odd.worded SELECT * FROM was; DROP TABLE was")
 
     def test_a_key_of_several_columns_is_compared_as_rows_are_ordered(self):
         rows = [row["n"] for row in self.get("/views/paired?order=key").json["items"]]

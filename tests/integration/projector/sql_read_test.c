@@ -43,7 +43,7 @@ static enum cairn_rc get(struct reading *reading, struct cairn_slice key,
     bool known = false;
     enum cairn_rc rc =
         cairn_sql_view_get(reading->reader, CAIRN_SLICE_LIT("v"), key, &reading->arena, ret_row,
-                           &position, &known, &reading->stage->err);
+                           NULL, &position, &known, &reading->stage->err);
     assert_true(known);
     return rc;
 }

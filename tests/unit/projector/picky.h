@@ -141,7 +141,7 @@ static const char *picky_order(struct scene *scene, const char *stream)
     bool known = false;
     enum cairn_rc rc =
         cairn_view_get(scene->views, CAIRN_SLICE_LIT("picky"), cairn_slice_str(stream),
-                       &scene->arena, &row, &position, &known, &err);
+                       &scene->arena, &row, NULL, &position, &known, &err);
     if (rc == CAIRN_ENOENT) {
         return "";
     }

@@ -346,7 +346,7 @@ static inline int64_t world_number(struct cairn_views *views, const char *view, 
     bool known = false;
     int64_t number = -1;
     enum cairn_rc rc = cairn_view_get(views, cairn_slice_str(view), cairn_slice_str(key), &arena,
-                                      &row, &position, &known, &err);
+                                      &row, NULL, &position, &known, &err);
     assert_true(known);
     if (rc == CAIRN_OK) {
         const struct cairn_value *value = cairn_value_at(&row, member);

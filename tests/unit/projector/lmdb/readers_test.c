@@ -40,7 +40,7 @@ static void look_at_row(struct reader *reader, struct cairn_arena *arena)
     struct cairn_position position;
     struct cairn_err err;
     bool known = false;
-    if (cairn_view_get(reader->views, MARKED, CAIRN_SLICE_LIT("all"), arena, &row, &position,
+    if (cairn_view_get(reader->views, MARKED, CAIRN_SLICE_LIT("all"), arena, &row, NULL, &position,
                        &known, &err) != CAIRN_OK) {
         (void)snprintf(reader->wrong, sizeof reader->wrong, "%.150s", err.text);
         return;

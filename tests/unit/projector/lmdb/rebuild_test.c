@@ -44,7 +44,7 @@ static void *watch(void *argument)
         cairn_arena_reset(&arena);
         enum cairn_rc rc =
             cairn_view_get(watcher->views, CAIRN_SLICE_LIT("marked"), CAIRN_SLICE_LIT("all"),
-                           &arena, &row, &position, &known, &err);
+                           &arena, &row, NULL, &position, &known, &err);
         if (rc != CAIRN_OK) {
             (void)snprintf(watcher->wrong, sizeof watcher->wrong, "%.100s", err.text);
             break;
