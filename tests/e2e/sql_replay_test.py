@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """`cairn replay` and `cairn verify` of views in PostgreSQL."""
+import json
 import unittest
 
 import harness
@@ -32,6 +33,10 @@ class SqlReplay(ReplayCases, unittest.TestCase):
     def flags(self):
         return ("--postgres", self.uri)
 
+    def scratch_places(self):
+        return psql(self.server, self.name, "SELECT nspname FROM pg_namespace WHERE nspname LIKE '%check%' UNION ALL "
+                    "SELECT view FROM shop._cairn_view WHERE side = 'check'").split()
+
     def verify(self, *flags, status=0):
         done = harness.run("verify", self.domain, "--data", self.home / "data", *flags)
         self.assertEqual(done.returncode, status, done.stdout + done.stderr)
@@ -60,8 +65,23 @@ class SqlReplay(ReplayCases, unittest.TestCase):
         schemas = psql(self.server, self.name, "SELECT string_agg(nspname, ' ' ORDER BY nspname) FROM pg_namespace "
                        "WHERE nspname LIKE 'shop%'")
         self.assertEqual(schemas, "shop shop_old_customer_totals")
+        self.check_a_rollback_takes_no_side()
         self.replay("--drop")
         self.assertEqual(psql(self.server, self.name, "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'shop%'"), "1")
+
+    def check_a_rollback_takes_no_side(self):
+        """It puts the wrong rows back here, and the right ones there, and knows nothing of either."""
+        for _ in range(2):
+            done = self.replay("--rollback")
+            self.assertRegex(done.stdout, r"the generation that was live had other rows: \d+, checksum [0-9a-f]{16}; "
+                             r"now \d+, checksum [0-9a-f]{16}; cairn verify says which is what the log gives")
+            self.assertNotIn("NOT what the log gives", done.stdout)
+        told = json.loads(self.replay("--rollback", "--json").stdout)
+        self.assertFalse(told["same"])
+        self.assertNotEqual(told["before"]["checksum"], told["after"]["checksum"])
+        self.verify(*self.flags(), "--view", self.view, status=1)
+        self.replay("--rollback")
+        self.verify(*self.flags(), "--view", self.view)
 
     def test_a_view_that_is_not_built_is_told_and_the_rest_is_compared(self):
         self.begin()
