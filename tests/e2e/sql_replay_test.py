@@ -1,41 +1,31 @@
 #!/usr/bin/env python3
 """`cairn replay` and `cairn verify` of views in PostgreSQL."""
 import json
-import unittest
 
 import harness
 import sql_shop
-from postgres import Postgres
 from replay_cases import ReplayCases
-from sql_shop import psql
 
 
-class SqlReplay(ReplayCases, unittest.TestCase):
+class SqlReplay(ReplayCases, sql_shop.Databases):
     view = "customer_totals"
     file = "views/customer_totals.sql"
     edits = (("(:customer, 1, ", "(:customer, 1001, "), ("+ excluded.lines", "+ excluded.lines - 1000"))
 
     @classmethod
     def setUpClass(cls):
-        cls.stack = harness.contextlib.ExitStack()
-        folder = cls.stack.enter_context(harness.folder())
-        cls.server = cls.stack.enter_context(Postgres())
-        cls.prepare(folder)
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.stack.close()
-
-    def setUp(self):
-        self.name = "r_" + self.id().rpartition(".")[2].removeprefix("test_")[:40]
-        self.uri = sql_shop.make_database(self.server, self.name)
+        super().setUpClass()
+        cls.prepare(cls.folder)
 
     def flags(self):
         return ("--postgres", self.uri)
 
     def scratch_places(self):
-        return psql(self.server, self.name, "SELECT nspname FROM pg_namespace WHERE nspname LIKE '%check%' UNION ALL "
-                    "SELECT view FROM shop._cairn_view WHERE side = 'check'").split()
+        return self.sql("SELECT nspname FROM pg_namespace WHERE nspname LIKE '%check%' UNION ALL "
+                        "SELECT view FROM shop._cairn_view WHERE side = 'check'").split()
+
+    def wait_for_builders(self):
+        sql_shop.wait_for_builders(self.server)
 
     def verify(self, *flags, status=0):
         done = harness.run("verify", self.domain, "--data", self.home / "data", *flags)
@@ -50,9 +40,9 @@ class SqlReplay(ReplayCases, unittest.TestCase):
         self.assertIn("all is well", clean.stdout)
         self.assertIn("not verified without --postgres", self.verify().stdout)
         name, other = list(self.customers)[:2]
-        psql(self.server, self.name, f"UPDATE shop.customer_totals SET lines = lines + 1 WHERE customer = '{name}';"
-             f"DELETE FROM shop.customer_totals WHERE customer = '{other}';"
-             "INSERT INTO shop.customer_totals VALUES ('nobody', 1, 2, 3)")
+        self.sql(f"UPDATE shop.customer_totals SET lines = lines + 1 WHERE customer = '{name}';"
+                 f"DELETE FROM shop.customer_totals WHERE customer = '{other}';"
+                 "INSERT INTO shop.customer_totals VALUES ('nobody', 1, 2, 3)")
         told = self.verify(*self.flags(), "--view", self.view, status=1)
         self.assertIn("3 differences", told.stdout)
         for key in (name, other, "nobody"):
@@ -62,12 +52,12 @@ class SqlReplay(ReplayCases, unittest.TestCase):
         self.verify(*self.flags())
         with self.serve() as node:
             self.check_rows(node)
-        schemas = psql(self.server, self.name, "SELECT string_agg(nspname, ' ' ORDER BY nspname) FROM pg_namespace "
-                       "WHERE nspname LIKE 'shop%'")
+        schemas = self.sql("SELECT string_agg(nspname, ' ' ORDER BY nspname) FROM pg_namespace "
+                           "WHERE nspname LIKE 'shop%'")
         self.assertEqual(schemas, "shop shop_old_customer_totals")
         self.check_a_rollback_takes_no_side()
         self.replay("--drop")
-        self.assertEqual(psql(self.server, self.name, "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'shop%'"), "1")
+        self.assertEqual(self.sql("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'shop%'"), "1")
 
     def check_a_rollback_takes_no_side(self):
         """It puts the wrong rows back here, and the right ones there, and knows nothing of either."""
@@ -85,7 +75,7 @@ class SqlReplay(ReplayCases, unittest.TestCase):
 
     def test_a_view_that_is_not_built_is_told_and_the_rest_is_compared(self):
         self.begin()
-        psql(self.server, self.name, "DELETE FROM shop._cairn_view WHERE view = 'kept_goods'")
+        self.sql("DELETE FROM shop._cairn_view WHERE view = 'kept_goods'")
         told = self.verify(*self.flags(), status=1)
         self.assertRegex(told.stdout, "view kept_goods: not compared: .*no projector has built the view yet")
         self.assertRegex(told.stdout, r"view order_lines: \d+ rows against \d+ events, 0 differences")
