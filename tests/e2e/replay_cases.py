@@ -127,8 +127,10 @@ class ReplayCases:
                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         with self.serve() as node:
             wait_until(lambda: (view_state(node, self.view).get("rebuild") or {}).get("done", 0) > 500, "it is under way")
+            self.assertTrue(view_state(node, self.view)["rebuild"]["active"])
             build.kill()
             build.communicate()
+            wait_until(lambda: view_state(node, self.view)["rebuild"]["active"] is False, "nobody is at it any more")
             self.check_rows(node)
         build = subprocess.Popen([harness.BINARY, *map(str, self.arguments("--throttle", "1500"))],
                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
