@@ -71,6 +71,9 @@ class SqlReplay(ReplayCases, unittest.TestCase):
         self.assertRegex(told.stdout, "view kept_goods: not compared: .*no projector has built the view yet")
         self.assertRegex(told.stdout, r"view order_lines: \d+ rows against \d+ events, 0 differences")
         self.assertNotIn("all is well", told.stdout)
+        named = self.verify("--view", self.view, status=1)
+        self.assertEqual(named.stdout, "")
+        self.assertIn("give --postgres", named.stderr)
 
     def test_what_keeps_the_service_from_its_switch_is_told_to_who_replays(self):
         self.begin()
