@@ -5,6 +5,21 @@
 
 #include "projector/replay.h"
 
+/* What both kinds of hooks have; none where there are no hooks. */
+static inline struct cairn_rebuild_hooks
+cairn_rebuild_hooks_of(const struct cairn_rebuild_hooks *hooks)
+{
+    return hooks == NULL ? (struct cairn_rebuild_hooks){.self = NULL} : *hooks;
+}
+static inline struct cairn_rebuild_hooks
+cairn_compare_hooks_of(const struct cairn_compare_hooks *hooks)
+{
+    return hooks == NULL ? (struct cairn_rebuild_hooks){.self = NULL}
+                         : (struct cairn_rebuild_hooks){.progress = hooks->progress,
+                                                        .cancelled = hooks->cancelled,
+                                                        .self = hooks->self};
+}
+
 /* Has who called had enough? hooks: may be NULL. */
 static inline bool cairn_rebuild_is_cancelled(const struct cairn_rebuild_hooks *hooks)
 {

@@ -82,10 +82,21 @@ enum cairn_rc cairn_build_find(struct cairn_views *views, struct cairn_slice vie
 /* ---- A build ----------------------------------------------------------------------------------
  */
 
+static enum cairn_rc step(void *self, size_t max_events, struct cairn_drive_batch *ret_batch,
+                          struct cairn_err *err)
+{
+    struct cairn_build *build = self;
+    const struct cairn_follower *follower = build->group.followers[0];
+    enum cairn_rc rc =
+        cairn_view_group_step(&build->group, max_events, build->until, &ret_batch->events, err);
+    ret_batch->done = follower->head.events;
+    ret_batch->all = follower->head.all;
+    return rc == CAIRN_OK ? cairn_follower_check(follower, err) : rc;
+}
+
 enum cairn_rc cairn_build_init(struct cairn_build *build, const struct cairn_build_options *options,
                                enum cairn_view_side side, struct cairn_err *err)
 {
-    const struct cairn_rebuild_hooks *hooks = options->hooks;
     assert(side != CAIRN_SIDE_LIVE && options->request->view.size > 0);
     *build = (struct cairn_build){.options = options,
                                   .views = options->group.views,
@@ -95,10 +106,8 @@ enum cairn_rc cairn_build_init(struct cairn_build *build, const struct cairn_bui
     if (rc != CAIRN_OK) {
         return rc;
     }
-    cairn_build_meter_init(&build->meter, build->group.clock,
-                           hooks == NULL ? NULL : hooks->progress,
-                           hooks == NULL ? NULL : hooks->self);
-    cairn_pace_init(&build->pace, build->group.clock, options->request->throttle);
+    cairn_drive_init(&build->drive, step, build, cairn_rebuild_hooks_of(options->hooks),
+                     build->group.clock, options->request->throttle);
     return cairn_views_tables(build->views, build->view, &build->tables, err);
 }
 
@@ -155,54 +164,12 @@ enum cairn_rc cairn_build_add(struct cairn_build *build, struct cairn_projection
 /* ---- Following --------------------------------------------------------------------------------
  */
 
-/* Why the generation does not get on: an event that its projection cannot apply, or a process that
- * took it. */
-static enum cairn_rc check_follower(const struct cairn_follower *follower, struct cairn_err *err)
-{
-    if (follower->moved) {
-        return CAIRN_FAIL(err, CAIRN_ELOCKED, "another process has taken the build");
-    }
-    if (follower->failure.failed) {
-        char id[CAIRN_UUID_TEXT_SIZE];
-        cairn_uuid_format(&follower->failure.event, id);
-        *err = follower->failure.err;
-        return cairn_err_wrap(err, CAIRN_EINVAL, "event %.*s at %u:%llu", (int)sizeof id, id,
-                              follower->failure.partition,
-                              (unsigned long long)follower->failure.offset);
-    }
-    return CAIRN_OK;
-}
-
-/* One batch, not beyond until (NULL: as far as the log goes). */
-static enum cairn_rc step(struct cairn_build *build, const struct cairn_position *until,
-                          size_t *ret_events, struct cairn_err *err)
-{
-    const struct cairn_rebuild_hooks *hooks = build->options->hooks;
-    const struct cairn_follower *follower = build->group.followers[0];
-    bool (*cancelled)(void *) = hooks == NULL ? NULL : hooks->cancelled;
-    void *self = hooks == NULL ? NULL : hooks->self;
-    if (cairn_rebuild_is_cancelled(hooks)) {
-        return CAIRN_FAIL(err, CAIRN_ESTOPPED, "cancelled; nothing was switched");
-    }
-    enum cairn_rc rc = cairn_view_group_step(
-        &build->group, cairn_pace_batch(&build->pace, CAIRN_GROUP_BUILD_EVENTS), until, ret_events,
-        err);
-    rc = rc == CAIRN_OK ? check_follower(follower, err) : rc;
-    if (rc == CAIRN_OK) {
-        cairn_build_meter_report(&build->meter, follower->head.events, follower->head.all, false);
-        cairn_pace_wait(&build->pace, *ret_events, cancelled, self);
-    }
-    return rc;
-}
-
 enum cairn_rc cairn_build_reach(struct cairn_build *build, const struct cairn_position *until,
                                 struct cairn_err *err)
 {
-    size_t events = 1;
-    enum cairn_rc rc = CAIRN_OK;
-    while (rc == CAIRN_OK && events > 0) {
-        rc = step(build, until, &events, err);
-    }
+    build->until = until;
+    enum cairn_rc rc = cairn_drive_run(&build->drive, err);
+    build->until = NULL;
     return rc;
 }
 
@@ -213,7 +180,7 @@ static enum cairn_rc follow(struct cairn_build *build, struct cairn_err *err)
     while (!switched && rc == CAIRN_OK) {
         size_t events = 0;
         uint64_t lag = 0;
-        rc = step(build, NULL, &events, err);
+        rc = cairn_drive_step(&build->drive, &events, err);
         if (rc == CAIRN_OK) {
             rc = cairn_view_group_lag(&build->group, &lag, err);
         }
@@ -242,7 +209,7 @@ static enum cairn_rc fill_result(struct cairn_build *build, struct cairn_err *er
     }
     cairn_kv_end(txn);
     build->result.events = head->events;
-    build->result.seconds = cairn_build_meter_seconds(&build->meter);
+    build->result.seconds = cairn_build_meter_seconds(&build->drive.meter);
     return rc;
 }
 
@@ -256,7 +223,8 @@ enum cairn_rc cairn_build_follow(struct cairn_build *build, struct cairn_err *er
     if (rc != CAIRN_OK) {
         return rc;
     }
-    cairn_build_meter_report(&build->meter, follower->head.events, follower->head.events, true);
+    cairn_build_meter_report(&build->drive.meter, follower->head.events, follower->head.events,
+                             true);
     rc = fill_result(build, err);
     return rc == CAIRN_OK ? cairn_build_sweep(build->views, build->view, err) : rc;
 }

@@ -2,9 +2,9 @@
 #ifndef CAIRN_PROJECTOR_LMDB_BUILD_INT_H
 #define CAIRN_PROJECTOR_LMDB_BUILD_INT_H
 
+#include "projector/drive.h"
 #include "projector/lmdb/build.h"
 #include "projector/lmdb/parallel.h"
-#include "projector/pace.h"
 
 struct cairn_build {
     const struct cairn_build_options *options;
@@ -14,8 +14,8 @@ struct cairn_build {
     struct cairn_view_tables tables;
     struct cairn_view_group group;   /* of one follower */
     struct cairn_parallel *parallel; /* owned; NULL: one thread applies */
-    struct cairn_build_meter meter;
-    struct cairn_pace pace;
+    struct cairn_drive drive;
+    const struct cairn_position *until; /* as far as this, between commands; NULL: to the end */
     struct cairn_rebuild_result result;
 };
 

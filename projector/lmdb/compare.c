@@ -1,21 +1,16 @@
 #include "projector/lmdb/compare.h"
 
 #include <assert.h>
-#include <stdio.h>
-#include <unistd.h>
 
+#include "projector/drive.h"
 #include "projector/lmdb/build.h"
 #include "projector/lmdb/compare_parked.h"
 #include "projector/lmdb/compare_rows.h"
-#include "projector/pace.h"
+#include "projector/lmdb/compare_scratch.h"
 #include "projector/replay_store.h"
 
 /* Memory for the live generation's definition. */
 #define STORED_BYTES_MAX (16u * 1024u * 1024u)
-/* Names in the data folder. */
-#define NAMES_BYTES_MAX (16u * 1024u * 1024u)
-/* A scratch place is PREFIX, view, process. */
-#define SCRATCH_PREFIX "compare-"
 
 /* A comparison under way. */
 struct comparison {
@@ -28,75 +23,16 @@ struct comparison {
     struct cairn_view_code live_code; /* in arena */
     uint64_t generation;              /* that it is of */
     uint32_t parks;                   /* of it, when it was looked at */
-    struct cairn_views *scratch;
-    char folder[CAIRN_PATH_MAX]; /* of the scratch store; empty until it is made */
-    struct cairn_file_lock lock; /* of that folder */
-    struct cairn_view_tables scratch_tables;
+    struct cairn_compare_scratch scratch;
     struct cairn_view_head begin;  /* of the scratch generation */
     struct cairn_view_group group; /* of one follower */
-    struct cairn_build_meter meter;
-    struct cairn_pace pace;
+    struct cairn_drive drive;
+    struct cairn_position until; /* where the replay ends, between commands */
     struct cairn_compare_report report;
 };
 
-/* ---- The scratch place ------------------------------------------------------------------------
+/* ---- The scratch generation -------------------------------------------------------------------
  */
-
-/* The lock of a scratch place in the data folder: held as long as somebody compares in it. */
-static enum cairn_rc lock_scratch(const char *folder, struct cairn_file_lock *ret_lock,
-                                  struct cairn_err *err)
-{
-    char path[CAIRN_PATH_MAX];
-    return cairn_file_join(path, folder, "scratch.lock") != CAIRN_OK
-               ? CAIRN_FAIL(err, CAIRN_ETOOBIG, "the path of the data folder is too long")
-               : cairn_file_lock_open(path, ret_lock, err);
-}
-
-/* Remove what comparisons left that were killed. What cannot be removed is in nobody's way. */
-static void sweep_scratch(const char *data_folder)
-{
-    struct cairn_arena arena = {.max = NAMES_BYTES_MAX};
-    const char **names = NULL;
-    size_t count = 0;
-    if (cairn_file_list(data_folder, &arena, &names, &count, NULL) != CAIRN_OK) {
-        count = 0;
-    }
-    for (size_t i = 0; i < count; i++) {
-        char path[CAIRN_PATH_MAX];
-        struct cairn_file_lock lock = {-1};
-        if (cairn_slice_starts(cairn_slice_str(names[i]), CAIRN_SLICE_LIT(SCRATCH_PREFIX)) &&
-            cairn_file_join(path, data_folder, names[i]) == CAIRN_OK &&
-            lock_scratch(path, &lock, NULL) == CAIRN_OK) {
-            (void)cairn_file_remove_tree(path, NULL);
-            cairn_file_lock_close(&lock);
-        }
-    }
-    cairn_arena_fini(&arena);
-}
-
-static enum cairn_rc open_scratch(struct comparison *comparison, struct cairn_err *err)
-{
-    char name[CAIRN_VIEW_NAME_BYTES_MAX + 48];
-    (void)snprintf(name, sizeof name, SCRATCH_PREFIX "%.*s-%ld",
-                   CAIRN_SLICE_ARG(comparison->definition->name), (long)getpid());
-    if (cairn_file_join(comparison->folder, comparison->options->data_folder, name) != CAIRN_OK) {
-        comparison->folder[0] = 0;
-        return CAIRN_FAIL(err, CAIRN_ETOOBIG, "the path of the data folder is too long");
-    }
-    sweep_scratch(comparison->options->data_folder);
-    enum cairn_rc rc = cairn_file_make_folder(comparison->folder, err);
-    if (rc == CAIRN_OK) {
-        rc = lock_scratch(comparison->folder, &comparison->lock, err);
-    }
-    if (rc == CAIRN_OK) {
-        rc = cairn_views_open_writer(comparison->folder, false, &comparison->scratch, err);
-    }
-    if (rc == CAIRN_OK) {
-        rc = cairn_views_tables(comparison->scratch, comparison->definition->name,
-                                &comparison->scratch_tables, err);
-    }
-    return rc;
-}
 
 static struct cairn_parked_place live_place(const struct comparison *comparison,
                                             const struct cairn_view_snapshot *live)
@@ -118,16 +54,16 @@ static enum cairn_rc begin_scratch(struct comparison *comparison,
         const struct cairn_parked_place place = live_place(comparison, live);
         head->parks = live->head.parks;
         enum cairn_rc rc =
-            cairn_compare_parked_take(live->txn, &place, comparison->scratch, NULL, err);
+            cairn_compare_parked_take(live->txn, &place, comparison->scratch.views, NULL, err);
         if (rc != CAIRN_OK) {
             return rc;
         }
     }
-    enum cairn_rc rc = cairn_kv_write_begin(cairn_views_kv(comparison->scratch), &txn, err);
+    enum cairn_rc rc = cairn_kv_write_begin(cairn_views_kv(comparison->scratch.views), &txn, err);
     if (rc == CAIRN_OK) {
-        rc = cairn_view_head_put(txn, cairn_views_meta(comparison->scratch), CAIRN_SIDE_LIVE,
+        rc = cairn_view_head_put(txn, cairn_views_meta(comparison->scratch.views), CAIRN_SIDE_LIVE,
                                  comparison->definition->name, head, err);
-        rc = cairn_views_end_write(comparison->scratch, txn, rc, err);
+        rc = cairn_views_end_write(comparison->scratch.views, txn, rc, err);
     }
     return rc;
 }
@@ -153,7 +89,7 @@ static enum cairn_rc begin_follower(struct comparison *comparison, struct cairn_
     enum cairn_rc rc = open_projection(comparison, &projection, err);
     if (rc == CAIRN_OK) {
         rc = cairn_follower_new(comparison->definition->name, projection,
-                                &comparison->scratch_tables, CAIRN_SIDE_LIVE, &comparison->begin,
+                                &comparison->scratch.tables, CAIRN_SIDE_LIVE, &comparison->begin,
                                 NULL, &follower, err);
     }
     if (rc == CAIRN_OK) {
@@ -168,44 +104,33 @@ static enum cairn_rc begin_follower(struct comparison *comparison, struct cairn_
 /* ---- Replaying --------------------------------------------------------------------------------
  */
 
-static enum cairn_rc check_follower(const struct cairn_follower *follower, struct cairn_err *err)
+static enum cairn_rc step(void *self, size_t max_events, struct cairn_drive_batch *ret_batch,
+                          struct cairn_err *err)
 {
-    if (!follower->failure.failed) {
-        return CAIRN_OK;
-    }
-    *err = follower->failure.err;
-    return cairn_err_wrap(err, CAIRN_EINVAL, "event at %u:%llu", follower->failure.partition,
-                          (unsigned long long)follower->failure.offset);
+    const struct cairn_position start = {{0}};
+    struct comparison *comparison = self;
+    struct cairn_view_group *group = &comparison->group;
+    enum cairn_rc rc =
+        cairn_view_group_step(group, max_events, &comparison->until, &ret_batch->events, err);
+    ret_batch->done = cairn_position_lag(&start, &group->position);
+    ret_batch->all = cairn_position_lag(&start, &comparison->until);
+    return rc == CAIRN_OK ? cairn_follower_check(group->followers[0], err) : rc;
 }
 
 /* Up to a position between commands, or to where the scope ends. */
 static enum cairn_rc replay(struct comparison *comparison, const struct cairn_position *until,
                             struct cairn_err *err)
 {
-    const struct cairn_position start = {{0}};
-    const struct cairn_compare_hooks *hooks = comparison->hooks;
     const struct cairn_replay_scope *scope = &comparison->request->scope;
-    bool (*cancelled)(void *) = hooks == NULL ? NULL : hooks->cancelled;
-    void *self = hooks == NULL ? NULL : hooks->self;
+    const struct cairn_position *at = &comparison->group.position;
     size_t events = 1;
-    while (events > 0 && !(scope->has_until &&
-                           cairn_position_reached(&comparison->group.position, &scope->until))) {
-        if (cairn_compare_is_cancelled(hooks)) {
-            return CAIRN_FAIL(err, CAIRN_ESTOPPED, "cancelled");
-        }
-        enum cairn_rc rc = cairn_view_group_step(
-            &comparison->group, cairn_pace_batch(&comparison->pace, CAIRN_GROUP_BUILD_EVENTS),
-            until, &events, err);
-        rc = rc == CAIRN_OK ? check_follower(comparison->group.followers[0], err) : rc;
-        if (rc != CAIRN_OK) {
-            return rc;
-        }
-        cairn_build_meter_report(&comparison->meter,
-                                 cairn_position_lag(&start, &comparison->group.position),
-                                 cairn_position_lag(&start, until), false);
-        cairn_pace_wait(&comparison->pace, events, cancelled, self);
+    enum cairn_rc rc = CAIRN_OK;
+    comparison->until = *until;
+    while (rc == CAIRN_OK && events > 0 &&
+           !(scope->has_until && cairn_position_reached(at, &scope->until))) {
+        rc = cairn_drive_step(&comparison->drive, &events, err);
     }
-    return CAIRN_OK;
+    return rc;
 }
 
 /* Where the long part ends: at the live view's position, or at the end of the log, where the scope
@@ -249,7 +174,7 @@ static enum cairn_rc compare_snapshot(struct comparison *comparison,
         memcmp(&report->position, &live->head.position, sizeof report->position) == 0;
     struct cairn_compare_rows rows = {
         .live = {live->txn, live->tables.rows[slot], live->tables.index[slot]},
-        .replayed = {NULL, comparison->scratch_tables.rows[0], comparison->scratch_tables.index[0]},
+        .replayed = {NULL, comparison->scratch.tables.rows[0], comparison->scratch.tables.index[0]},
         .code = code,
         .hooks = comparison->hooks,
         .told_max = comparison->request->told_max,
@@ -257,7 +182,7 @@ static enum cairn_rc compare_snapshot(struct comparison *comparison,
         .partial = cairn_replay_scope_is_partial(scope),
         .indexed = same_indexes(&comparison->live_code, code)};
     enum cairn_rc rc =
-        cairn_kv_read_begin(cairn_views_kv(comparison->scratch), &rows.replayed.txn, err);
+        cairn_kv_read_begin(cairn_views_kv(comparison->scratch.views), &rows.replayed.txn, err);
     if (rc == CAIRN_OK) {
         rc = cairn_compare_rows(&rows, report, err);
         cairn_kv_end(rows.replayed.txn);
@@ -317,7 +242,7 @@ static enum cairn_rc replay_rest(struct comparison *comparison,
     bool stored = comparison->request->stored;
     enum cairn_rc rc = CAIRN_OK;
     if (stored && live->head.parks != comparison->parks) {
-        rc = cairn_compare_parked_take(live->txn, &place, comparison->scratch, follower, err);
+        rc = cairn_compare_parked_take(live->txn, &place, comparison->scratch.views, follower, err);
     }
     if (rc == CAIRN_OK) {
         rc = replay(comparison, &live->head.position, err);
@@ -355,7 +280,7 @@ static enum cairn_rc run(struct comparison *comparison, struct cairn_err *err)
     }
     cairn_view_snapshot_end(&live);
     if (rc == CAIRN_OK) {
-        cairn_build_meter_report(&comparison->meter, comparison->report.events,
+        cairn_build_meter_report(&comparison->drive.meter, comparison->report.events,
                                  comparison->report.events, true);
     }
     return rc;
@@ -379,34 +304,29 @@ enum cairn_rc cairn_compare_lmdb(const struct cairn_projector_options *options,
                                     .definition = definition,
                                     .request = request,
                                     .hooks = hooks,
-                                    .lock = {-1},
+                                    .scratch = {.lock = {-1}},
                                     .arena = {.max = STORED_BYTES_MAX}};
     enum cairn_rc rc = open_live(&comparison, err);
     if (rc == CAIRN_OK) {
-        rc = open_scratch(&comparison, err);
+        rc = cairn_compare_scratch_open(&comparison.scratch, options->data_folder, definition->name,
+                                        err);
     }
     if (rc == CAIRN_OK) {
-        const struct cairn_view_group_options group = {.views = comparison.scratch,
+        const struct cairn_view_group_options group = {.views = comparison.scratch.views,
                                                        .store = options->store,
                                                        .domain = options->domain,
                                                        .clock = options->clock};
         rc = cairn_view_group_init(&comparison.group, &group, err);
     }
     if (rc == CAIRN_OK) {
-        cairn_build_meter_init(&comparison.meter, comparison.group.clock,
-                               hooks == NULL ? NULL : hooks->progress,
-                               hooks == NULL ? NULL : hooks->self);
-        cairn_pace_init(&comparison.pace, comparison.group.clock, request->throttle);
+        cairn_drive_init(&comparison.drive, step, &comparison, cairn_compare_hooks_of(hooks),
+                         options->clock, request->throttle);
         rc = run(&comparison, err);
     }
     cairn_view_group_fini(&comparison.group);
-    cairn_views_close(comparison.scratch);
+    cairn_compare_scratch_close(&comparison.scratch);
     cairn_views_close(comparison.live);
     cairn_arena_fini(&comparison.arena);
-    if (comparison.folder[0] != 0) {
-        (void)cairn_file_remove_tree(comparison.folder, NULL);
-    }
-    cairn_file_lock_close(&comparison.lock);
     if (rc == CAIRN_OK) {
         *ret_report = comparison.report;
     }

@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "projector/lmdb/parked_apply.h"
+#include "projector/settle.h"
 
 /* Rows that are tried, of at most CAIRN_PARKED_MAX streams. */
 #define ROWS_BYTES_MAX (64u * 1024u * 1024u)
@@ -99,9 +100,10 @@ static enum cairn_rc find_rows(struct settling *settling, struct cairn_err *err)
 }
 
 /* *ret_done: it could be applied. */
-static enum cairn_rc try_row(struct settling *settling, const struct cairn_parked *parked,
-                             bool *ret_done, struct cairn_err *err)
+static enum cairn_rc try_row(void *self, const struct cairn_parked *parked, bool *ret_done,
+                             struct cairn_err *err)
 {
+    const struct settling *settling = self;
     struct cairn_parked_outcome outcome;
     struct cairn_kv_txn *txn = NULL;
     enum cairn_rc rc = cairn_kv_write_begin(cairn_views_kv(settling->group->views), &txn, err);
@@ -116,26 +118,6 @@ static enum cairn_rc try_row(struct settling *settling, const struct cairn_parke
     }
     rc = cairn_views_end_write(settling->group->views, txn, rc, err);
     return outcome.refused ? CAIRN_OK : rc;
-}
-
-/* One stream may wait for what another one puts: round after round, as long as it helps. */
-static enum cairn_rc try_rows(struct settling *settling, struct cairn_err *err)
-{
-    size_t before = SIZE_MAX;
-    enum cairn_rc rc = CAIRN_OK;
-    while (rc == CAIRN_OK && settling->count > 0 && settling->count < before) {
-        size_t left = 0;
-        before = settling->count;
-        for (size_t i = 0; i < before && rc == CAIRN_OK; i++) {
-            bool done = false;
-            rc = try_row(settling, &settling->rows[i], &done, err);
-            if (!done) {
-                settling->rows[left++] = settling->rows[i];
-            }
-        }
-        settling->count = left;
-    }
-    return rc;
 }
 
 enum cairn_rc cairn_compare_parked_settle(struct cairn_kv_txn *live,
@@ -154,7 +136,7 @@ enum cairn_rc cairn_compare_parked_settle(struct cairn_kv_txn *live,
         rc = find_rows(&settling, err);
     }
     if (rc == CAIRN_OK) {
-        rc = try_rows(&settling, err);
+        rc = cairn_settle_all(settling.rows, settling.count, try_row, &settling, err);
     }
     cairn_parked_fini(&settling.live);
     cairn_arena_fini(&settling.arena);

@@ -118,6 +118,7 @@ enum cairn_rc cairn_follower_begin(struct cairn_follower *follower, struct cairn
     const struct cairn_row_reader reader = {.get = read_row, .self = follower};
     follower->snapshot = snapshot;
     follower->next = follower->head;
+    follower->failure.failed = false;
     follower->row_op_count = 0;
     follower->index_op_count = 0;
     cairn_projection_begin(follower->projection, arena, &reader);
@@ -127,6 +128,8 @@ enum cairn_rc cairn_follower_begin(struct cairn_follower *follower, struct cairn
 static void fail(struct cairn_follower *follower, const struct cairn_event *event,
                  const struct cairn_err *cause)
 {
+    follower->next.position.offsets[event->partition] = follower->before_offset;
+    follower->next.events = follower->before_events;
     follower->failure = (struct cairn_follower_failure){.failed = true,
                                                         .err = *cause,
                                                         .event = event->id,
@@ -140,6 +143,7 @@ enum cairn_rc cairn_follower_refuse(struct cairn_follower *follower,
                                     struct cairn_err *err)
 {
     assert(!follower->failure.failed);
+    cairn_projection_undo(follower->projection);
     if (!cairn_projection_parks(follower->projection)) {
         fail(follower, event, cause);
         return CAIRN_OK;
@@ -154,10 +158,8 @@ enum cairn_rc cairn_follower_refuse(struct cairn_follower *follower,
     }
     if (rc != CAIRN_OK) {
         *err = full;
-        return rc;
     }
-    cairn_projection_undo(follower->projection);
-    return CAIRN_OK;
+    return rc;
 }
 
 /* ---- Sealing ----------------------------------------------------------------------------------
@@ -378,6 +380,22 @@ enum cairn_rc cairn_follower_write(struct cairn_follower *follower, struct cairn
                                  &follower->next, err);
     }
     return rc == CAIRN_OK ? CAIRN_OK : cairn_err_wrap(err, rc, "view %s", follower->name);
+}
+
+enum cairn_rc cairn_follower_check(const struct cairn_follower *follower, struct cairn_err *err)
+{
+    const struct cairn_follower_failure *failure = &follower->failure;
+    if (follower->moved) {
+        return CAIRN_FAIL(err, CAIRN_ELOCKED, "another process has taken the build");
+    }
+    if (failure->failed) {
+        char id[CAIRN_UUID_TEXT_SIZE];
+        cairn_uuid_format(&failure->event, id);
+        *err = failure->err;
+        return cairn_err_wrap(err, CAIRN_EINVAL, "event %.*s at %u:%llu", (int)sizeof id, id,
+                              failure->partition, (unsigned long long)failure->offset);
+    }
+    return CAIRN_OK;
 }
 
 void cairn_follower_done(struct cairn_follower *follower, struct cairn_log *log)

@@ -60,6 +60,7 @@ struct cairn_follower {
     /* Of the batch in hand. */
     struct cairn_view_head next;
     struct cairn_follower_failure failure;
+    uint64_t before_offset, before_events; /* of next, before the command in hand */
     struct cairn_kv_txn *snapshot;
     struct cairn_follower_op *row_ops; /* by key */
     size_t row_op_count;
@@ -77,7 +78,7 @@ cairn_follower_new(struct cairn_slice name, struct cairn_projection *projection,
 void cairn_follower_free(struct cairn_follower *follower);
 struct cairn_slice cairn_follower_name(const struct cairn_follower *follower);
 
-/* Begin a batch, or begin it again. snapshot outlives it. meta: the table of its parked streams.
+/* Begin a batch. snapshot outlives it. meta: the table of its parked streams.
  * errors: EIO, ECORRUPT, ENOMEM, ETOOBIG (of parked streams, where they must be read). */
 CAIRN_MUST_CHECK enum cairn_rc
 cairn_follower_begin(struct cairn_follower *follower, struct cairn_kv_txn *snapshot,
@@ -94,6 +95,14 @@ static inline bool cairn_follower_takes(const struct cairn_follower *follower,
 {
     return follower->scope == NULL || cairn_replay_scope_takes(follower->scope, event);
 }
+/* A command begins with the event: what came before it stays, whatever becomes of it. */
+static inline void cairn_follower_mark(struct cairn_follower *follower,
+                                       const struct cairn_event *event)
+{
+    follower->before_offset = follower->next.position.offsets[event->partition];
+    follower->before_events = follower->next.events;
+    cairn_projection_mark(follower->projection);
+}
 /* The event is part of the batch: move the checkpoint. */
 static inline void cairn_follower_pass(struct cairn_follower *follower,
                                        const struct cairn_event *event, bool taken)
@@ -109,9 +118,9 @@ static inline void cairn_follower_pass_all(struct cairn_follower *follower,
     follower->next.position.offsets[events[0].partition] = events[count - 1].offset;
     follower->next.events += count;
 }
-/* The projection cannot apply the event, why says cause: park the event's stream and take back what
- * was applied of its command; where the view does not park, or has parked too many, the follower
- * has failed. Kept in the batch's arena. ENOMEM. */
+/* The projection cannot apply the event, why says cause: take back what was applied of its command
+ * and park the event's stream; where the view does not park, or has parked too many, the follower
+ * has failed and stands before the command. Kept in the batch's arena. ENOMEM. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_follower_refuse(struct cairn_follower *follower,
                                                      const struct cairn_event *event,
                                                      const struct cairn_err *cause, int64_t now_us,
@@ -135,6 +144,10 @@ static inline bool cairn_follower_differs(const struct cairn_follower *follower,
            stored->parks != follower->head.parks ||
            memcmp(&stored->position, &follower->head.position, sizeof stored->position) != 0;
 }
+/* Why it does not get on, behind a batch: EINVAL, an event that its projection cannot apply;
+ * ELOCKED, another process has taken its place. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_follower_check(const struct cairn_follower *follower,
+                                                    struct cairn_err *err);
 /* The transaction is committed, the batch's arena still there. log: may be NULL. */
 void cairn_follower_done(struct cairn_follower *follower, struct cairn_log *log);
 

@@ -18,11 +18,8 @@
 struct batch {
     struct cairn_position position; /* behind its last event */
     size_t events;
-    size_t reads; /* of the source */
-    bool full;    /* no more fits: it ends here, though more was read */
-    bool failed;  /* a follower did */
-    bool met;     /* workers did: take it anew, by one */
-    bool again; /* it cannot be cut back, because it is of several reads: take it anew, carefully */
+    bool full; /* no more fits: it ends here, though more was read */
+    bool met;  /* workers did: take it anew, by one */
 };
 
 enum cairn_rc cairn_view_group_init(struct cairn_view_group *group,
@@ -124,7 +121,7 @@ static enum cairn_rc apply_one(struct cairn_view_group *group, struct cairn_foll
         return CAIRN_OK;
     }
     if (event->index == 0) {
-        cairn_projection_mark(follower->projection);
+        cairn_follower_mark(follower, event);
     }
     bool takes = cairn_follower_takes(follower, event);
     if (takes && !cairn_parked_has(&follower->parking.set, event)) {
@@ -167,7 +164,6 @@ static enum cairn_rc apply_read(struct cairn_view_group *group, struct batch *ba
                 if (rc != CAIRN_OK) {
                     return rc;
                 }
-                batch->failed = batch->failed || group->followers[i]->failure.failed;
             }
             batch->position.offsets[event->partition] = event->offset;
             batch->events++;
@@ -182,14 +178,12 @@ static enum cairn_rc apply_reads(struct cairn_view_group *group, size_t max_even
                                  const struct cairn_position *until, struct batch *batch,
                                  struct cairn_err *err)
 {
-    while (!batch->full && !batch->failed && batch->events < max_events &&
-           (batch->reads == 0 || !group->careful)) {
+    while (!batch->full && batch->events < max_events) {
         enum cairn_rc rc = cairn_source_next(group->source, max_events - batch->events, until,
                                              &group->chunks, err);
         if (rc != CAIRN_OK || group->chunks.count == 0) {
             return rc;
         }
-        batch->reads++;
         rc = apply_read(group, batch, err);
         if (rc != CAIRN_OK) {
             return rc;
@@ -218,75 +212,23 @@ static enum cairn_rc apply_side_by_side(struct cairn_view_group *group, size_t m
         }
         batch->position = group->followers[0]->next.position;
         batch->events += group->chunks.events;
-        batch->reads++;
     }
     return rc;
-}
-
-static enum cairn_rc begin_follower(struct cairn_view_group *group, struct cairn_follower *follower,
-                                    struct cairn_kv_txn *snapshot, struct cairn_err *err)
-{
-    follower->failure.failed = false;
-    return cairn_follower_begin(follower, snapshot, cairn_views_meta(group->views), &group->arena,
-                                err);
-}
-
-/* A follower has failed within a command: apply again what was before that command. */
-static enum cairn_rc cut_back(struct cairn_view_group *group, struct cairn_follower *follower,
-                              struct cairn_kv_txn *snapshot, struct cairn_err *err)
-{
-    struct cairn_follower_failure failure = follower->failure;
-    enum cairn_rc begun = begin_follower(group, follower, snapshot, err);
-    if (begun != CAIRN_OK) {
-        return begun;
-    }
-    for (size_t c = 0; c < group->chunks.count; c++) {
-        const struct cairn_chunk *chunk = &group->chunks.items[c];
-        for (size_t e = 0; e < chunk->count; e++) {
-            const struct cairn_event *event = &chunk->events[e];
-            struct cairn_value value;
-            bool made = false;
-            if (event->index == 0 && event->partition == failure.partition &&
-                chunk->events[e + event->count - 1].offset >= failure.offset) {
-                follower->failure = failure;
-                return CAIRN_OK;
-            }
-            enum cairn_rc rc = apply_one(group, follower, event, &value, &made, err);
-            if (rc != CAIRN_OK) {
-                return rc;
-            }
-            if (follower->failure.failed) {
-                return CAIRN_FAIL(err, CAIRN_EINTERNAL,
-                                  "view %s: its projection failed at another event when it was "
-                                  "run again",
-                                  follower->name);
-            }
-        }
-    }
-    assert(false && "the event that failed is in the batch");
-    return CAIRN_OK;
 }
 
 /* ---- Committing -------------------------------------------------------------------------------
  */
 
-static enum cairn_rc seal_all(struct cairn_view_group *group, struct cairn_kv_txn *snapshot,
-                              struct cairn_err *err)
+static enum cairn_rc seal_all(struct cairn_view_group *group, struct cairn_err *err)
 {
     enum cairn_rc rc = CAIRN_OK;
     for (size_t i = 0; i < group->count && rc == CAIRN_OK; i++) {
-        struct cairn_follower *follower = group->followers[i];
-        if (follower->failure.failed) {
-            rc = cut_back(group, follower, snapshot, err);
-        }
-        if (rc == CAIRN_OK) {
-            rc = cairn_follower_seal(follower, &group->arena, err);
-        }
+        rc = cairn_follower_seal(group->followers[i], &group->arena, err);
     }
     return rc;
 }
 
-static enum cairn_rc write_all(struct cairn_view_group *group, struct cairn_err *err)
+static enum cairn_rc commit_all(struct cairn_view_group *group, struct cairn_err *err)
 {
     struct cairn_kv_txn *txn = NULL;
     enum cairn_rc rc = cairn_kv_write_begin(cairn_views_kv(group->views), &txn, err);
@@ -296,7 +238,11 @@ static enum cairn_rc write_all(struct cairn_view_group *group, struct cairn_err 
     for (size_t i = 0; i < group->count && rc == CAIRN_OK; i++) {
         rc = cairn_follower_write(group->followers[i], txn, cairn_views_meta(group->views), err);
     }
-    return cairn_views_end_write(group->views, txn, rc, err);
+    rc = cairn_views_end_write(group->views, txn, rc, err);
+    for (size_t i = 0; i < group->count && rc == CAIRN_OK; i++) {
+        cairn_follower_done(group->followers[i], group->log);
+    }
+    return rc;
 }
 
 /* The batch against one snapshot, up to the commit; nothing is committed where nothing was read. */
@@ -309,27 +255,22 @@ static enum cairn_rc run_batch(struct cairn_view_group *group, size_t max_events
     if (rc != CAIRN_OK) {
         return rc;
     }
-    bool together = !group->careful && cairn_parallel_takes(group->parallel);
+    bool together = cairn_parallel_takes(group->parallel);
     for (size_t i = 0; i < group->count && rc == CAIRN_OK; i++) {
-        rc = begin_follower(group, group->followers[i], snapshot, err);
+        rc = cairn_follower_begin(group->followers[i], snapshot, cairn_views_meta(group->views),
+                                  &group->arena, err);
     }
     if (rc == CAIRN_OK) {
         rc = together ? apply_side_by_side(group, max_events, until, batch, err)
                       : apply_reads(group, max_events, until, batch, err);
     }
-    if (rc == CAIRN_OK && together && batch->events > 0 && !batch->met) {
-        rc = cairn_parallel_seal(group->parallel, group->followers[0], &group->arena, &batch->met,
-                                 err);
+    if (rc == CAIRN_OK && batch->events > 0 && !batch->met) {
+        rc = together ? cairn_parallel_seal(group->parallel, group->followers[0], &group->arena,
+                                            &batch->met, err)
+                      : seal_all(group, err);
     }
-    batch->again = batch->met || (batch->failed && batch->reads > 1);
-    if (rc == CAIRN_OK && batch->events > 0 && !batch->again) {
-        rc = together ? CAIRN_OK : seal_all(group, snapshot, err);
-        if (rc == CAIRN_OK) {
-            rc = write_all(group, err);
-        }
-        for (size_t i = 0; i < group->count && rc == CAIRN_OK; i++) {
-            cairn_follower_done(group->followers[i], group->log);
-        }
+    if (rc == CAIRN_OK && batch->events > 0 && !batch->met) {
+        rc = commit_all(group, err);
     }
     if (together) {
         cairn_parallel_end(group->parallel);
@@ -346,7 +287,7 @@ static void forget_source(struct cairn_view_group *group)
     group->source = NULL;
 }
 
-/* One batch, taken anew where it cannot be cut back. */
+/* One batch, taken anew where workers met. */
 static enum cairn_rc take_batch(struct cairn_view_group *group, size_t max_events,
                                 const struct cairn_position *until, struct batch *batch,
                                 struct cairn_err *err)
@@ -360,12 +301,10 @@ static enum cairn_rc take_batch(struct cairn_view_group *group, size_t max_event
         if (rc == CAIRN_OK) {
             rc = run_batch(group, max_events, until, batch, err);
         }
-        if (rc != CAIRN_OK || batch->full || batch->again) {
+        if (rc != CAIRN_OK || batch->full || batch->met) {
             forget_source(group);
         }
-        group->careful =
-            rc == CAIRN_OK && !batch->met && (batch->again || (group->careful && !batch->failed));
-    } while (rc == CAIRN_OK && batch->again);
+    } while (rc == CAIRN_OK && batch->met);
     return rc;
 }
 
@@ -379,7 +318,6 @@ enum cairn_rc cairn_view_group_step(struct cairn_view_group *group, size_t max_e
     *ret_events = 0;
     enum cairn_rc rc = take_batch(group, max_events, until, &batch, err);
     if (rc != CAIRN_OK || batch.events == 0) {
-        group->careful = false;
         return rc;
     }
     group->position = batch.position;

@@ -2,8 +2,8 @@
  *
  * Each batch is read once, each event unpacked and lifted to its current version once, and rows,
  * index entries and checkpoints of all followers commit together, at the border of a command. Where
- * a projection fails, its follower is cut back to the command before and stops there, or undoes the
- * command alone, parks its stream and goes on; the others go on in either case. thread: owner. */
+ * a projection fails, its follower undoes the command and stops before it, or parks its stream and
+ * goes on; the others go on in either case. thread: owner. */
 #ifndef CAIRN_PROJECTOR_LMDB_GROUP_H
 #define CAIRN_PROJECTOR_LMDB_GROUP_H
 
@@ -29,7 +29,6 @@ struct cairn_view_group {
     struct cairn_log *log;          /* of parked streams; may be NULL */
     struct cairn_arena arena;       /* of the batch: write-sets */
     struct cairn_arena event_arena; /* of the event in hand: its value */
-    bool careful; /* one read a batch, so that the command that failed is still in memory */
     struct cairn_chunks chunks;
     struct cairn_follower *followers[CAIRN_GROUP_FOLLOWERS_MAX]; /* owned */
     size_t count;

@@ -43,13 +43,13 @@ bool cairn_projection_handles(const struct cairn_projection *projection, struct 
 void cairn_projection_begin(struct cairn_projection *projection, struct cairn_arena *arena,
                             const struct cairn_row_reader *reader);
 /* Call the handler of the event's type (none: nothing happens). value: cairn_event_value.
- * errors: ESCRIPT, what the script did wrong: the command must be undone, or the batch be begun
- * again without it; ENOMEM, EIO, ECORRUPT: not the script's fault. */
+ * errors: ESCRIPT, what the script did wrong: the command must be undone, or the batch be dropped;
+ * ENOMEM, EIO, ECORRUPT: not the script's fault. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_projection_apply(struct cairn_projection *projection,
                                                       struct cairn_slice type,
                                                       const struct cairn_value *value,
                                                       struct cairn_err *err);
-/* Of one that parks, a command begins; and what was applied of it is taken back. */
+/* A command begins; and what was applied of it is taken back. */
 void cairn_projection_mark(struct cairn_projection *projection);
 void cairn_projection_undo(struct cairn_projection *projection);
 /* What the batch wrote so far. */

@@ -110,7 +110,7 @@ static enum cairn_rc grow_notes(struct cairn_writeset *set)
 enum cairn_rc cairn_writeset_note(struct cairn_writeset *set, struct cairn_write *entry)
 {
     assert(entry >= set->entries && entry < set->entries + set->count);
-    if (!set->notes_kept || entry->noted == set->command) {
+    if (entry->noted == set->command) {
         return CAIRN_OK;
     }
     if (set->note_count == set->note_cap) {
@@ -130,7 +130,7 @@ enum cairn_rc cairn_writeset_note(struct cairn_writeset *set, struct cairn_write
 
 void cairn_writeset_undo(struct cairn_writeset *set)
 {
-    assert(set->notes_kept && set->note_count <= set->count);
+    assert(set->note_count <= set->count);
     for (size_t i = 0; i < set->note_count; i++) {
         const struct cairn_write_note *note = &set->notes[i];
         struct cairn_write *entry = &set->entries[note->entry];

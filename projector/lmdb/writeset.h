@@ -44,7 +44,6 @@ struct cairn_writeset {
     size_t cap;
     uint32_t *table;                /* entry number + 1, 0 is free; heap */
     size_t table_size;              /* a power of two, at least twice count */
-    bool notes_kept;                /* so that a command can be undone */
     uint32_t command;               /* in the batch, from 1 */
     struct cairn_write_note *notes; /* of the command in hand; heap */
     size_t note_count;
@@ -58,7 +57,7 @@ void cairn_writeset_begin(struct cairn_writeset *set, struct cairn_arena *arena)
 CAIRN_MUST_CHECK enum cairn_rc cairn_writeset_entry(struct cairn_writeset *set,
                                                     struct cairn_slice key,
                                                     struct cairn_write **ret_entry);
-/* The entry is about to be changed. Does nothing unless notes are kept. errors: ENOMEM. */
+/* The entry is about to be changed: note what it is, so that this can be undone. errors: ENOMEM. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_writeset_note(struct cairn_writeset *set,
                                                    struct cairn_write *entry);
 /* A command begins: what came before it stays. */
@@ -67,7 +66,7 @@ static inline void cairn_writeset_mark(struct cairn_writeset *set)
     set->command++;
     set->note_count = 0;
 }
-/* Take back what was changed since the mark. Notes must be kept. */
+/* Take back what was changed since the mark. */
 void cairn_writeset_undo(struct cairn_writeset *set);
 /* The entry of key, whose hash is that of cairn_hash64; NULL: there is none. Not of a
  * sorted set. */

@@ -2,9 +2,8 @@
 #include <assert.h>
 #include <stdatomic.h>
 
-#include "projector/build_meter.h"
+#include "projector/drive.h"
 #include "projector/lmdb/group.h"
-#include "projector/pace.h"
 #include "projector/pause.h"
 #include "projector/replay_store.h"
 #include "projector/sql/build.h"
@@ -20,9 +19,7 @@
 struct run {
     struct cairn_sql_build *build;
     struct cairn_sql_follower *follower;
-    const struct cairn_rebuild_hooks *hooks;
-    struct cairn_pace pace;
-    struct cairn_build_meter meter;
+    struct cairn_drive drive;
     struct cairn_arena arena; /* of the live head */
     struct cairn_sql_head live;
     bool has_live;
@@ -33,7 +30,7 @@ struct run {
 static bool is_cancelled(void *self)
 {
     const struct run *run = self;
-    return cairn_rebuild_is_cancelled(run->hooks);
+    return cairn_rebuild_is_cancelled(&run->drive.hooks);
 }
 
 static enum cairn_rc read_live(struct run *run, struct cairn_pg *pg, struct cairn_err *err)
@@ -47,35 +44,23 @@ static enum cairn_rc read_live(struct run *run, struct cairn_pg *pg, struct cair
 
 /* ---- following ---- */
 
-static enum cairn_rc step(struct run *run, size_t *events, struct cairn_err *err)
+static enum cairn_rc step(void *self, size_t max_events, struct cairn_drive_batch *ret_batch,
+                          struct cairn_err *err)
 {
+    const struct run *run = self;
     struct cairn_sql_follower *follower = run->follower;
-    if (is_cancelled(run)) {
-        return CAIRN_FAIL(err, CAIRN_ESTOPPED, "cancelled; nothing was switched");
-    }
-    enum cairn_rc rc = cairn_sql_follower_step(
-        follower, cairn_pace_batch(&run->pace, CAIRN_GROUP_BUILD_EVENTS), events, err);
-    if (rc == CAIRN_OK && follower->failed) {
-        return cairn_sql_follower_refusal(follower, err);
-    }
-    if (rc == CAIRN_OK) {
-        cairn_build_meter_report(&run->meter, follower->head.events, follower->head.all, false);
-        cairn_pace_wait(&run->pace, *events, is_cancelled, run);
-    }
-    return rc;
+    enum cairn_rc rc = cairn_sql_follower_step(follower, max_events, &ret_batch->events, err);
+    ret_batch->done = follower->head.events;
+    ret_batch->all = follower->head.all;
+    return rc == CAIRN_OK && follower->failed ? cairn_sql_follower_refusal(follower, err) : rc;
 }
 
 /* Exactly there. */
 static enum cairn_rc follow_until(struct run *run, const struct cairn_position *until,
                                   struct cairn_err *err)
 {
-    size_t events = 1;
-    enum cairn_rc rc = CAIRN_OK;
     cairn_sql_follower_set_until(run->follower, until);
-    while (rc == CAIRN_OK && events > 0) {
-        rc = step(run, &events, err);
-    }
-    return rc;
+    return cairn_drive_run(&run->drive, err);
 }
 
 /* Near the end of the log, which may move on as fast as this reads. */
@@ -86,7 +71,7 @@ static enum cairn_rc follow_to_end(struct run *run, struct cairn_err *err)
     enum cairn_rc rc = CAIRN_OK;
     while (rc == CAIRN_OK && lag >= CAIRN_GROUP_LIVE_EVENTS) {
         size_t events = 0;
-        rc = step(run, &events, err);
+        rc = cairn_drive_step(&run->drive, &events, err);
         rc = rc == CAIRN_OK ? cairn_store_end(run->build->options->store, &end, err) : rc;
         if (rc == CAIRN_OK) {
             lag = events == 0 ? 0 : cairn_position_lag(&run->follower->head.position, &end);
@@ -189,7 +174,7 @@ static enum cairn_rc follow_in_lanes(struct run *run, const struct cairn_rebuild
 {
     struct cairn_sql_lanes_request lanes = {.workers = count_lanes(run, request->workers),
                                             .throttle = request->throttle,
-                                            .meter = &run->meter,
+                                            .meter = &run->drive.meter,
                                             .cancelled = is_cancelled,
                                             .self = run};
     run->result.workers = 1;
@@ -224,7 +209,7 @@ static enum cairn_rc take_result(struct run *run, struct cairn_pg *pg, struct ca
     run->result.parked = run->live.parked;
     run->result.rows = count.rows;
     run->result.resumed = build->resumed;
-    run->result.seconds = cairn_build_meter_seconds(&run->meter);
+    run->result.seconds = cairn_build_meter_seconds(&run->drive.meter);
     return rc;
 }
 
@@ -302,21 +287,16 @@ enum cairn_rc cairn_sql_build_run(struct cairn_sql_build *build,
                                   struct cairn_rebuild_result *ret_result, struct cairn_err *err)
 {
     assert(build->follower != NULL && ret_result != NULL);
-    const struct cairn_clock *clock =
-        build->options->clock == NULL ? cairn_clock_system() : build->options->clock;
-    struct run run = {.build = build,
-                      .follower = build->follower,
-                      .hooks = hooks,
-                      .arena = {.max = HEAD_BYTES_MAX}};
-    cairn_pace_init(&run.pace, clock, request->throttle);
-    cairn_build_meter_init(&run.meter, clock, hooks == NULL ? NULL : hooks->progress,
-                           hooks == NULL ? NULL : hooks->self);
+    struct run run = {
+        .build = build, .follower = build->follower, .arena = {.max = HEAD_BYTES_MAX}};
+    cairn_drive_init(&run.drive, step, &run, cairn_rebuild_hooks_of(hooks), build->options->clock,
+                     request->throttle);
     enum cairn_rc rc = follow_in_lanes(&run, request, err);
     rc = rc == CAIRN_OK ? compare(&run, err) : rc;
     rc = rc == CAIRN_OK ? follow_and_switch(&run, err) : rc;
     if (rc == CAIRN_OK) {
-        cairn_build_meter_report(&run.meter, run.follower->head.events, run.follower->head.events,
-                                 true);
+        cairn_build_meter_report(&run.drive.meter, run.follower->head.events,
+                                 run.follower->head.events, true);
     } else {
         clean_up(&run);
     }

@@ -2,9 +2,7 @@
 
 #include <assert.h>
 
-#include "projector/build_meter.h"
-#include "projector/lmdb/group.h"
-#include "projector/pace.h"
+#include "projector/drive.h"
 #include "projector/replay_store.h"
 #include "projector/sql/build.h"
 #include "projector/sql/compare_parked.h"
@@ -25,8 +23,7 @@ struct comparison {
     struct cairn_parked_set left_out;    /* by the live generation, when the replay ends */
     bool made;                           /* there is a scratch generation */
     struct cairn_sql_follower *follower; /* of it */
-    struct cairn_build_meter meter;
-    struct cairn_pace pace;
+    struct cairn_drive drive;
     struct cairn_compare_report report;
 };
 
@@ -161,32 +158,16 @@ static void drop_scratch(struct comparison *comparison)
 
 /* ---- replaying ---- */
 
-static bool is_cancelled(void *self)
-{
-    const struct comparison *comparison = self;
-    return cairn_compare_is_cancelled(comparison->hooks);
-}
-
-static enum cairn_rc step(struct comparison *comparison, const struct cairn_position *until,
-                          size_t *events, struct cairn_err *err)
+static enum cairn_rc step(void *self, size_t max_events, struct cairn_drive_batch *ret_batch,
+                          struct cairn_err *err)
 {
     const struct cairn_position start = {{0}};
+    const struct comparison *comparison = self;
     struct cairn_sql_follower *follower = comparison->follower;
-    if (is_cancelled(comparison)) {
-        return CAIRN_FAIL(err, CAIRN_ESTOPPED, "cancelled");
-    }
-    enum cairn_rc rc = cairn_sql_follower_step(
-        follower, cairn_pace_batch(&comparison->pace, CAIRN_GROUP_BUILD_EVENTS), events, err);
-    if (rc == CAIRN_OK && follower->failed) {
-        return cairn_sql_follower_refusal(follower, err);
-    }
-    if (rc == CAIRN_OK) {
-        cairn_build_meter_report(&comparison->meter,
-                                 cairn_position_lag(&start, &follower->head.position),
-                                 cairn_position_lag(&start, until), false);
-        cairn_pace_wait(&comparison->pace, *events, is_cancelled, comparison);
-    }
-    return rc;
+    enum cairn_rc rc = cairn_sql_follower_step(follower, max_events, &ret_batch->events, err);
+    ret_batch->done = cairn_position_lag(&start, &follower->head.position);
+    ret_batch->all = cairn_position_lag(&start, &follower->until);
+    return rc == CAIRN_OK && follower->failed ? cairn_sql_follower_refusal(follower, err) : rc;
 }
 
 /* Up to a position between commands, or to where the scope ends. */
@@ -200,7 +181,7 @@ static enum cairn_rc replay(struct comparison *comparison, const struct cairn_po
     cairn_sql_follower_set_until(comparison->follower, until);
     while (rc == CAIRN_OK && events > 0 &&
            !(scope->has_until && cairn_position_reached(at, &scope->until))) {
-        rc = step(comparison, until, &events, err);
+        rc = cairn_drive_step(&comparison->drive, &events, err);
     }
     return rc;
 }
@@ -257,7 +238,7 @@ static enum cairn_rc run(struct comparison *comparison, struct cairn_err *err)
     }
     rc = rc == CAIRN_OK ? compare_snapshot(comparison, &live, err) : rc;
     if (rc == CAIRN_OK) {
-        cairn_build_meter_report(&comparison->meter, comparison->report.events,
+        cairn_build_meter_report(&comparison->drive.meter, comparison->report.events,
                                  comparison->report.events, true);
     }
     return rc;
@@ -270,8 +251,6 @@ enum cairn_rc cairn_sql_compare(const struct cairn_projector_options *options,
                                 struct cairn_compare_report *ret_report, struct cairn_err *err)
 {
     assert(definition->sql != NULL && request != NULL && ret_report != NULL);
-    const struct cairn_clock *clock =
-        options->clock == NULL ? cairn_clock_system() : options->clock;
     struct comparison comparison = {.options = options,
                                     .view = definition,
                                     .request = request,
@@ -279,9 +258,8 @@ enum cairn_rc cairn_sql_compare(const struct cairn_projector_options *options,
                                     .domain = cairn_domain_name(options->domain),
                                     .arena = {.max = HEAD_BYTES_MAX}};
     cairn_parked_init(&comparison.left_out);
-    cairn_build_meter_init(&comparison.meter, clock, hooks == NULL ? NULL : hooks->progress,
-                           hooks == NULL ? NULL : hooks->self);
-    cairn_pace_init(&comparison.pace, clock, request->throttle);
+    cairn_drive_init(&comparison.drive, step, &comparison, cairn_compare_hooks_of(hooks),
+                     options->clock, request->throttle);
     enum cairn_rc rc = run(&comparison, err);
     cairn_pg_close(comparison.live);
     if (comparison.made) {

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdio.h>
 
+#include "projector/settle.h"
 #include "projector/sql/waiting.h"
 
 /* Of at most CAIRN_PARKED_MAX streams that were taken over, and as many of its own. */
@@ -36,30 +37,25 @@ enum cairn_rc cairn_sql_compare_parked_take(struct cairn_pg *live, uint64_t live
 
 /* ---- trying again ---- */
 
-/* A stream that waits in the scratch generation alone. */
-struct alone {
-    struct cairn_slice stream;
-    uint64_t version;
-};
-
+/* Streams that wait in the scratch generation alone. */
 struct settling {
     struct cairn_sql_follower *follower;
     const struct cairn_parked_set *left_out;
     struct cairn_arena arena;
-    struct alone *rows;
+    struct cairn_parked *rows;
     size_t count;
 };
 
 static enum cairn_rc take_row(struct settling *settling, const struct cairn_pg_result *rows,
                               size_t row, struct cairn_err *err)
 {
-    struct alone *alone = &settling->rows[settling->count];
-    if (cairn_slice_to_u64(cairn_pg_result_value(rows, row, 1), &alone->version) != CAIRN_OK ||
-        cairn_arena_copy(&settling->arena, cairn_pg_result_value(rows, row, 0), &alone->stream) !=
+    struct cairn_parked *parked = &settling->rows[settling->count];
+    if (cairn_slice_to_u64(cairn_pg_result_value(rows, row, 1), &parked->version) != CAIRN_OK ||
+        cairn_arena_copy(&settling->arena, cairn_pg_result_value(rows, row, 0), &parked->stream) !=
             CAIRN_OK) {
         return CAIRN_FAIL(err, CAIRN_ENOMEM, "find what waits");
     }
-    const struct cairn_event first = {.stream = alone->stream, .version = alone->version};
+    const struct cairn_event first = {.stream = parked->stream, .version = parked->version};
     settling->count += cairn_parked_has(settling->left_out, &first) ? 0 : 1;
     return CAIRN_OK;
 }
@@ -91,8 +87,8 @@ static enum cairn_rc find_rows(struct settling *settling, struct cairn_err *err)
 }
 
 /* *ret_done: it could be applied. */
-static enum cairn_rc try_row(const struct settling *settling, const struct alone *alone,
-                             bool careful, bool *ret_done, struct cairn_err *err)
+static enum cairn_rc apply(const struct settling *settling, const struct cairn_parked *parked,
+                           bool careful, bool *ret_done, struct cairn_err *err)
 {
     struct cairn_sql_follower *follower = settling->follower;
     struct cairn_sql_again again = {.failed = false};
@@ -100,9 +96,9 @@ static enum cairn_rc try_row(const struct settling *settling, const struct alone
                                         .store = follower->store,
                                         .domain = follower->domain,
                                         .view = follower->view,
-                                        .stream = alone->stream,
+                                        .stream = parked->stream,
                                         .generation = follower->head.generation,
-                                        .version = alone->version,
+                                        .version = parked->version,
                                         .position = follower->head.position,
                                         .except = settling->left_out,
                                         .careful = careful,
@@ -114,27 +110,12 @@ static enum cairn_rc try_row(const struct settling *settling, const struct alone
     return again.failed ? CAIRN_OK : rc;
 }
 
-/* One stream may wait for what another one puts: round after round, as long as it helps. */
-static enum cairn_rc try_rows(struct settling *settling, struct cairn_err *err)
+/* With arrays, or, behind a failure, row by row. */
+static enum cairn_rc try_row(void *self, const struct cairn_parked *parked, bool *ret_done,
+                             struct cairn_err *err)
 {
-    size_t before = SIZE_MAX;
-    enum cairn_rc rc = CAIRN_OK;
-    while (rc == CAIRN_OK && settling->count > 0 && settling->count < before) {
-        size_t left = 0;
-        before = settling->count;
-        for (size_t i = 0; rc == CAIRN_OK && i < before; i++) {
-            bool done = false;
-            rc = try_row(settling, &settling->rows[i], false, &done, err);
-            if (rc == CAIRN_OK && !done) {
-                rc = try_row(settling, &settling->rows[i], true, &done, err);
-            }
-            if (!done) {
-                settling->rows[left++] = settling->rows[i];
-            }
-        }
-        settling->count = left;
-    }
-    return rc;
+    enum cairn_rc rc = apply(self, parked, false, ret_done, err);
+    return rc == CAIRN_OK && !*ret_done ? apply(self, parked, true, ret_done, err) : rc;
 }
 
 enum cairn_rc cairn_sql_compare_parked_settle(struct cairn_sql_follower *follower,
@@ -145,7 +126,8 @@ enum cairn_rc cairn_sql_compare_parked_settle(struct cairn_sql_follower *followe
         .follower = follower, .left_out = left_out, .arena = {.max = ROWS_BYTES_MAX}};
     assert(left_out != NULL && !follower->failed);
     enum cairn_rc rc = find_rows(&settling, err);
-    rc = rc == CAIRN_OK ? try_rows(&settling, err) : rc;
+    rc = rc == CAIRN_OK ? cairn_settle_all(settling.rows, settling.count, try_row, &settling, err)
+                        : rc;
     cairn_arena_fini(&settling.arena);
     return rc;
 }

@@ -255,7 +255,7 @@ static inline void world_wait(const struct world *world, struct cairn_views *vie
     struct cairn_position end = world_log_end(world);
     struct cairn_position held;
     struct cairn_err err;
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < 1200; i++) {
         assert_ok(cairn_view_wait(views, cairn_slice_str(view), &end, 100, &held, &err), &err);
         if (cairn_position_reached(&held, &end)) {
             return;

@@ -22,6 +22,7 @@ struct stage {
     "  row.versions = event.version\n"                                                             \
     "  view:put(event.stream, row)\n"                                                              \
     "  if event.data.to == 'bad' then error('bad') end\n"                                          \
+    "  if event.data.to == 'late' and event.version % 3 == 0 then error('late') end\n"             \
     "end\n"
 static const char counting[] = COUNTING("v");
 static const char parking[] = COUNTING("v") "v.on_error = 'park'\n";
@@ -131,7 +132,7 @@ static void a_step_does_not_pass_its_limit(void **state)
 }
 
 /* The log is longer than one read of it, and the command that fails lies in a later one. */
-static void a_failure_in_a_later_read_is_cut_back_as_well(void **state)
+static void a_failure_in_a_later_read_stands_before_its_command(void **state)
 {
     enum { BIG = 700, BEFORE = 40 };
     struct stage stage;
@@ -153,6 +154,27 @@ static void a_failure_in_a_later_read_is_cut_back_as_well(void **state)
     assert_int_equal(world_number(stage.views, "v", "box-b", "n"), -1);
     assert_int_equal(world_status(stage.views, "v", &arena).error_offset, BEFORE * BIG + 1);
     cairn_arena_fini(&arena);
+    stage_end(&stage);
+}
+
+/* The events before it in the command have changed rows, and moved the checkpoint. */
+static void a_command_that_fails_at_its_last_event_leaves_nothing(void **state)
+{
+    struct stage stage;
+    (void)state;
+    stage_begin(&stage, 1);
+    world_add(&stage.world, "a", 1, "x", 2);
+    world_add(&stage.world, "b", 1, "x", 3);
+    world_add(&stage.world, "b", 1, "late", 3);
+    world_add(&stage.world, "a", 1, "x", 2);
+    (void)run_to_end(&stage, 100, NULL);
+    const struct cairn_follower *follower = stage.group.followers[0];
+    assert_true(follower->failure.failed);
+    assert_int_equal(follower->failure.offset, 8);
+    assert_int_equal(follower->head.position.offsets[0], 5);
+    assert_int_equal(follower->head.events, 5);
+    assert_int_equal(world_number(stage.views, "v", "box-a", "n"), 2);
+    assert_int_equal(world_number(stage.views, "v", "box-b", "n"), 3);
     stage_end(&stage);
 }
 
@@ -326,7 +348,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(partitions_take_turns_and_keep_their_order),
         cmocka_unit_test(a_step_does_not_pass_its_limit),
-        cmocka_unit_test(a_failure_in_a_later_read_is_cut_back_as_well),
+        cmocka_unit_test(a_failure_in_a_later_read_stands_before_its_command),
+        cmocka_unit_test(a_command_that_fails_at_its_last_event_leaves_nothing),
         cmocka_unit_test(a_group_starts_where_its_first_follower_stands),
         cmocka_unit_test(a_switch_by_another_is_noticed_before_anything_is_written),
         cmocka_unit_test(a_batch_that_fails_is_tried_again_whole),

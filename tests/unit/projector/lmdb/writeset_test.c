@@ -129,7 +129,7 @@ static int64_t look(struct cairn_writeset *set, const char *key)
 static void a_command_is_undone_and_those_before_it_stay(void **state)
 {
     struct cairn_arena arena = {.max = 1u << 24};
-    struct cairn_writeset set = {.notes_kept = true};
+    struct cairn_writeset set = {.count = 0};
     char key[32];
     (void)state;
     cairn_writeset_begin(&set, &arena);
