@@ -29,7 +29,7 @@ def postgres(folder, verb, *arguments):
 
 
 def bash(line):
-    return subprocess.run(["bash", "-c", line], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(["bash", "-c", line], cwd=ROOT, capture_output=True, text=True, timeout=RUN_S, check=False)
 
 
 def check_once(test, folder, *flags):
@@ -80,7 +80,7 @@ class Run(unittest.TestCase):
         self.assertEqual(postgres(folder, "status").returncode, 3, "it was stopped")
 
     def test_a_wrong_flag_is_usage(self):
-        done = subprocess.run([ROOT / "tools/run", "--mysql"], capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run([ROOT / "tools/run", "--mysql"], capture_output=True, text=True, timeout=RUN_S, check=False)
         self.assertEqual(done.returncode, 2)
         for flag in ("--kafka", "--postgres", "--once"):
             self.assertIn(flag, done.stdout)

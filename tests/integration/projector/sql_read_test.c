@@ -465,24 +465,22 @@ static void a_wait_sees_how_far_the_live_generation_is(void **state)
     end(&reading);
 }
 
-#define staged(test) cmocka_unit_test_setup_teardown(test, sql_stage_setup, sql_stage_teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        staged(a_row_is_found_by_its_key),
-        staged(a_key_that_is_no_value_of_its_type_is_not_there),
-        staged(a_key_of_several_columns_is_a_list_both_ways),
-        staged(a_named_key_wins_over_the_primary_key),
-        staged(a_table_without_a_key_is_not_served),
-        staged(a_named_key_that_is_not_unique_is_not_served),
-        staged(each_operator_gives_its_rows),
-        staged(in_takes_several_values_and_joints_their_parts),
-        staged(what_a_column_cannot_answer_is_the_querys_fault),
-        staged(pages_have_every_row_once_through_ties_and_nulls),
-        staged(a_page_has_the_members_asked_for),
-        staged(a_view_that_is_built_or_switched_is_told_from_one_that_is_there),
-        staged(a_wait_sees_how_far_the_live_generation_is),
+        SQL_STAGE_TEST(a_row_is_found_by_its_key),
+        SQL_STAGE_TEST(a_key_that_is_no_value_of_its_type_is_not_there),
+        SQL_STAGE_TEST(a_key_of_several_columns_is_a_list_both_ways),
+        SQL_STAGE_TEST(a_named_key_wins_over_the_primary_key),
+        SQL_STAGE_TEST(a_table_without_a_key_is_not_served),
+        SQL_STAGE_TEST(a_named_key_that_is_not_unique_is_not_served),
+        SQL_STAGE_TEST(each_operator_gives_its_rows),
+        SQL_STAGE_TEST(in_takes_several_values_and_joints_their_parts),
+        SQL_STAGE_TEST(what_a_column_cannot_answer_is_the_querys_fault),
+        SQL_STAGE_TEST(pages_have_every_row_once_through_ties_and_nulls),
+        SQL_STAGE_TEST(a_page_has_the_members_asked_for),
+        SQL_STAGE_TEST(a_view_that_is_built_or_switched_is_told_from_one_that_is_there),
+        SQL_STAGE_TEST(a_wait_sees_how_far_the_live_generation_is),
     };
     return cmocka_run_group_tests(tests, sql_stage_group_setup, sql_stage_group_teardown);
 }

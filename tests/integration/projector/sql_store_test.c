@@ -437,30 +437,28 @@ static void what_a_generation_parked_goes_with_it(void **state)
     cairn_arena_fini(&arena);
 }
 
-#define staged(test) cmocka_unit_test_setup_teardown(test, sql_stage_setup, sql_stage_teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        staged(a_second_preparation_changes_nothing),
-        staged(a_table_of_an_earlier_version_takes_all_sides),
-        staged(a_build_that_is_behind_the_live_one_is_not_switched),
-        staged(a_control_table_without_parks_gets_them),
-        staged(preparing_waits_for_nobody_who_uses_the_table),
-        staged(several_prepare_at_the_same_time),
-        staged(without_a_store_or_a_row_there_is_no_head),
-        staged(a_build_begins_at_the_begin_of_the_log),
-        staged(a_new_build_throws_a_half_built_one_away),
-        staged(ddl_that_is_refused_leaves_what_was),
-        staged(a_switch_moves_tables_with_their_indexes),
-        staged(a_build_that_another_switched_is_stopped),
-        staged(what_stands_on_a_table_keeps_it_and_is_named),
-        staged(all_that_stands_on_a_table_is_named),
-        staged(who_uses_the_live_tables_is_named),
-        staged(a_stop_is_written_only_where_the_row_still_stands),
-        staged(a_build_that_failed_is_still_a_build),
-        staged(only_views_of_the_domain_are_kept),
-        staged(what_a_generation_parked_goes_with_it),
+        SQL_STAGE_TEST(a_second_preparation_changes_nothing),
+        SQL_STAGE_TEST(a_table_of_an_earlier_version_takes_all_sides),
+        SQL_STAGE_TEST(a_build_that_is_behind_the_live_one_is_not_switched),
+        SQL_STAGE_TEST(a_control_table_without_parks_gets_them),
+        SQL_STAGE_TEST(preparing_waits_for_nobody_who_uses_the_table),
+        SQL_STAGE_TEST(several_prepare_at_the_same_time),
+        SQL_STAGE_TEST(without_a_store_or_a_row_there_is_no_head),
+        SQL_STAGE_TEST(a_build_begins_at_the_begin_of_the_log),
+        SQL_STAGE_TEST(a_new_build_throws_a_half_built_one_away),
+        SQL_STAGE_TEST(ddl_that_is_refused_leaves_what_was),
+        SQL_STAGE_TEST(a_switch_moves_tables_with_their_indexes),
+        SQL_STAGE_TEST(a_build_that_another_switched_is_stopped),
+        SQL_STAGE_TEST(what_stands_on_a_table_keeps_it_and_is_named),
+        SQL_STAGE_TEST(all_that_stands_on_a_table_is_named),
+        SQL_STAGE_TEST(who_uses_the_live_tables_is_named),
+        SQL_STAGE_TEST(a_stop_is_written_only_where_the_row_still_stands),
+        SQL_STAGE_TEST(a_build_that_failed_is_still_a_build),
+        SQL_STAGE_TEST(only_views_of_the_domain_are_kept),
+        SQL_STAGE_TEST(what_a_generation_parked_goes_with_it),
     };
     return cmocka_run_group_tests(tests, sql_stage_group_setup, sql_stage_group_teardown);
 }
