@@ -111,6 +111,7 @@ class CommandLine(unittest.TestCase):
             done = harness.run("check", folder / "bank")
             self.assertEqual(done.returncode, 1)
             self.assertIn("Deposit.json", done.stdout)
+            self.assertEqual(done.stderr, f"cairn: {folder / 'bank'} has 1 fault\n")
 
     def test_events_prints_cloudevents(self):
         with harness.folder() as data:
@@ -166,7 +167,7 @@ class CommandLine(unittest.TestCase):
             for verb in ("serve", "projector", "query", "check"):
                 for given, words in (("nonsense", "not valid"), (f"file:{folder / 'uri'}", "is empty")):
                     place = () if verb == "check" else ("--data", folder / "data", "--listen", "127.0.0.1:0")
-                    done = harness.run(verb, BANK, *place, "--postgres", given, timeout=60)
+                    done = harness.run(verb, BANK, *place, "--postgres", given, timeout=harness.PATIENCE_S)
                     self.assertNotEqual(done.returncode, 0, (verb, given))
                     self.assertIn(words, done.stderr, (verb, given))
 

@@ -147,8 +147,10 @@ class ReplayCases:
         self.begin()
         with self.serve() as node:
             build = self.begin_build(node)
+            self.assertTrue(view_state(node, self.view)["rebuild"]["active"])
             build.kill()
             build.communicate()
+            wait_until(lambda: view_state(node, self.view)["rebuild"]["active"] is False, "nobody is at it any more")
             self.check_rows(node)
             self.wait_for_builders()
             build = self.begin_build(node)

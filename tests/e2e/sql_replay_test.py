@@ -5,6 +5,7 @@ import json
 import harness
 import sql_shop
 from replay_cases import ReplayCases
+from sql_shop import view_state, wait_until
 
 
 class SqlReplay(ReplayCases, sql_shop.Databases):
@@ -83,6 +84,30 @@ class SqlReplay(ReplayCases, sql_shop.Databases):
         named = self.verify("--view", self.view, status=1)
         self.assertEqual(named.stdout, "")
         self.assertIn("give --postgres", named.stderr)
+
+    def test_what_keeps_the_service_from_its_switch_is_told_to_who_replays(self):
+        self.begin()
+        self.change()
+        self.sql("CREATE VIEW public.mine AS SELECT customer FROM shop.customer_totals")
+        with self.serve() as node:
+            told = wait_until(lambda: view_state(node, self.view).get("error"), "the switch is put off")
+            self.assertIn("view public.mine stands on the live tables", told["detail"])
+            self.assertTrue(view_state(node, self.view)["rebuild"]["active"])
+            refused = self.replay(status=1)
+            self.assertIn("another process has built it", refused.stderr)
+            self.assertIn("view public.mine stands on the live tables", refused.stderr)
+            self.sql("DROP VIEW public.mine")
+            wait_until(lambda: self.generation(node) == 2, "it switches by itself")
+            self.check_rows(node, plus=1000)
+
+    def test_what_stands_on_the_live_tables_is_told_and_the_build_is_kept(self):
+        self.begin()
+        self.sql("CREATE VIEW public.mine AS SELECT customer FROM shop.customer_totals")
+        refused = self.replay(status=1)
+        self.assertIn("built and kept, but not switched", refused.stderr)
+        self.assertIn("view public.mine stands on the live tables", refused.stderr)
+        self.sql("DROP VIEW public.mine")
+        self.assertTrue(json.loads(self.replay("--json").stdout)["resumed"])
 
     def test_without_a_database_it_says_what_it_needs(self):
         self.begin()

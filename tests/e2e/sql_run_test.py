@@ -17,8 +17,9 @@ LINES, SEED = 2000, 1
 
 
 def start(folder, *flags):
-    """The script on a free port, with its data in the folder and the binary under test."""
-    words = [ROOT / "tools/run", "--data", folder / "data", "--listen", "127.0.0.1:0", *flags]
+    """The script on a free port, with its data in the folder and the binary under test. A shell cannot heed an interrupt that
+    whoever started the tests ignores, as one does that puts them into the background."""
+    words = ["env", "--default-signal=INT", ROOT / "tools/run", "--data", folder / "data", "--listen", "127.0.0.1:0", *flags]
     return subprocess.Popen([str(word) for word in words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                             env={**os.environ, "CAIRN_BINARY": harness.BINARY})
 
