@@ -44,8 +44,7 @@ void cairn_sql_line_note(struct cairn_sql_line *line, enum cairn_log_level level
 
 void cairn_sql_line_fail(struct cairn_sql_line *line, enum cairn_rc rc, const struct cairn_err *err)
 {
-    assert(rc != CAIRN_OK);
-    cairn_sql_line_close(line);
+    assert(rc != CAIRN_OK && !line->open);
     line->hindered = cairn_sql_line_is_refusal(rc);
     if (line->hindered) {
         cairn_sql_line_note(line, CAIRN_LOG_ERROR, "batch failed", err->text);

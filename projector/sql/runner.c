@@ -35,15 +35,19 @@ static void *run(void *argument)
         if (rc == CAIRN_OK) {
             cairn_sql_line_settle(line);
             pause_ms = CAIRN_PAUSE_FIRST_MS;
+            line->waits_for_lock = false;
             continue;
         }
+        bool crowded = cairn_sql_line_is_crowded(line, &err);
         cairn_sql_line_close(line);
         if (rc == CAIRN_EFENCED || rc == CAIRN_ESTOPPED) {
             continue; /* moved by another: go on from where that left it */
         }
-        cairn_sql_line_fail(line, rc, &err);
+        if (!crowded) {
+            cairn_sql_line_fail(line, rc, &err);
+        }
         cairn_pause_nap(line->stopping, pause_ms);
-        pause_ms = cairn_pause_next(pause_ms);
+        pause_ms = crowded ? CAIRN_PAUSE_FIRST_MS : cairn_pause_next(pause_ms);
     }
     cairn_sql_line_close(line);
     return NULL;

@@ -4,6 +4,7 @@
 #include "platform/pg_text.h"
 #include "projector/sql/asking.h"
 #include "projector/sql/claim.h"
+#include "projector/sql/generation.h"
 #include "projector/sql/refusal.h"
 
 /* More rows than these are estimated: counting them would take longer than who asks will wait. */
@@ -91,7 +92,9 @@ static enum cairn_rc fill_next(struct cairn_sql_asking *asking, bool live,
         status->error_partition = next.error_partition;
         status->error_offset = next.error_offset;
     }
-    return CAIRN_OK;
+    return cairn_sql_generation_is_locked(
+        asking->pg, cairn_domain_name(cairn_sql_reader_domain(asking->reader)), status->name,
+        CAIRN_SIDE_NEXT, &status->rebuild_active, err);
 }
 
 /* Why it is not built or followed as its file says, behind what its generations say. */

@@ -238,7 +238,7 @@ class Migrate(unittest.TestCase):
         for verb in (("events",), ("replay", "balances")):
             refused = harness.run(*verb, BANK, "--data", self.replica)
             self.assertEqual(refused.returncode, 1)
-            self.assertIn("holds the replica of a Kafka log", refused.stderr)
+            self.assertIn("holds the replica of a Kafka log: open it with --log kafka:HOST:PORT", refused.stderr)
 
 
 if __name__ == "__main__":

@@ -78,6 +78,10 @@ class ParkedCases:
             self.verify()
             again = self.parked("retry", "--view", "counted", status=1)
             self.assertIn("1 of 1 streams failed again", again.stderr)
+            told = json.loads(self.parked("retry", "--view", "counted", "--json", status=1).stdout)
+            self.assertEqual((told["view"], told["stream"], told["applied"]), ("counted", "invoice-a", 0))
+            self.assertRegex(told["error"], rf"event (at {one['position']}|{one['event']}): ")
+            self.list_beside_an_unbuilt_view()
             self.assertEqual(self.rows(node, at), {"a": (1, 1), "b": (2, 5)})
             self.open_gate()
             self.assertIn("2 events applied", self.parked("retry", "--view", "counted").stdout)
@@ -85,9 +89,19 @@ class ParkedCases:
             at = self.add(node, "a", 6)
             self.assertEqual(self.rows(node, at), {"a": (4, 6), "b": (2, 5)})
             self.assertIn("nothing is parked", self.parked("list").stdout)
+            self.assertIn("nothing is parked", self.parked("retry", "--view", "counted").stdout)
             self.assertEqual(view_state(node, "counted")["parked"], 0)
             wait_until(lambda: self.metric(node) == 0, "the metric counts none")
             self.verify()
+
+    def list_beside_an_unbuilt_view(self):
+        """A view that no projector has built hides nothing of the others."""
+        later = self.domain / self.file.replace("counted", "later")
+        later.write_text(self.text.replace("counted", "later"))
+        done = self.parked("list", "--json")
+        self.assertEqual([json.loads(line)["stream"] for line in done.stdout.splitlines()], ["invoice-a"])
+        self.assertIn("view later has no live generation", done.stderr)
+        later.unlink()
 
     def test_what_is_given_up_is_left_out_until_a_rebuild(self):
         self.begin()

@@ -1,5 +1,7 @@
 """What `cairn replay` promises, for a view in either store: the cases, with the store left open."""
 import json
+import os
+import subprocess
 import threading
 import time
 
@@ -18,6 +20,7 @@ class ReplayCases:
     view, file: the view, and its file in the shop's folder
     edits:      changes of that file, (old, new) each, that add 1,000 to `lines` of every customer, and no more
     flags():    what each process needs beside --data
+    scratch_places():  names of what dry runs have left behind
     """
 
     @classmethod
@@ -81,12 +84,13 @@ class ReplayCases:
             self.check_rows(node)
             self.add_a_line(node)
             back = json.loads(self.replay("--rollback", "--json").stdout)
-            self.assertEqual((back["generation"], back["kept"]), (3, True))
+            self.assertEqual((back["generation"], back["kept"], back["same"]), (3, True, True))
+            self.assertEqual(back["before"], back["after"])
             self.check_rows(node)
             self.add_a_line(node)
             self.assertIn("dropped what was kept", self.replay("--drop").stdout)
             self.assertIn("nothing is kept", self.replay("--drop").stdout)
-            self.assertNotEqual(self.replay("--rollback", status=1).stderr, "")
+            self.assertIn("no generation before the live one is kept", self.replay("--rollback", status=1).stderr)
             self.check_rows(node)
         with self.serve() as node:
             self.check_rows(node)
@@ -143,8 +147,10 @@ class ReplayCases:
         self.begin()
         with self.serve() as node:
             build = self.begin_build(node)
+            self.assertTrue(view_state(node, self.view)["rebuild"]["active"])
             build.kill()
             build.communicate()
+            wait_until(lambda: view_state(node, self.view)["rebuild"]["active"] is False, "nobody is at it any more")
             self.check_rows(node)
             self.wait_for_builders()
             build = self.begin_build(node)
@@ -223,6 +229,18 @@ class ReplayCases:
         with self.serve() as node:
             self.check_rows(node)
             self.assertEqual(self.generation(node), 1)
+
+    def test_a_reader_that_goes_away_leaves_nothing_behind(self):
+        self.begin()
+        gone, out = os.pipe()
+        os.close(gone)
+        done = subprocess.run([harness.BINARY, "replay", *map(str, self.arguments("--dry-run", "--rows"))], stdout=out,
+                              stderr=subprocess.PIPE, text=True, timeout=120)
+        os.close(out)
+        harness.refuse_reports(done.stderr)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn("could not be printed", done.stderr)
+        self.assertEqual(self.scratch_places(), [])
 
     def rows(self, *flags):
         done = self.replay("--dry-run", "--rows", *flags)

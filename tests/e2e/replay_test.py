@@ -23,6 +23,9 @@ class Replay(ReplayCases, unittest.TestCase):
     def flags(self):
         return ()
 
+    def scratch_places(self):
+        return [path.name for path in (self.home / "data").rglob("*check*")]
+
 
 if __name__ == "__main__":
     harness.main()

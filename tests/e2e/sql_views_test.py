@@ -66,6 +66,14 @@ class SqlViews(unittest.TestCase):
             self.assertEqual(found.status, 200, found.body)
             self.assertIn(customer, [one["customer"] for one in found.json["items"]])
 
+    def test_a_key_that_no_row_can_have_is_not_there_as_of_a_position(self):
+        for path in ("/views/order_lines/536365", "/views/order_lines/%5B%22536365%22%5D", "/views/order_lines/%5B1,2%5D",
+                     "/views/order_lines/%5B%22536365%22,%22one%22%5D"):
+            answer = self.get(path)
+            self.assertEqual((answer.status, answer.json["type"]), (404, "/problems/not-found"), (path, answer.body))
+            self.assertEqual(answer.headers["cairn-position"], self.position, path)
+            self.assertEqual(answer.json["position"], self.position, path)
+
     def test_filters_order_and_pages_select_what_they_say(self):
         rows = walk(self.node, "/views/order_lines?limit=1000", self.position)
         mine = [row for row in rows if row["country"] == "Germany" and row["quantity"] >= 3]

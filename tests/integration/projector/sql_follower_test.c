@@ -1,4 +1,6 @@
 /* Followers on a real log and a real server, which is made to fail at any moment. */
+#include <pthread.h>
+
 #include "projector/sql/follower.h"
 #include "tests/integration/projector/sql_killer.h"
 
@@ -239,6 +241,47 @@ static void sums_at_the_end_of_their_type_stop_where_one_by_one_does(void **stat
     cairn_sql_follower_close(follower);
 }
 
+static void *catch_up(void *follower)
+{
+    sql_stage_catch_up(follower, 1000);
+    return NULL;
+}
+
+/* As another lane does, somebody changes the row behind the look of the statement that adds to it.
+ * What comes has both signs and little sum: there is room for that, and none on the way. */
+static void a_sum_of_both_signs_is_judged_by_the_row_that_it_meets(void **state)
+{
+    static const int64_t numbers[] = {1, 8, -7, 1, -1};
+    struct sql_stage *stage = *state;
+    pthread_t thread;
+    begin(stage, "tight",
+          "-- view: tight\n"
+          "-- version: 1\n"
+          "-- table:\n"
+          "CREATE TABLE tight (who text PRIMARY KEY, sum bigint NOT NULL, last text);\n"
+          "-- on: Added\n"
+          "INSERT INTO tight VALUES (:to, :n, :stream) ON CONFLICT (who) DO UPDATE SET "
+          "sum = tight.sum + excluded.sum, last = excluded.last;\n",
+          1);
+    begin_build(stage, "tight");
+    sql_stage_run(stage, "INSERT INTO test_build_tight.tight VALUES ('a', 0, '')");
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        world_add(&stage->world, "1", numbers[i], "a", 1);
+    }
+    struct cairn_sql_follower *follower = follow(stage, "tight");
+    sql_stage_run(stage, "BEGIN; UPDATE test_build_tight.tight SET sum = %lld",
+                  (long long)INT64_MAX - 6);
+    assert_int_equal(pthread_create(&thread, NULL, catch_up, follower), 0);
+    sql_stage_await(stage, "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = "
+                           "current_database() AND wait_event_type = 'Lock'");
+    sql_stage_run(stage, "COMMIT");
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    stopped_behind(stage, follower, 1);
+    assert_int_equal(sql_stage_number(stage, "SELECT sum FROM test_build_tight.tight"),
+                     INT64_MAX - 5);
+    cairn_sql_follower_close(follower);
+}
+
 static void one_command_near_a_types_end_goes_statement_by_statement(void **state)
 {
     struct sql_stage *stage = *state;
@@ -360,6 +403,7 @@ int main(void)
         SQL_STAGE_TEST(what_fails_behind_several_reads_is_found),
         SQL_STAGE_TEST(of_a_command_of_many_events_the_right_one_is_told),
         SQL_STAGE_TEST(sums_at_the_end_of_their_type_stop_where_one_by_one_does),
+        SQL_STAGE_TEST(a_sum_of_both_signs_is_judged_by_the_row_that_it_meets),
         SQL_STAGE_TEST(one_command_near_a_types_end_goes_statement_by_statement),
         SQL_STAGE_TEST(a_failure_in_any_words_is_written),
         SQL_STAGE_TEST(another_follower_fences_this_one),

@@ -1,4 +1,7 @@
 /* Views in PostgreSQL that several workers build, by partition. */
+#include <pthread.h>
+
+#include "platform/hash.h"
 #include "projector/replay.h"
 #include "projector/sql/lane.h"
 #include "tests/integration/projector/sql_stage.h"
@@ -473,6 +476,74 @@ static void an_event_that_is_refused_in_a_lane_drops_the_build(void **state)
                      0);
 }
 
+/* Streams of which the first lies in an earlier partition. */
+static void find_streams(struct dividing *dividing, char ids[2][16])
+{
+    struct cairn_store *store = dividing->stage->world.store;
+    uint16_t found[2] = {0, 0};
+    for (int i = 0; found[0] >= found[1]; i++) {
+        char stream[32];
+        (void)snprintf(ids[i % 2], sizeof(ids[0]), "p%d", i);
+        (void)snprintf(stream, sizeof(stream), "box-%s", ids[i % 2]);
+        found[i % 2] = cairn_store_partition_of(store, cairn_slice_str(stream));
+    }
+}
+
+static void *rebuild_in_lanes(void *self)
+{
+    struct dividing *dividing = self;
+    enum cairn_rc rc = rebuild_by(dividing, PARTITIONS);
+    if (rc != CAIRN_OK) {
+        print_error("%s\n", dividing->err.text);
+    }
+    return rc == CAIRN_OK ? dividing : NULL;
+}
+
+/* A key that a lane touches before "both". */
+static void find_first_key(char key[16])
+{
+    int i = 0;
+    do {
+        (void)snprintf(key, 16, "first%d", i++);
+    } while (cairn_hash64_seeded(cairn_slice_str(key), 0) >
+             cairn_hash64_seeded(CAIRN_SLICE_LIT("both"), 0));
+}
+
+/* One worker reads the partitions in turn, so what the second takes away has come before. The lane
+ * of the first is held up until the other has found that it has not. */
+static void what_lanes_refuse_is_decided_by_one_worker(void **state)
+{
+    struct dividing dividing;
+    char ids[2][16];
+    char first[16];
+    pthread_t thread;
+    void *built = NULL;
+    begin(&dividing, *state,
+          "-- view: divided\n-- version: 1\n-- table:\n"
+          "CREATE TABLE divided (who text PRIMARY KEY, n bigint CHECK (n >= 0));\n-- on: Added\n"
+          "INSERT INTO divided VALUES (:to, 0) ON CONFLICT (who) DO NOTHING;\n"
+          "UPDATE divided SET n = n + :n::bigint WHERE who = :to;\n");
+    find_streams(&dividing, ids);
+    find_first_key(first);
+    world_add(&dividing.stage->world, ids[0], 0, first, 1);
+    world_add(&dividing.stage->world, ids[0], 10, "both", 1);
+    world_add(&dividing.stage->world, ids[1], -4, "both", 1);
+    dividing.cancel_at = 0;
+    assert_int_equal(rebuild_by(&dividing, 1), CAIRN_ESTOPPED); /* there are tables */
+    dividing.cancel_at = UINT64_MAX;
+    sql_stage_run(dividing.stage, "BEGIN; INSERT INTO test_build_divided.divided VALUES ('%s', 0)",
+                  first);
+    assert_int_equal(pthread_create(&thread, NULL, rebuild_in_lanes, &dividing), 0);
+    sql_stage_await(dividing.stage, "SELECT error_event <> '' FROM _cairn_view");
+    sql_stage_run(dividing.stage, "ROLLBACK");
+    assert_int_equal(pthread_join(thread, &built), 0);
+    assert_non_null(built);
+    assert_int_equal(dividing.result.workers, 1);
+    assert_int_equal(sql_stage_number(dividing.stage, "SELECT n FROM test.divided WHERE who = "
+                                                      "'both'"),
+                     6);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -493,6 +564,7 @@ int main(void)
         SQL_STAGE_TEST(lanes_outlive_theirs),
         SQL_STAGE_TEST(lanes_do_not_outlive_the_lock),
         SQL_STAGE_TEST(an_event_that_is_refused_in_a_lane_drops_the_build),
+        SQL_STAGE_TEST(what_lanes_refuse_is_decided_by_one_worker),
     };
     return cmocka_run_group_tests(tests, sql_stage_group_setup, sql_stage_group_teardown);
 }

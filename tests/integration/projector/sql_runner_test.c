@@ -12,6 +12,7 @@ struct running {
     struct sql_stage *stage;
     struct cairn_projector *projector;
     struct hand_clock hand;
+    struct cairn_log *log; /* of its runners; NULL: none */
 };
 
 static void let_pass(struct running *running, int seconds)
@@ -24,6 +25,7 @@ static void begin(struct running *running, struct sql_stage *stage)
     sql_stage_view(stage, "sums", sql_stage_sums);
     world_begin(&stage->world, 2);
     running->stage = stage;
+    running->log = NULL;
     running->projector = world_projector(&stage->world);
     hand_clock_init(&running->hand);
     running->hand.runs = true;
@@ -35,6 +37,7 @@ static struct cairn_sql_runner *run_at(struct running *running, const char *uri)
     struct cairn_sql_runner *runner = NULL;
     options.postgres = uri;
     options.clock = &running->hand.clock;
+    options.log = running->log;
     assert_ok(cairn_sql_runner_start(&options, cairn_projector_views(running->projector), &runner,
                                      &running->stage->err),
               &running->stage->err);
@@ -247,6 +250,85 @@ static void while_another_builds_a_runner_follows_and_waits(void **state)
     end(&running);
 }
 
+static bool is_built(struct running *running)
+{
+    struct sql_stage *stage = running->stage;
+    bool built = false;
+    assert_ok(cairn_sql_generation_is_locked(stage->pg, CAIRN_SLICE_LIT("test"),
+                                             CAIRN_SLICE_LIT("sums"), CAIRN_SIDE_NEXT, &built,
+                                             &stage->err),
+              &stage->err);
+    return built;
+}
+
+static void who_builds_by_hand_is_told_what_keeps_a_runner_from_its_switch(void **state)
+{
+    struct running running;
+    begin(&running, *state);
+    int64_t sum = add(&running, COMMANDS);
+    replay(&running, false);
+    assert_false(is_built(&running));
+    change(&running);
+    sql_stage_run(running.stage, "CREATE VIEW test.mine AS SELECT * FROM test.sums");
+    struct cairn_sql_runner *runner = run_at(&running, running.stage->uri);
+    sql_stage_await(running.stage, "SELECT count(*) = 1 FROM _cairn_view WHERE side = 'next' AND "
+                                   "error LIKE '%%view test.mine stands on the live tables%%'");
+    assert_true(is_built(&running));
+    assert_int_equal(try_replay(&running, false), CAIRN_ELOCKED);
+    assert_non_null(strstr(running.stage->err.text, "view test.mine stands on the live tables"));
+    assert_non_null(strstr(running.stage->err.text, "will switch it in by itself"));
+    sql_stage_run(running.stage, "DROP VIEW test.mine");
+    let_pass(&running, 5);
+    await_generation(&running, 2);
+    sums_are(&running, sum);
+    cairn_sql_runner_stop(runner);
+    sql_stage_await_unlocked(running.stage);
+    assert_false(is_built(&running));
+    end(&running);
+}
+
+static size_t count_lines_with(FILE *lines, const char *word)
+{
+    char line[CAIRN_LOG_LINE_MAX + 1];
+    size_t count = 0;
+    rewind(lines);
+    while (fgets(line, sizeof(line), lines) != NULL) {
+        count += strstr(line, word) != NULL;
+    }
+    return count;
+}
+
+/* The server says so from a trigger, and counts how often. */
+static void rows_that_others_hold_are_waited_for_and_told_once(void **state)
+{
+    struct running running;
+    FILE *lines = tmpfile();
+    assert_non_null(lines);
+    begin(&running, *state);
+    running.log = cairn_log_new(fileno(lines), CAIRN_LOG_INFO, cairn_clock_system());
+    assert_non_null(running.log);
+    int64_t sum = add(&running, COMMANDS / 4);
+    struct cairn_sql_runner *runner = run_at(&running, running.stage->uri);
+    await_generation(&running, 1);
+    sql_stage_run(running.stage,
+                  "CREATE SEQUENCE test.tries; CREATE FUNCTION test.held() RETURNS trigger "
+                  "LANGUAGE plpgsql AS 'BEGIN PERFORM nextval(''test.tries''); "
+                  "RAISE EXCEPTION ''canceling statement due to lock timeout'' USING ERRCODE = "
+                  "''lock_not_available''; END'; CREATE TRIGGER held BEFORE INSERT ON test.sums "
+                  "FOR EACH ROW EXECUTE FUNCTION test.held()");
+    sum += add(&running, COMMANDS / 4);
+    sql_stage_await(running.stage, "SELECT last_value >= 3 FROM test.tries");
+    sql_stage_run(running.stage, "DROP TRIGGER held ON test.sums");
+    await_generation(&running, 1);
+    sums_are(&running, sum);
+    cairn_sql_runner_stop(runner);
+    assert_int_equal(count_lines_with(lines, "waits for a lock"), 1);
+    assert_int_equal(count_lines_with(lines, "batch failed"), 0);
+    cairn_log_free(running.log);
+    (void)fclose(lines);
+    end(&running);
+}
+
 static void a_build_that_nobody_goes_on_with_is_dropped(void **state)
 {
     static const struct cairn_sql_statement table = {.text = "CREATE TABLE sums (who text)"};
@@ -406,6 +488,8 @@ int main(void)
         SQL_STAGE_TEST(a_changed_definition_is_built_and_switched),
         SQL_STAGE_TEST(a_definition_that_was_rolled_back_from_is_left_alone),
         SQL_STAGE_TEST(while_another_builds_a_runner_follows_and_waits),
+        SQL_STAGE_TEST(who_builds_by_hand_is_told_what_keeps_a_runner_from_its_switch),
+        SQL_STAGE_TEST(rows_that_others_hold_are_waited_for_and_told_once),
         SQL_STAGE_TEST(a_build_that_nobody_goes_on_with_is_dropped),
         SQL_STAGE_TEST(a_view_that_stopped_goes_on_when_it_is_mended),
         SQL_STAGE_TEST(a_first_build_that_failed_goes_on_when_it_is_mended),
