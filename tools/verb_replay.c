@@ -44,10 +44,14 @@ static void print_json(const struct replay *replay, const struct cairn_rebuild_r
     static const char *const words[] = {"false", "true"};
     (void)printf("{\"view\":\"%.*s\",\"generation\":%" PRIu64 ",\"events\":%" PRIu64
                  ",\"rows\":%" PRIu64 ",\"parked\":%" PRIu64
-                 ",\"workers\":%u,\"seconds\":%.3f,\"resumed\":%s,\"kept\":%s,\"same\":%s}\n",
+                 ",\"workers\":%u,\"seconds\":%.3f,\"resumed\":%s,\"kept\":%s,\"same\":%s",
                  CAIRN_SLICE_ARG(replay->view), result->generation, result->events, result->rows,
                  result->parked, result->workers, result->seconds, words[result->resumed],
                  words[result->kept], result->compared ? words[is_same(result)] : "null");
+    if (result->not_compared != NULL) {
+        (void)printf(",\"not_compared\":\"%s\"", result->not_compared);
+    }
+    (void)printf("}\n");
 }
 
 static void print_text(const struct replay *replay, const struct cairn_rebuild_result *result)
@@ -64,6 +68,8 @@ static void print_text(const struct replay *replay, const struct cairn_rebuild_r
                      ", checksum %016" PRIx64 ", and now %" PRIu64 ", checksum %016" PRIx64 "\n",
                      result->before.rows, result->before.sum, result->after.rows,
                      result->after.sum);
+    } else if (result->not_compared != NULL) {
+        (void)printf("the rows before were not compared: %s\n", result->not_compared);
     }
     if (result->workers > 1) {
         (void)printf("the log was applied by %u workers, by partition\n", result->workers);

@@ -7,6 +7,7 @@ import threading
 import unittest
 
 import harness
+import sql_shop
 
 DOMAIN = {
     "domain.json": json.dumps({"name": "unruly", "aggregates": {"thing": {}}}),
@@ -101,7 +102,7 @@ class Unruly(unittest.TestCase):
         row = node.get("/views/counts/atomic", Cairn_Position=last.json["position"]).json
         self.assertEqual(row["count"], 20 * 5050)
 
-    def test_a_projection_that_fails_stops_there_and_resumes_after_the_fix(self):
+    def test_a_projection_that_fails_stops_there_and_is_built_anew_after_the_fix(self):
         node = self.serve()
         node.command("thing", "a", "Add", {"n": 1})
         bad = node.command("thing", "a", "Add", {"n": 666})
@@ -114,12 +115,13 @@ class Unruly(unittest.TestCase):
         self.assertIn("unlucky", told)
         self.assertIn(bad.json["events"][0]["id"], told)
         self.assertEqual(node.get("/views/counts/a").json["count"], 1, "it stays readable as of where it stopped")
-        self.assertIn(b'cairn_view_stopped{view="counts"} 1', node.get("/metrics").body)
+        sql_shop.wait_until(lambda: b'cairn_view_stopped{view="counts"} 1' in node.get("/metrics").body, "the metric says so")
         node.wait_for_log("unlucky")
         self.assertEqual(node.stop(), 0)
         script = self.domain / "views/counts.lua"
         script.write_text(script.read_text().replace('error("unlucky")', "return"))
         node = self.serve()
+        sql_shop.wait_until(lambda: sql_shop.view_state(node, "counts")["state"] == "live", "the mended view is live")
         row = node.get("/views/counts/a", Cairn_Position=after.json["position"], Prefer="wait=30")
         self.assertEqual((row.status, row.json["count"]), (200, 3), row.body)
 

@@ -32,6 +32,9 @@ class SqlReplay(ReplayCases, unittest.TestCase):
     def flags(self):
         return ("--postgres", self.uri)
 
+    def forget(self):
+        psql(self.server, self.name, "DROP SCHEMA shop CASCADE")
+
     def verify(self, *flags, status=0):
         done = harness.run("verify", self.domain, "--data", self.home / "data", *flags)
         self.assertEqual(done.returncode, status, done.stdout + done.stderr)

@@ -18,6 +18,14 @@ static void make_long(struct world *world, int commands)
     marked_project(world, 1);
 }
 
+static void forget_views(const struct world *world)
+{
+    char path[256];
+    struct cairn_err err;
+    (void)snprintf(path, sizeof path, "%s/views", world->data);
+    assert_ok(cairn_file_remove_tree(path, &err), &err);
+}
+
 static void a_cancelled_build_is_gone_on_with(void **state)
 {
     struct world world;
@@ -58,18 +66,58 @@ static void a_build_of_another_definition_begins_anew(void **state)
     world_end(&world);
 }
 
-static void a_projector_goes_on_with_a_build_of_its_definition(void **state)
+/* In batches of 1,000, so that the log's end is near long before it is reached. */
+static void a_first_build_holds_the_whole_log(void **state)
+{
+    struct world world;
+    struct cairn_rebuild_result result;
+    const struct cairn_rebuild_request request = {.view = MARKED, .throttle = 10000};
+    struct cairn_err err;
+    (void)state;
+    make_long(&world, 0);
+    const struct cairn_projector_options options = world_options(&world);
+    for (int i = 0; i < 17; i++) {
+        world_add(&world, i % 2 == 0 ? "a" : "b", 1, "x", 200);
+    }
+    forget_views(&world);
+    assert_ok(cairn_view_rebuild(&options, &request, NULL, &result, &err), &err);
+    assert_int_equal(result.events, 3400);
+    assert_null(result.not_compared);
+    assert_int_equal(marked_look(&world).sum, 3400);
+    world_end(&world);
+}
+
+static void a_projector_goes_on_with_a_build_of_its_changed_definition(void **state)
 {
     struct world world;
     (void)state;
     make_long(&world, 20);
-    marked_interrupt(&world, 1);
-    marked_project(&world, 2);
-    assert_int_equal(marked_look(&world).generation, 2);
     marked_write(&world, 2, -1);
     marked_interrupt(&world, 1);
-    marked_project(&world, 3);
+    marked_project(&world, 2);
     assert_int_equal(marked_look(&world).mark, 2);
+    marked_verify(&world);
+    world_end(&world);
+}
+
+static void a_projector_leaves_a_build_of_its_live_definition_to_who_began_it(void **state)
+{
+    struct world world;
+    struct cairn_rebuild_result result;
+    struct cairn_err err;
+    (void)state;
+    make_long(&world, 20);
+    marked_interrupt(&world, 1);
+    world_add(&world, "s1", 1, "x", 100);
+    struct cairn_projector *projector = world_projector(&world);
+    world_wait(&world, cairn_projector_views(projector), "marked");
+    cairn_projector_stop(projector);
+    assert_int_equal(marked_look(&world).generation, 1);
+    assert_true(marked_look(&world).rebuilding);
+    assert_ok(marked_rebuild(&world, NULL, &result, &err), &err);
+    assert_true(result.resumed);
+    assert_int_equal(result.generation, 2);
+    assert_int_equal(result.events, 4100);
     marked_verify(&world);
     world_end(&world);
 }
@@ -303,6 +351,7 @@ static void a_rebuild_tells_that_the_live_rows_were_wrong(void **state)
     marked_write(&world, 2, -1);
     assert_ok(marked_rebuild(&world, NULL, &result, &err), &err);
     assert_false(result.compared);
+    assert_string_equal(result.not_compared, "they are by different definitions");
     world_end(&world);
 }
 
@@ -391,7 +440,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_cancelled_build_is_gone_on_with),
         cmocka_unit_test(a_build_of_another_definition_begins_anew),
-        cmocka_unit_test(a_projector_goes_on_with_a_build_of_its_definition),
+        cmocka_unit_test(a_first_build_holds_the_whole_log),
+        cmocka_unit_test(a_projector_goes_on_with_a_build_of_its_changed_definition),
+        cmocka_unit_test(a_projector_leaves_a_build_of_its_live_definition_to_who_began_it),
         cmocka_unit_test(a_projector_drops_a_build_of_another_definition),
         cmocka_unit_test(a_build_that_fails_is_dropped),
         cmocka_unit_test(a_killed_build_is_gone_on_with),
