@@ -12,7 +12,7 @@
 #include "platform/bytes.h"
 #include "platform/err.h"
 
-#define CAIRN_PG_PARAMS_MAX       72          /* of one statement: 64 of a text, 8 of a place */
+#define CAIRN_PG_PARAMS_MAX       256         /* of one statement */
 #define CAIRN_PG_VALUES_BYTES_MAX (256 << 20) /* of one statement */
 #define CAIRN_PG_PIPELINE_MAX     (1 << 20)   /* statements */
 #define CAIRN_PG_POOL_MAX         64          /* connections */
@@ -39,6 +39,10 @@ struct cairn_pg_options {
     bool read_only;           /* default_transaction_read_only */
 };
 
+/* Can there be a connection by this URI? It is read, nobody is asked. "": libpq's own defaults.
+ * EINVAL also where libpq would read it as something that its author cannot have meant, and would
+ * quote a piece of the password when it says so. errors: EINVAL, ENOMEM. */
+CAIRN_MUST_CHECK enum cairn_rc cairn_pg_check_uri(const char *uri, struct cairn_err *err);
 /* Connect. Texts are UTF-8, times ISO 8601 in UTC, bytea hex, floats as short as they are exact,
  * whatever the server's defaults. Notices are dropped. errors: EBUSY (no server there, or it is
  * starting, full, shutting down: try again), EFORBIDDEN (login, database, TLS: the text is

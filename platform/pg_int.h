@@ -77,8 +77,4 @@ enum cairn_rc cairn_pg_fail_connect(struct cairn_pg *pg, struct cairn_err *err);
 /* The class of libpq's words of a connection that did not come about, in its verbose form. */
 enum cairn_rc cairn_pg_class_connect(const char *words, char ret_sqlstate[6]);
 
-/* EINVAL where libpq would read the URI as something that its author cannot have meant, and would
- * quote a piece of the password when it says so. */
-CAIRN_MUST_CHECK enum cairn_rc cairn_pg_check_uri(const char *uri, struct cairn_err *err);
-
 #endif

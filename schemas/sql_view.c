@@ -163,14 +163,37 @@ static enum cairn_rc add_table(struct reading *reading, const struct cairn_sql_s
     if (rc != CAIRN_OK) {
         return rc;
     }
-    if (name.size > CAIRN_SQL_TABLE_BYTES_MAX || cairn_slice_starts(name, OWN_PREFIX)) {
-        return CAIRN_FAIL(err, CAIRN_EINVAL,
-                          "line %u: a table's name has 63 bytes at most and does not begin with "
-                          "_cairn",
-                          line);
+    if (name.size > CAIRN_SQL_TABLE_BYTES_MAX) {
+        return CAIRN_FAIL(err, CAIRN_EINVAL, "line %u: a table's name has 63 bytes at most", line);
     }
     reading->view.created[reading->view.created_count++] =
         (struct cairn_sql_created){.name = name, .line = line};
+    return CAIRN_OK;
+}
+
+static bool is_own(const struct cairn_sql_token *token)
+{
+    struct cairn_slice text = token->text;
+    if (token->kind == CAIRN_SQL_QUOTED && text.data[0] == '"') {
+        return cairn_slice_starts(cairn_slice_of(text.data + 1, text.size - 1), OWN_PREFIX);
+    }
+    text.size = text.size > OWN_PREFIX.size ? OWN_PREFIX.size : text.size;
+    return token->kind == CAIRN_SQL_WORD && cairn_slice_equal_nocase(text, OWN_PREFIX);
+}
+
+/* The checkpoint lies beside the view's tables, in reach of its statements. */
+static enum cairn_rc check_names(const struct cairn_sql_statement *statement, struct cairn_err *err)
+{
+    struct cairn_sql_scan scan = cairn_sql_scan_begin(statement->source);
+    struct cairn_sql_token token;
+    for (next_tokens(&scan, &token, 1); token.kind != CAIRN_SQL_END;
+         next_tokens(&scan, &token, 1)) {
+        if (is_own(&token)) {
+            return CAIRN_FAIL(err, CAIRN_EINVAL,
+                              "line %u: %.*s: names that begin with _cairn are the service's own",
+                              statement->line + token.line - 1, CAIRN_SLICE_ARG(token.text));
+        }
+    }
     return CAIRN_OK;
 }
 
@@ -219,7 +242,8 @@ static enum cairn_rc check_definition(const struct cairn_sql_statement *statemen
                           cairn_sql_param_line(statement, statement->params[0]),
                           CAIRN_SLICE_ARG(statement->params[0]));
     }
-    enum cairn_rc rc = check_keeps_rows(statement, err);
+    enum cairn_rc rc = check_names(statement, err);
+    rc = rc == CAIRN_OK ? check_keeps_rows(statement, err) : rc;
     if (rc != CAIRN_OK) {
         return rc;
     }
@@ -331,6 +355,10 @@ static enum cairn_rc check_change(const struct cairn_sql_statement *statement,
                                   struct cairn_err *err)
 {
     static const char *const known[] = {"INSERT", "UPDATE", "DELETE", "MERGE", "WITH"};
+    enum cairn_rc rc = check_names(statement, err);
+    if (rc != CAIRN_OK) {
+        return rc;
+    }
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
         if (cairn_sql_begins(statement, known[i])) {
             return CAIRN_OK;

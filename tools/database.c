@@ -26,6 +26,10 @@ enum cairn_rc cairn_database_init(struct cairn_database *database,
     enum cairn_rc rc = CAIRN_OK;
     if (strncmp(given, FILE_PREFIX, strlen(FILE_PREFIX)) == 0) {
         rc = cairn_file_read_value(given + strlen(FILE_PREFIX), &database->text, err);
+        if (rc == CAIRN_OK && database->text.size == 0) {
+            rc = CAIRN_FAIL(err, CAIRN_EINVAL, "%s is empty: it should hold a URI",
+                            given + strlen(FILE_PREFIX));
+        }
         rc = rc == CAIRN_OK ? CAIRN_OK : cairn_err_wrap(err, rc, "--postgres");
     } else if (cairn_buf_append_str(&database->text, given) != CAIRN_OK) {
         rc = CAIRN_FAIL(err, CAIRN_ETOOBIG, "--postgres is too long");
@@ -33,7 +37,7 @@ enum cairn_rc cairn_database_init(struct cairn_database *database,
     if (rc == CAIRN_OK && cairn_buf_append(&database->text, cairn_slice_of("", 1)) != CAIRN_OK) {
         rc = CAIRN_FAIL(err, CAIRN_ETOOBIG, "--postgres is too long");
     }
-    return rc;
+    return rc == CAIRN_OK ? cairn_pg_check_uri(cairn_database_uri(database), err) : rc;
 }
 
 void cairn_database_fini(struct cairn_database *database)

@@ -2,7 +2,6 @@
 #include <stdio.h>
 
 #include "eventstore/kafka_verify.h"
-#include "platform/file.h"
 #include "projector/replay.h"
 #include "tools/log_access.h"
 #include "tools/log_open.h"
@@ -99,7 +98,10 @@ static enum cairn_rc verify_source(const struct cairn_config *config, struct cai
         return topics;
     }
     *err = replica;
-    return rc;
+    return rc == CAIRN_ENOENT
+               ? CAIRN_FAIL(err, rc, "there is no log in %s; name the data folder with --data",
+                            cairn_config_text(config, "data"))
+               : rc;
 }
 
 /* One view against a replay of it. */
@@ -153,6 +155,33 @@ static enum cairn_rc verify_view(const struct cairn_log_access *access,
     return rc;
 }
 
+/* A view that was asked for by its name can be looked at: known before the log is read, which may
+ * take long. */
+static enum cairn_rc check_view(const struct cairn_config *config, struct cairn_err *err)
+{
+    struct cairn_domain *domain = NULL;
+    const char *only = cairn_config_text(config, "view");
+    if (only == NULL) {
+        return CAIRN_OK;
+    }
+    if (cairn_config_bool(config, "skip-views")) {
+        return CAIRN_FAIL(err, CAIRN_EINVAL, "--view and --skip-views do not go together");
+    }
+    enum cairn_rc rc = cairn_domain_load(cairn_config_operand(config, 0), &domain, err);
+    if (rc != CAIRN_OK) {
+        return rc;
+    }
+    const struct cairn_domain_view *view = cairn_domain_view(domain, cairn_slice_str(only));
+    if (view == NULL) {
+        rc = CAIRN_FAIL(err, CAIRN_ENOENT, "the domain has no view \"%.64s\"", only);
+    } else if (view->kind == CAIRN_VIEW_POSTGRES && cairn_config_text(config, "postgres") == NULL) {
+        rc = CAIRN_FAIL(err, CAIRN_EINVAL, "the view \"%.64s\" is in PostgreSQL: give --postgres",
+                        only);
+    }
+    cairn_domain_free(domain);
+    return rc;
+}
+
 /* Views that nobody can look at are named, so that nobody takes them for verified. */
 static bool is_wanted(const struct cairn_config *config, const struct cairn_log_access *access,
                       const struct cairn_domain_view *view)
@@ -173,12 +202,7 @@ static enum cairn_rc verify_views(const struct cairn_config *config, struct cair
 {
     struct cairn_log_access access;
     enum cairn_rc worst = CAIRN_OK;
-    const char *only = cairn_config_text(config, "view");
     enum cairn_rc rc = cairn_log_access_open(config, cairn_config_operand(config, 0), &access, err);
-    if (rc == CAIRN_OK && only != NULL &&
-        cairn_domain_view(access.domain, cairn_slice_str(only)) == NULL) {
-        rc = CAIRN_FAIL(err, CAIRN_ENOENT, "the domain has no view \"%.64s\"", only);
-    }
     for (size_t i = 0; rc == CAIRN_OK && i < cairn_domain_view_count(access.domain); i++) {
         const struct cairn_domain_view *view = cairn_domain_view_at(access.domain, i);
         if (!is_wanted(config, &access, view)) {
@@ -196,11 +220,9 @@ static enum cairn_rc verify_views(const struct cairn_config *config, struct cair
 
 int cairn_verb_verify(const struct cairn_config *config, struct cairn_err *err)
 {
-    const char *data = cairn_config_text(config, "data");
-    enum cairn_rc rc = verify_source(config, err);
-    char views[CAIRN_PATH_MAX];
-    if (rc == CAIRN_OK && !cairn_config_bool(config, "skip-views") &&
-        cairn_file_join(views, data, "views") == CAIRN_OK && cairn_file_is_folder(views)) {
+    enum cairn_rc rc = check_view(config, err);
+    rc = rc == CAIRN_OK ? verify_source(config, err) : rc;
+    if (rc == CAIRN_OK && !cairn_config_bool(config, "skip-views")) {
         rc = verify_views(config, err);
     }
     if (rc == CAIRN_OK) {

@@ -27,7 +27,7 @@ struct comparison {
     struct cairn_view_head begin;  /* of the scratch generation */
     struct cairn_view_group group; /* of one follower */
     struct cairn_drive drive;
-    const struct cairn_position *until; /* where the replay ends */
+    struct cairn_position until; /* where the replay ends, between commands */
     struct cairn_compare_report report;
 };
 
@@ -111,9 +111,9 @@ static enum cairn_rc step(void *self, size_t max_events, struct cairn_drive_batc
     struct comparison *comparison = self;
     struct cairn_view_group *group = &comparison->group;
     enum cairn_rc rc =
-        cairn_view_group_step(group, max_events, comparison->until, &ret_batch->events, err);
+        cairn_view_group_step(group, max_events, &comparison->until, &ret_batch->events, err);
     ret_batch->done = cairn_position_lag(&start, &group->position);
-    ret_batch->all = cairn_position_lag(&start, comparison->until);
+    ret_batch->all = cairn_position_lag(&start, &comparison->until);
     return rc == CAIRN_OK ? cairn_follower_check(group->followers[0], err) : rc;
 }
 
@@ -125,7 +125,7 @@ static enum cairn_rc replay(struct comparison *comparison, const struct cairn_po
     const struct cairn_position *at = &comparison->group.position;
     size_t events = 1;
     enum cairn_rc rc = CAIRN_OK;
-    comparison->until = until;
+    comparison->until = *until;
     while (rc == CAIRN_OK && events > 0 &&
            !(scope->has_until && cairn_position_reached(at, &scope->until))) {
         rc = cairn_drive_step(&comparison->drive, &events, err);

@@ -406,13 +406,14 @@ static void add_statement(struct listing *listing)
         add_column(listing, listing->query->order);
         cairn_pg_text_add(&listing->sql, "::text");
     }
-    cairn_pg_text_add(&listing->sql, " AS place FROM ");
+    /* Rows are chosen first: a sort would make a document of each row that is below the limit. */
+    cairn_pg_text_add(&listing->sql, " AS place FROM (SELECT * FROM ");
     cairn_pg_text_add(&listing->sql, listing->face->table);
     add_where(listing);
     add_order(listing);
     cairn_pg_text_add(&listing->sql, " LIMIT ");
     cairn_pg_text_add_number(&listing->sql, listing->query->limit + 1);
-    cairn_pg_text_add(&listing->sql, ") p) t ON true WHERE v.view = ");
+    cairn_pg_text_add(&listing->sql, ") r) p) t ON true WHERE v.view = ");
     add_value(listing, listing->query->view);
     cairn_pg_text_add(&listing->sql, " AND v.side = 'live' ORDER BY t.n");
 }

@@ -140,6 +140,36 @@ class CommandLine(unittest.TestCase):
                 self.assertEqual(node.process.wait(30), 0)
                 feed.close()
 
+    def test_verify_never_says_well_of_what_it_did_not_look_at(self):
+        with harness.folder() as data:
+            with harness.Node(BANK, data) as node:
+                node.command("account", "a", "Open", {"owner": "ada"})
+                self.assertEqual(node.get("/views/balances/a", Cairn_Position="0:1", Prefer="wait=60").status, 200)
+            self.assertIn("all is well", harness.run("verify", BANK, "--data", data).stdout)
+            harness.shutil.rmtree(data / "views")
+            done = harness.run("verify", BANK, "--data", data)
+            self.assertEqual(done.returncode, 1, done.stdout)
+            self.assertIn("view balances: not compared", done.stdout)
+            self.assertNotIn("all is well", done.stdout)
+            self.assertIn("all is well", harness.run("verify", BANK, "--data", data, "--skip-views").stdout)
+            for flags, words in ((("--view", "none"), 'no view "none"'), (("--view", "balances", "--skip-views"), "together")):
+                done = harness.run("verify", BANK, "--data", data, *flags)
+                self.assertEqual((done.returncode, done.stdout), (1, ""))
+                self.assertIn(words, done.stderr)
+            done = harness.run("verify", BANK, "--data", data / "none")
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("--data", done.stderr)
+
+    def test_a_database_that_cannot_be_is_refused_at_the_start(self):
+        with harness.folder() as folder:
+            (folder / "uri").write_text("")
+            for verb in ("serve", "projector", "query", "check"):
+                for given, words in (("nonsense", "not valid"), (f"file:{folder / 'uri'}", "is empty")):
+                    place = () if verb == "check" else ("--data", folder / "data", "--listen", "127.0.0.1:0")
+                    done = harness.run(verb, BANK, *place, "--postgres", given, timeout=60)
+                    self.assertNotEqual(done.returncode, 0, (verb, given))
+                    self.assertIn(words, done.stderr, (verb, given))
+
     def test_verify_finds_a_flipped_bit(self):
         with harness.folder() as data:
             with harness.Node(BANK, data) as node:

@@ -38,8 +38,9 @@ def processes(server):
 
 
 def segments():
-    """Numbers of the System V shared memory segments of this machine."""
-    return {line.split()[1] for line in pathlib.Path("/proc/sysvipc/shm").read_text().splitlines()[1:]}
+    """The System V shared memory segments of this machine: number and process that made it."""
+    lines = pathlib.Path("/proc/sysvipc/shm").read_text().splitlines()[1:]
+    return {(line.split()[1], int(line.split()[4])) for line in lines}
 
 
 class OneServer(unittest.TestCase):
@@ -59,6 +60,7 @@ class OneServer(unittest.TestCase):
     def test_it_syncs_and_speaks_utf8_and_wants_the_password(self):
         self.assertEqual(self.server.psql("SHOW fsync; SHOW synchronous_commit; SHOW server_encoding"), "on\non\nUTF8")
         self.assertEqual(self.server.psql("SELECT 'Müller', NULL, 1"), "Müller||1")
+        self.assertEqual(self.server.run("psql", "-d", "template1", "-Atc", "SELECT current_database()").stdout, "template1\n")
         wrong = re.sub(r":[\w-]+@", ":wrong@", self.server.uri)
         program = [path for path in pathlib.Path("/usr/lib/postgresql").glob("*/bin/psql")][-1]
         done = subprocess.run([program, wrong, "-c", "SELECT 1"], capture_output=True, text=True, check=False)
@@ -117,7 +119,6 @@ class OneServer(unittest.TestCase):
 
 class Surroundings(unittest.TestCase):
     def test_nothing_stays_of_a_killed_server_that_is_wiped(self):
-        memory = segments()
         with postgres.Postgres(settings={"max_connections": 17}) as server:
             self.assertEqual(server.psql("SHOW max_connections"), "17")
             home = server.home
@@ -125,9 +126,12 @@ class Surroundings(unittest.TestCase):
                 done = server.run("up", *flags, check=False)
                 self.assertEqual(done.returncode, 1)
                 self.assertIn("down --wipe", done.stderr)
+            pids = processes(server)
+            memory = {segment for segment in segments() if segment[1] in pids}
+            self.assertNotEqual(memory, set())
             server.kill()
         self.assertFalse(home.exists())
-        self.assertEqual(segments() - memory, set())
+        self.assertEqual(segments() & memory, set())
 
     def test_a_folder_that_the_servers_user_cannot_enter_is_no_hindrance(self):
         with harness.folder() as folder:

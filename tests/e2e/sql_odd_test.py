@@ -121,6 +121,11 @@ class SqlOdd(unittest.TestCase):
         self.assertEqual(refused["type"], "/problems/bad-query")
         self.assertIn("a JSON list of 2 texts", refused["detail"])
 
+    def test_a_query_may_have_as_many_parts_as_in_lua(self):
+        parts = ",".join(f"n.eq.{n}" for n in range(100, 227))
+        found = self.get(f"/views/paired?or=({parts},n.eq.5)&id=neq.x&order=n.desc").json["items"]
+        self.assertEqual([row["n"] for row in found], [5])
+
     def test_two_columns_of_one_name_are_the_querys_fault(self):
         refused = self.get("/queries/double", status=500).json
         self.assertEqual(refused["type"], "/problems/internal")

@@ -73,6 +73,9 @@ class SqlReplay(ReplayCases, unittest.TestCase):
         self.assertRegex(told.stdout, "view kept_goods: not compared: .*no projector has built the view yet")
         self.assertRegex(told.stdout, r"view order_lines: \d+ rows against \d+ events, 0 differences")
         self.assertNotIn("all is well", told.stdout)
+        named = self.verify("--view", self.view, status=1)
+        self.assertEqual(named.stdout, "")
+        self.assertIn("give --postgres", named.stderr)
 
     def test_without_a_database_it_says_what_it_needs(self):
         self.begin()

@@ -12,7 +12,7 @@ static enum cairn_rc write_whole(struct cairn_pg_text *text, const char **ret_sq
     cairn_pg_text_add(text, "SELECT ");
     cairn_pg_text_add_name(text, CAIRN_SLICE_LIT("a\"b"));
     cairn_pg_text_add(text, " FROM t WHERE c = ");
-    cairn_pg_text_add_param(text, CAIRN_PG_PARAMS_MAX);
+    cairn_pg_text_add_param(text, 72);
     cairn_pg_text_add(text, " LIMIT ");
     cairn_pg_text_add_number(text, UINT64_MAX);
     return cairn_pg_text_end(text, ret_sql);
