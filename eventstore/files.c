@@ -253,7 +253,7 @@ static enum cairn_rc make_part_folders(struct cairn_files *files, struct cairn_e
 
 /* Where a data folder has the other kind of log, its events would be split between the two. */
 enum cairn_rc cairn_files_refuse_other(const char *data_folder, const char *other, const char *what,
-                                       struct cairn_err *err)
+                                       const char *log, struct cairn_err *err)
 {
     char path[CAIRN_PATH_MAX];
     enum cairn_rc rc = cairn_file_join(path, data_folder, other);
@@ -263,8 +263,9 @@ enum cairn_rc cairn_files_refuse_other(const char *data_folder, const char *othe
     if (cairn_file_exists(path)) {
         return CAIRN_FAIL(
             err, CAIRN_EINVAL,
-            "%s holds %s: move the events with `cairn migrate`, or use another --data", data_folder,
-            what);
+            "%s holds %s: open it with --log %s, move the events with `cairn migrate`, or use "
+            "another --data",
+            data_folder, what, log);
     }
     return CAIRN_OK;
 }
@@ -407,8 +408,9 @@ enum cairn_rc cairn_files_open(const struct cairn_store_options *options,
         return CAIRN_FAIL(err, CAIRN_ENOMEM, "open the log");
     }
     files->fill_ahead = options->writer && !options->manual_flush;
-    enum cairn_rc rc = cairn_files_refuse_other(options->data_folder, CAIRN_REPLICA_FOLDER,
-                                                "the replica of a Kafka log", err);
+    enum cairn_rc rc =
+        cairn_files_refuse_other(options->data_folder, CAIRN_REPLICA_FOLDER,
+                                 "the replica of a Kafka log", "kafka:HOST:PORT", err);
     if (rc == CAIRN_OK) {
         rc = cairn_files_enter(files, options->data_folder, CAIRN_LOG_FOLDER, err);
     }

@@ -93,9 +93,11 @@ extern const struct cairn_backend_ops cairn_files_ops;
 /* NULL: memory is out. Closed by backend.ops->close. segment_bytes: where options name none. */
 CAIRN_MUST_CHECK struct cairn_files *cairn_files_new(const struct cairn_store_options *options,
                                                      uint64_t segment_bytes);
-/* EINVAL where <data>/<other> is there. what: it holds, for people. */
+/* EINVAL where <data>/<other> is there. what: it holds, for people; log: the --log that opens it.
+ */
 CAIRN_MUST_CHECK enum cairn_rc cairn_files_refuse_other(const char *data_folder, const char *other,
-                                                        const char *what, struct cairn_err *err);
+                                                        const char *what, const char *log,
+                                                        struct cairn_err *err);
 /* Name the folder; a writer makes it and takes its lock. ELOCKED. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_files_enter(struct cairn_files *files, const char *data_folder,
                                                  const char *name, struct cairn_err *err);

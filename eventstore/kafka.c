@@ -396,8 +396,8 @@ static enum cairn_rc check_folder(const struct cairn_store_options *options, str
     char path[CAIRN_PATH_MAX];
     struct cairn_log_head head;
     struct cairn_file_lock lock = {.fd = -1};
-    enum cairn_rc rc =
-        cairn_files_refuse_other(options->data_folder, CAIRN_LOG_FOLDER, "an embedded log", err);
+    enum cairn_rc rc = cairn_files_refuse_other(options->data_folder, CAIRN_LOG_FOLDER,
+                                                "an embedded log", "files", err);
     if (rc != CAIRN_OK) {
         return rc;
     }

@@ -251,8 +251,8 @@ enum cairn_rc cairn_replica_open(const struct cairn_store_options *options,
     files->replica_ops.look = look;
     files->replica_ops.replaced = is_replaced;
     files->backend.ops = &files->replica_ops;
-    enum cairn_rc rc =
-        cairn_files_refuse_other(options->data_folder, CAIRN_LOG_FOLDER, "an embedded log", &why);
+    enum cairn_rc rc = cairn_files_refuse_other(options->data_folder, CAIRN_LOG_FOLDER,
+                                                "an embedded log", "files", &why);
     if (rc == CAIRN_OK) {
         rc = cairn_files_enter(files, options->data_folder, CAIRN_REPLICA_FOLDER, &why);
     }

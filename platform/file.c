@@ -4,9 +4,15 @@
 #include <errno.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { READ_CHUNK = 64 * 1024, PID_TEXT_MAX = 24 };
+
+/* How often a lock is asked for, and how long between: somebody's look at it may be in the way for
+ * a moment. */
+#define LOCK_TRIES_MAX 5
+#define LOCK_PAUSE_NS  2000000
 
 /* Whether fd has a byte at `at`, where out is full. */
 static enum cairn_rc check_end(int fd, const char *path, uint64_t at, size_t max,
@@ -188,6 +194,20 @@ static enum cairn_rc write_holder(int fd, const char *path, struct cairn_err *er
     return os == 0 ? CAIRN_OK : CAIRN_FAIL_OS(err, os, "write %s", path);
 }
 
+/* 0, or errno. */
+static int take_lock(int fd)
+{
+    const struct timespec pause = {.tv_nsec = LOCK_PAUSE_NS};
+    int os = EWOULDBLOCK;
+    for (int i = 0; os == EWOULDBLOCK && i < LOCK_TRIES_MAX; i++) {
+        if (i > 0) {
+            (void)nanosleep(&pause, NULL);
+        }
+        os = flock(fd, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
+    }
+    return os;
+}
+
 enum cairn_rc cairn_file_lock_open(const char *path, struct cairn_file_lock *ret_lock,
                                    struct cairn_err *err)
 {
@@ -197,8 +217,8 @@ enum cairn_rc cairn_file_lock_open(const char *path, struct cairn_file_lock *ret
     if (os != 0) {
         return CAIRN_FAIL_OS(err, os, "open %s", path);
     }
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        os = errno;
+    os = take_lock(fd);
+    if (os != 0) {
         uint64_t pid = read_holder(fd);
         (void)close(fd);
         if (os != EWOULDBLOCK) {
@@ -223,4 +243,16 @@ void cairn_file_lock_close(struct cairn_file_lock *lock)
     }
     (void)close(lock->fd);
     lock->fd = -1;
+}
+
+bool cairn_file_lock_is_held(const char *path)
+{
+    const struct cairn_disk *disk = cairn_disk_system();
+    int fd = -1;
+    if (disk->open(disk->self, path, false, false, &fd) != 0) {
+        return false;
+    }
+    bool held = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    (void)close(fd);
+    return held;
 }

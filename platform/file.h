@@ -67,5 +67,8 @@ struct cairn_file_lock {
 CAIRN_MUST_CHECK enum cairn_rc
 cairn_file_lock_open(const char *path, struct cairn_file_lock *ret_lock, struct cairn_err *err);
 void cairn_file_lock_close(struct cairn_file_lock *lock);
+/* Has anybody the lock at this moment, this process included? False too where that cannot be told.
+ */
+bool cairn_file_lock_is_held(const char *path);
 
 #endif

@@ -120,10 +120,13 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_pg_pipeline_send(struct cairn_pg *pg, const
                                                       const struct cairn_slice *values,
                                                       size_t count, size_t *ret_index,
                                                       struct cairn_err *err);
-/* Sync, and take all answers. touched: called for each statement with its number and the rows it
- * touched; NULL: nobody wants to know. On failure *ret_failed is the first statement that failed,
- * SIZE_MAX: none in particular; those behind it did nothing. The connection is out of pipeline mode
- * then, whatever came. */
+/* No more statements are to come: from here on the server needs nothing to go through with all of
+ * them, and the caller may do something else before it calls end. A failure is told by end. */
+void cairn_pg_pipeline_sync(struct cairn_pg *pg);
+/* Sync, where that was not done, and take all answers. touched: called for each statement with its
+ * number and the rows it touched; NULL: nobody wants to know. On failure *ret_failed is the first
+ * statement that failed, SIZE_MAX: none in particular; those behind it did nothing. The connection
+ * is out of pipeline mode then, whatever came. */
 CAIRN_MUST_CHECK enum cairn_rc
 cairn_pg_pipeline_end(struct cairn_pg *pg, void (*touched)(void *self, size_t index, uint64_t rows),
                       void *self, size_t *ret_failed, struct cairn_err *err);

@@ -12,7 +12,8 @@ struct pg_result;
 struct cairn_pg_pipeline {
     bool open;
     bool inside;       /* a statement's result was taken, and not yet the mark behind it */
-    bool synced;       /* the answer to the sync was taken */
+    bool ended;        /* the sync was sent */
+    bool synced;       /* the answer to it was taken */
     size_t count;      /* statements; those behind a failure are counted and not sent */
     size_t sent;       /* statements that were */
     size_t answered;   /* of those, and of what end adds */

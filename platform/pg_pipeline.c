@@ -210,7 +210,7 @@ enum cairn_rc cairn_pg_pipeline_send(struct cairn_pg *pg, const char *name,
                                      size_t *ret_index, struct cairn_err *err)
 {
     struct cairn_pg_pipeline *line = &pg->pipeline;
-    assert(line->open && !line->synced);
+    assert(line->open && !line->ended);
     assert(name != NULL && name[0] != '\0');
     if (line->rc == CAIRN_OK) {
         enum cairn_rc rc = send_one(pg, name, values, count, err);
@@ -256,6 +256,17 @@ static void send_end(struct cairn_pg *pg)
     }
 }
 
+void cairn_pg_pipeline_sync(struct cairn_pg *pg)
+{
+    struct cairn_pg_pipeline *line = &pg->pipeline;
+    assert(line->open && !line->ended);
+    line->ended = true;
+    if (!pg->broken) {
+        send_end(pg);
+        drain(pg);
+    }
+}
+
 static void await_end(struct cairn_pg *pg)
 {
     struct cairn_pg_pipeline *line = &pg->pipeline;
@@ -277,8 +288,10 @@ enum cairn_rc cairn_pg_pipeline_end(struct cairn_pg *pg,
 {
     struct cairn_pg_pipeline *line = &pg->pipeline;
     assert(line->open);
+    if (!line->ended) {
+        cairn_pg_pipeline_sync(pg);
+    }
     if (!pg->broken) {
-        send_end(pg);
         await_end(pg);
     }
     line->open = false;

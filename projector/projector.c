@@ -191,7 +191,7 @@ static enum cairn_rc lock_folder(struct cairn_projector *projector, struct cairn
     char folder[CAIRN_PATH_MAX];
     char path[CAIRN_PATH_MAX];
     if (cairn_file_join(folder, projector->options.data_folder, CAIRN_VIEWS_FOLDER) != CAIRN_OK ||
-        cairn_file_join(path, folder, "projector.lock") != CAIRN_OK) {
+        cairn_file_join(path, folder, CAIRN_PROJECTOR_LOCK) != CAIRN_OK) {
         return CAIRN_FAIL(err, CAIRN_ETOOBIG, "the path of the data folder is too long");
     }
     enum cairn_rc rc = cairn_file_make_folder(folder, err);

@@ -149,7 +149,7 @@ struct cairn_parked {
     uint64_t until_version; /* 0: it waits; else the events up to this one were given up */
 };
 
-/* Ordered by stream. errors: ENOENT (no such view), EIO, ENOMEM. */
+/* Ordered by stream. errors: ENOENT (no such view, or it has no live generation), EIO, ENOMEM. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_view_parked(const struct cairn_projector_options *options,
                                                  struct cairn_slice view, struct cairn_arena *arena,
                                                  struct cairn_parked **ret_parked,

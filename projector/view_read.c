@@ -103,7 +103,13 @@ static enum cairn_rc fill_status(struct cairn_views *views, struct cairn_kv_txn 
         const struct cairn_parked_place place = {.meta = meta, .view = name, .slot = head.slot};
         rc = cairn_view_parked_count(txn, &place, &ret_status->parked, err);
     }
-    return rc == CAIRN_OK ? CAIRN_OK : cairn_err_wrap(err, rc, "view %.*s", CAIRN_SLICE_ARG(name));
+    if (rc != CAIRN_OK) {
+        return cairn_err_wrap(err, rc, "view %.*s", CAIRN_SLICE_ARG(name));
+    }
+    bool first = ret_status->state == CAIRN_VIEW_BUILDING;
+    ret_status->rebuild_active =
+        (ret_status->rebuilding || first) && cairn_views_is_built(views, name, first);
+    return CAIRN_OK;
 }
 
 enum cairn_rc cairn_view_status(struct cairn_views *views, struct cairn_slice view,

@@ -54,7 +54,8 @@ struct cairn_view_status {
     struct cairn_position position;
     struct cairn_slice code_hash;       /* hex */
     uint64_t parked;                    /* streams whose events wait */
-    bool rebuilding;                    /* another generation is being built beside this one */
+    bool rebuilding;                    /* there is a build of another generation beside this one */
+    bool rebuild_active;                /* somebody is at it now, or at the first build */
     uint64_t rebuild_done, rebuild_all; /* events */
     struct cairn_slice error;           /* of STOPPED: what happened, and where in the script */
     struct cairn_slice error_event;     /* id of the event it failed at */

@@ -78,6 +78,7 @@ static void add_rebuild(struct item *item, const struct cairn_view_status *statu
     struct item rebuild = {.map = {.arena = item->map.arena}};
     add(&rebuild, "done", cairn_value_uint(status->rebuild_done));
     add(&rebuild, "all", cairn_value_uint(status->rebuild_all));
+    add(&rebuild, "active", cairn_value_bool(status->rebuild_active));
     item->rc = item->rc != CAIRN_OK ? item->rc : rebuild.rc;
     add(item, "rebuild", cairn_value_map(&rebuild.map));
 }

@@ -11,8 +11,11 @@
  * f, and its values are what they are.
  *
  * A sum is taken as it is where its values have one sign: then no sum on the way is beyond the
- * last. Else the row's value must have room for all that is added and for all that is taken away,
- * in whatever order; where it has none, num_nulls() computes the value that overflows.
+ * last. Else all that is added, and all that is taken away, is at most a sixteenth of what the type
+ * holds, and the row that is met at most fifteen sixteenths from zero: so no sum on the way is
+ * beyond it, in whatever order. Elsewise num_nulls() computes the value that overflows. The row is
+ * judged where it is met, by the statement that changes it: another transaction may have changed it
+ * since this one looked.
  *
  * Sums of statements that change places know nothing of each other. Each takes a row whose value is
  * at most LIMIT from zero, and moves it by at most STEP either way: wherever CAIRN_SQL_COMMUTE_MAX
@@ -168,28 +171,18 @@ static size_t commuting_of(const struct cairn_sql_form *form, size_t item)
     return i;
 }
 
-static void put_sum(struct cairn_sql_form *form, size_t item)
+/* What goes to the table, and what becomes of a row that is there. A numeric without a limit holds
+ * any sum. */
+static const char sum_value[] =
+    "CASE WHEN f.w# AND (f.a# = 0 OR f.b# = 0) THEN CAST(f.v# AS %) "
+    "WHEN num_nulls(CAST(f.a# * 16 AS %), CAST(f.b# * 16 AS %)) >= 0 AND f.w# "
+    "THEN CAST(f.v# AS %) END";
+static const char sum_assignment[] =
+    "@ = CASE WHEN num_nulls(CAST(t.@ / 15 * 16 AS %)) >= 0 THEN t.@ + excluded.@ END";
+
+static bool has_limit(const struct cairn_sql_form *form, size_t item)
 {
-    const struct cairn_sql_reading *reading = form->reading;
-    const char *between = " WHERE ";
-    put_pattern(form,
-                "CASE WHEN f.w# AND (f.a# = 0 OR f.b# = 0) THEN CAST(f.v# AS %) "
-                "WHEN coalesce((SELECT num_nulls(CAST(g.@ + f.a# AS %), CAST(g.@ + f.b# AS %)) "
-                "FROM ",
-                item);
-    cairn_sql_form_name(form, reading->table->name);
-    cairn_sql_form_str(form, " AS g");
-    for (size_t i = 0; i < reading->item_count; i++) {
-        if (reading->items[i].fold == CAIRN_SQL_FOLD_KEY) {
-            cairn_sql_form_str(form, between);
-            put_pattern(form, "g.@ = f.v#", i);
-            between = " AND ";
-        }
-    }
-    put_pattern(form,
-                "), num_nulls(CAST(f.a# AS %), CAST(f.b# AS %))) >= 0 AND f.w# "
-                "THEN CAST(f.v# AS %) END",
-                item);
+    return !cairn_slice_is(column_of(form, item)->type, "numeric");
 }
 
 /* A null among the rows would be refused one by one where the column takes none: it stays one. */
@@ -200,7 +193,7 @@ static void put_value(struct cairn_sql_form *form, size_t item)
     if (form->reading->commutes && fold == CAIRN_SQL_FOLD_SUM) {
         put_pattern(form, commuting[commuting_of(form, item)].value, item);
     } else if (fold == CAIRN_SQL_FOLD_SUM) {
-        put_sum(form, item);
+        put_pattern(form, sum_value, item);
     } else if (strict && fold != CAIRN_SQL_FOLD_KEY) {
         put_pattern(form, "CASE WHEN f.w# THEN f.v# END", item);
     } else {
@@ -215,7 +208,18 @@ static const char *const assignments[] = {
     [CAIRN_SQL_FOLD_SMALLEST] = "@ = LEAST(t.@, excluded.@)",
 };
 
-static void put_conflict(struct cairn_sql_form *form)
+/* How a row that is there takes the item. grouped: what comes may be a sum of both signs. */
+static const char *assignment_of(const struct cairn_sql_form *form, size_t item, bool grouped)
+{
+    enum cairn_sql_fold fold = form->reading->items[item].fold;
+    if (form->reading->commutes) {
+        return commuting[commuting_of(form, item)].assignment;
+    }
+    return fold == CAIRN_SQL_FOLD_SUM && grouped && has_limit(form, item) ? sum_assignment
+                                                                          : assignments[fold];
+}
+
+static void put_conflict(struct cairn_sql_form *form, bool grouped)
 {
     const struct cairn_sql_reading *reading = form->reading;
     const char *between = " ON CONFLICT (";
@@ -229,10 +233,7 @@ static void put_conflict(struct cairn_sql_form *form)
         enum cairn_sql_fold fold = reading->items[i].fold;
         if (fold != CAIRN_SQL_FOLD_KEY && fold != CAIRN_SQL_FOLD_FIRST) {
             cairn_sql_form_str(form, between);
-            put_pattern(form,
-                        reading->commutes ? commuting[commuting_of(form, i)].assignment
-                                          : assignments[fold],
-                        i);
+            put_pattern(form, assignment_of(form, i, grouped), i);
             between = ", ";
         }
     }
@@ -260,7 +261,7 @@ void cairn_sql_folded_insert(struct cairn_sql_form *form)
     }
     cairn_sql_form_str(form, " FROM ");
     put_groups(form);
-    put_conflict(form);
+    put_conflict(form, true);
 }
 
 void cairn_sql_lone_insert(struct cairn_sql_form *form)
@@ -276,7 +277,7 @@ void cairn_sql_lone_insert(struct cairn_sql_form *form)
     }
     cairn_sql_form_str(form, " FROM ");
     put_rows(form, false);
-    put_conflict(form);
+    put_conflict(form, false);
 }
 
 /* How an UPDATE changes a column, and which row it does that to. */
@@ -285,7 +286,7 @@ struct change {
     const char *strict_last; /* of a column that takes no null: each of the rows would be refused */
 };
 
-/* As put_sum() guards what comes in, this guards what becomes of the row. */
+/* As sum_value guards what comes in, this guards what becomes of the row. */
 static const struct change grouped_change = {
     {[CAIRN_SQL_FOLD_KEY] = "f.v#",
      [CAIRN_SQL_FOLD_LAST] = "f.v#",

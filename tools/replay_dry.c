@@ -182,8 +182,8 @@ enum cairn_rc cairn_replay_dry_run(const struct cairn_config *config,
                                               .self = &run};
     cairn_progress_begin(&run.progress, cairn_clock_system(), "events", run.json);
     rc = cairn_view_compare(&access->projector, &request, &hooks, &report, err);
-    if (rc == CAIRN_OK && (run.rc != CAIRN_OK || fflush(stdout) != 0)) {
-        rc = CAIRN_FAIL(err, CAIRN_EIO, "cannot print the rows");
+    if (run.rc != CAIRN_OK || (rc == CAIRN_OK && fflush(stdout) != 0)) {
+        rc = CAIRN_FAIL(err, CAIRN_EIO, "the rows could not be printed to their end");
     }
     if (rc == CAIRN_OK) {
         cairn_progress_end(&run.progress, report.events);

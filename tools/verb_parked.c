@@ -97,6 +97,31 @@ each_parked(struct asking *asking, struct cairn_slice view,
     return rc;
 }
 
+static void print_none(const struct asking *asking)
+{
+    if (!cairn_config_bool(asking->config, "json")) {
+        (void)printf("nothing is parked\n");
+    }
+}
+
+/* Of one view of all. Which is not there to be asked is told, and the others are listed. */
+static enum cairn_rc list_view(struct asking *asking, const struct cairn_domain_view *view,
+                               size_t *count, struct cairn_err *err)
+{
+    if (view->kind == CAIRN_VIEW_POSTGRES && asking->access.projector.postgres == NULL) {
+        (void)fprintf(stderr, "view %.*s lies in PostgreSQL: left out without --postgres\n",
+                      CAIRN_SLICE_ARG(view->name));
+        return CAIRN_OK;
+    }
+    enum cairn_rc rc = each_parked(asking, view->name, print_parked, count, err);
+    if (rc == CAIRN_ENOENT) {
+        (void)fprintf(stderr, "view %.*s has no live generation yet: left out\n",
+                      CAIRN_SLICE_ARG(view->name));
+        return CAIRN_OK;
+    }
+    return rc;
+}
+
 static enum cairn_rc list(struct asking *asking, struct cairn_err *err)
 {
     const struct cairn_domain *domain = asking->access.domain;
@@ -107,16 +132,10 @@ static enum cairn_rc list(struct asking *asking, struct cairn_err *err)
     }
     for (size_t i = 0;
          asking->view.size == 0 && i < cairn_domain_view_count(domain) && rc == CAIRN_OK; i++) {
-        const struct cairn_domain_view *view = cairn_domain_view_at(domain, i);
-        if (view->kind == CAIRN_VIEW_POSTGRES && asking->access.projector.postgres == NULL) {
-            (void)fprintf(stderr, "view %.*s lies in PostgreSQL: left out without --postgres\n",
-                          CAIRN_SLICE_ARG(view->name));
-            continue;
-        }
-        rc = each_parked(asking, view->name, print_parked, &count, err);
+        rc = list_view(asking, cairn_domain_view_at(domain, i), &count, err);
     }
-    if (rc == CAIRN_OK && count == 0 && !cairn_config_bool(asking->config, "json")) {
-        (void)printf("nothing is parked\n");
+    if (rc == CAIRN_OK && count == 0) {
+        print_none(asking);
     }
     return rc;
 }
@@ -190,20 +209,43 @@ static void print_done(const struct asking *asking, const struct cairn_parked *p
     }
 }
 
+/* None of its events was applied, since they are in one transaction. */
+static enum cairn_rc print_failed(const struct asking *asking, const struct cairn_parked *parked,
+                                  const struct cairn_err *why, struct cairn_err *err)
+{
+    struct cairn_buf error = {.max = LIST_BYTES_MAX};
+    if (!cairn_config_bool(asking->config, "json")) {
+        (void)fprintf(stderr, "cairn: %.*s: %s\n", CAIRN_SLICE_ARG(parked->stream), why->text);
+        return CAIRN_OK;
+    }
+    enum cairn_rc rc = cairn_json_write_string(cairn_slice_str(why->text), &error);
+    if (rc != CAIRN_OK) {
+        cairn_buf_fini(&error);
+        return CAIRN_FAIL(err, rc, "tell what failed");
+    }
+    (void)printf("{\"view\":\"%.*s\",\"stream\":\"%.*s\",\"applied\":0,\"error\":%.*s}\n",
+                 CAIRN_SLICE_ARG(asking->view), CAIRN_SLICE_ARG(parked->stream),
+                 CAIRN_SLICE_ARG(cairn_buf_slice(&error)));
+    cairn_buf_fini(&error);
+    return CAIRN_OK;
+}
+
 /* A stream that fails again is told, and the others are tried all the same. */
 static enum cairn_rc retry_one(struct asking *asking, struct cairn_slice view,
                                const struct cairn_parked *parked, struct cairn_err *err)
 {
     uint64_t events = 0;
+    struct cairn_err why;
     enum cairn_rc rc =
-        cairn_view_parked_retry(&asking->access.projector, view, parked->stream, &events, err);
+        cairn_view_parked_retry(&asking->access.projector, view, parked->stream, &events, &why);
     if (rc == CAIRN_ESCRIPT || rc == CAIRN_EINVAL) {
-        (void)fprintf(stderr, "cairn: %.*s: %s\n", CAIRN_SLICE_ARG(parked->stream), err->text);
         asking->failed++;
-        return CAIRN_OK;
+        return print_failed(asking, parked, &why, err);
     }
     if (rc == CAIRN_OK) {
         print_done(asking, parked, "applied", events);
+    } else {
+        *err = why;
     }
     return rc;
 }
@@ -214,6 +256,8 @@ static enum cairn_rc retry(struct asking *asking, struct cairn_err *err)
     enum cairn_rc rc = each_parked(asking, asking->view, retry_one, &count, err);
     if (rc == CAIRN_OK && asking->stream.size > 0) {
         rc = must_find(asking, count, err);
+    } else if (rc == CAIRN_OK && count == 0) {
+        print_none(asking);
     }
     if (rc == CAIRN_OK && asking->failed > 0) {
         rc = CAIRN_FAIL(err, CAIRN_ESCRIPT, "%zu of %zu streams failed again and stay parked",

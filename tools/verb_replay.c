@@ -1,4 +1,5 @@
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 
 #include "projector/replay.h"
@@ -39,6 +40,13 @@ static bool is_same(const struct cairn_rebuild_result *result)
     return result->before.rows == result->after.rows && result->before.sum == result->after.sum;
 }
 
+/* "before" and "after" of generations that were held against each other. */
+static void print_digest(const char *name, const struct cairn_view_digest *digest)
+{
+    (void)printf(",\"%s\":{\"rows\":%" PRIu64 ",\"checksum\":\"%016" PRIx64 "\"}", name,
+                 digest->rows, digest->sum);
+}
+
 static void print_json(const struct replay *replay, const struct cairn_rebuild_result *result)
 {
     static const char *const words[] = {"false", "true"};
@@ -51,7 +59,23 @@ static void print_json(const struct replay *replay, const struct cairn_rebuild_r
     if (result->not_compared != NULL) {
         (void)printf(",\"not_compared\":\"%s\"", result->not_compared);
     }
+    if (result->compared) {
+        print_digest("before", &result->before);
+        print_digest("after", &result->after);
+    }
     (void)printf("}\n");
+}
+
+/* What a rebuild gives is what the log gives. Behind a rollback, either of the two may be. */
+static void print_other_rows(const struct replay *replay, const struct cairn_rebuild_result *result)
+{
+    bool back = cairn_config_bool(replay->config, "rollback");
+    (void)printf("%s: %" PRIu64 ", checksum %016" PRIx64 "%s now %" PRIu64 ", checksum %016" PRIx64
+                 "%s\n",
+                 back ? "the generation that was live had other rows"
+                      : "the rows before were NOT what the log gives",
+                 result->before.rows, result->before.sum, back ? ";" : ", and", result->after.rows,
+                 result->after.sum, back ? "; cairn verify says which is what the log gives" : "");
 }
 
 static void print_text(const struct replay *replay, const struct cairn_rebuild_result *result)
@@ -64,10 +88,7 @@ static void print_text(const struct replay *replay, const struct cairn_rebuild_r
         (void)printf("the rows before were the same: %" PRIu64 ", checksum %016" PRIx64 "\n",
                      result->before.rows, result->before.sum);
     } else if (result->compared) {
-        (void)printf("the rows before were NOT what the log gives: %" PRIu64
-                     ", checksum %016" PRIx64 ", and now %" PRIu64 ", checksum %016" PRIx64 "\n",
-                     result->before.rows, result->before.sum, result->after.rows,
-                     result->after.sum);
+        print_other_rows(replay, result);
     } else if (result->not_compared != NULL) {
         (void)printf("the rows before were not compared: %s\n", result->not_compared);
     }
@@ -183,6 +204,8 @@ int cairn_verb_replay(const struct cairn_config *config, struct cairn_err *err)
     if (check_flags(config, err) != CAIRN_OK) {
         return 2;
     }
+    /* Whoever reads the rows may go: a write fails then, and what is in the database is removed. */
+    (void)signal(SIGPIPE, SIG_IGN);
     for (size_t i = 0; i < COUNT(ways); i++) {
         run = cairn_config_bool(config, ways[i].flag) ? ways[i].run : run;
     }

@@ -13,8 +13,8 @@ enum cairn_rc cairn_build_lock(const char *data_folder, struct cairn_slice view,
 {
     char folder[CAIRN_PATH_MAX];
     char path[CAIRN_PATH_MAX];
-    char name[CAIRN_VIEW_NAME_BYTES_MAX + 32];
-    (void)snprintf(name, sizeof name, "rebuild-%.*s.lock", CAIRN_SLICE_ARG(view));
+    char name[CAIRN_VIEW_LOCK_SIZE];
+    cairn_view_lock_name(view, name);
     if (cairn_file_join(folder, data_folder, CAIRN_VIEWS_FOLDER) != CAIRN_OK ||
         cairn_file_join(path, folder, name) != CAIRN_OK) {
         return CAIRN_FAIL(err, CAIRN_ETOOBIG, "the path of the data folder is too long");

@@ -26,8 +26,7 @@ static enum cairn_rc begin_old(struct cairn_build *build, struct cairn_arena *ar
         rc = cairn_view_code_get(txn, meta, CAIRN_SIDE_OLD, build->view, arena, ret_code, err);
     }
     if (rc == CAIRN_ENOENT) {
-        rc = CAIRN_FAIL(err, CAIRN_ENOENT, "no generation of view %.*s is kept",
-                        CAIRN_SLICE_ARG(build->view));
+        rc = CAIRN_FAIL(err, CAIRN_ENOENT, "no generation before the live one is kept");
     }
     if (rc == CAIRN_OK) {
         build->result.resumed = ret_head->all > 0;

@@ -18,6 +18,7 @@
 #define HURRY_SLOT 0
 
 struct cairn_views {
+    char folder[CAIRN_PATH_MAX];
     struct cairn_kv *kv;
     struct cairn_beacon *beacon; /* rung at each commit, by whatever process makes it */
     cairn_kv_table_id meta;
@@ -50,6 +51,22 @@ struct cairn_sql_reader *cairn_views_sql(const struct cairn_views *views, struct
 struct cairn_sql_reader *cairn_views_all_sql(const struct cairn_views *views)
 {
     return views->sql;
+}
+
+bool cairn_views_is_built(const struct cairn_views *views, struct cairn_slice view, bool first)
+{
+    char name[CAIRN_VIEW_LOCK_SIZE];
+    char path[CAIRN_PATH_MAX];
+    cairn_view_lock_name(view, name);
+    return (cairn_file_join(path, views->folder, name) == CAIRN_OK &&
+            cairn_file_lock_is_held(path)) ||
+           (first && cairn_file_join(path, views->folder, CAIRN_PROJECTOR_LOCK) == CAIRN_OK &&
+            cairn_file_lock_is_held(path));
+}
+
+void cairn_view_lock_name(struct cairn_slice view, char ret_name[CAIRN_VIEW_LOCK_SIZE])
+{
+    (void)snprintf(ret_name, CAIRN_VIEW_LOCK_SIZE, "rebuild-%.*s.lock", CAIRN_SLICE_ARG(view));
 }
 
 void cairn_views_ring(struct cairn_views *views)
@@ -93,14 +110,13 @@ static enum cairn_rc check_format(struct cairn_views *views, bool writer, struct
 static enum cairn_rc open_parts(struct cairn_views *views, const char *data_folder, bool writer,
                                 bool sync, struct cairn_err *err)
 {
-    char folder[CAIRN_PATH_MAX];
     char signal[CAIRN_PATH_MAX];
     struct cairn_kv_options options = {.writer = writer, .sync = sync};
-    if (cairn_file_join(folder, data_folder, CAIRN_VIEWS_FOLDER) != CAIRN_OK ||
-        cairn_file_join(signal, folder, "signal") != CAIRN_OK) {
+    if (cairn_file_join(views->folder, data_folder, CAIRN_VIEWS_FOLDER) != CAIRN_OK ||
+        cairn_file_join(signal, views->folder, "signal") != CAIRN_OK) {
         return CAIRN_FAIL(err, CAIRN_ETOOBIG, "the path of the data folder is too long");
     }
-    enum cairn_rc rc = cairn_kv_open(folder, &options, &views->kv, err);
+    enum cairn_rc rc = cairn_kv_open(views->folder, &options, &views->kv, err);
     if (rc == CAIRN_OK) {
         rc = cairn_kv_table(views->kv, "meta", &views->meta, err);
     }

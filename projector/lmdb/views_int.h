@@ -11,6 +11,10 @@
 #include "projector/lmdb/view_meta.h"
 
 #define CAIRN_VIEWS_FOLDER "views"
+/* Files in it: the lock of who feeds the views, and of who builds one. */
+#define CAIRN_PROJECTOR_LOCK "projector.lock"
+#define CAIRN_VIEW_LOCK_SIZE (CAIRN_VIEW_NAME_BYTES_MAX + 32)
+void cairn_view_lock_name(struct cairn_slice view, char ret_name[CAIRN_VIEW_LOCK_SIZE]);
 
 /* Tables of one view, by slot. */
 struct cairn_view_tables {
@@ -40,6 +44,9 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_views_clear_slot(struct cairn_views *views,
 /* Who reads the view from PostgreSQL; NULL: it is in LMDB. */
 struct cairn_sql_reader *cairn_views_sql(const struct cairn_views *views, struct cairn_slice view);
 struct cairn_sql_reader *cairn_views_all_sql(const struct cairn_views *views); /* or NULL */
+/* Is somebody at a build of the view now: beside the live generation, by the lock of who builds;
+ * its first one (first), by that of the projector? */
+bool cairn_views_is_built(const struct cairn_views *views, struct cairn_slice view, bool first);
 /* Tell every process that something was committed. */
 void cairn_views_ring(struct cairn_views *views);
 

@@ -20,6 +20,8 @@ struct cairn_sql_build {
     struct cairn_arrival arrival;        /* of it */
     bool resumed;                        /* an unfinished one is gone on with */
     bool back;                           /* it is the old generation on its way back */
+    bool refused_in_lanes;               /* an event could not be applied while several lanes fed
+                                            it: in the order of one worker it may be another */
 };
 
 /* What a generation by the domain's definition is made from. */

@@ -346,6 +346,7 @@ enum cairn_rc cairn_sql_build_run(struct cairn_sql_build *build,
     if (rc == CAIRN_OK) {
         *ret_result = run.result;
     }
+    build->refused_in_lanes = run.refused;
     cairn_arena_fini(&run.arena);
     return rc;
 }

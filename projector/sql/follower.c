@@ -3,7 +3,6 @@
 #include <assert.h>
 
 #include "platform/mem.h"
-#include "projector/sql/batch.h"
 #include "projector/sql/sift.h"
 
 /* What a single command may need beyond a batch's soft limit. */
@@ -119,7 +118,10 @@ enum cairn_rc cairn_sql_follower_open(const struct cairn_sql_follower_options *o
     follower->lane = options->lane;
     cairn_parked_init(&follower->parked);
     follower->arena.max = HEAD_BYTES_MAX;
-    follower->batch.max = BATCH_BYTES_MAX;
+    follower->batch = &follower->batches[0];
+    follower->next = &follower->batches[1];
+    cairn_sql_parcel_init(&follower->batch->parcel, BATCH_BYTES_MAX);
+    cairn_sql_parcel_init(&follower->next->parcel, BATCH_BYTES_MAX);
     follower->event.max = BATCH_BYTES_MAX;
     enum cairn_rc rc = open_all(follower, options, err);
     if (rc != CAIRN_OK) {
@@ -140,19 +142,30 @@ void cairn_sql_follower_close(struct cairn_sql_follower *follower)
     cairn_sql_writer_close(follower->writer);
     cairn_pg_close(follower->pg);
     cairn_arena_fini(&follower->arena);
-    cairn_arena_fini(&follower->batch);
+    cairn_sql_parcel_fini(&follower->batches[0].parcel);
+    cairn_sql_parcel_fini(&follower->batches[1].parcel);
     cairn_arena_fini(&follower->event);
     cairn_parked_fini(&follower->parked);
     cairn_mem_free(follower->place_text);
     cairn_mem_free(follower);
 }
 
-/* ---- reading and applying ---- */
+/* ---- reading ---- */
 
-static void forget_source(struct cairn_sql_follower *follower)
+static void close_source(struct cairn_sql_follower *follower)
 {
     cairn_source_close(follower->source);
     follower->source = NULL;
+    follower->read.chunks.count = 0;
+    follower->read.chunk = 0;
+}
+
+/* What is read and not committed is read again. */
+static void put_back(struct cairn_sql_follower *follower)
+{
+    close_source(follower);
+    follower->ahead = false;
+    cairn_sql_parcel_begin(&follower->next->parcel);
 }
 
 void cairn_sql_follower_set_until(struct cairn_sql_follower *follower,
@@ -162,12 +175,12 @@ void cairn_sql_follower_set_until(struct cairn_sql_follower *follower,
     if (until != NULL) {
         follower->until = *until;
     }
-    forget_source(follower); /* it has left out what it read beyond */
+    put_back(follower); /* the source has left out what it read beyond, or is beyond */
 }
 
 enum cairn_rc cairn_sql_follower_refresh(struct cairn_sql_follower *follower, struct cairn_err *err)
 {
-    forget_source(follower);
+    put_back(follower);
     return read_head(follower, err);
 }
 
@@ -176,61 +189,121 @@ static const struct cairn_position *limit(const struct cairn_sql_follower *follo
     return follower->has_until ? &follower->until : NULL;
 }
 
-static enum cairn_rc commit_some(struct cairn_sql_follower *follower, struct cairn_sql_batch *batch,
-                                 size_t *events, struct cairn_err *err)
+static enum cairn_rc open_source(struct cairn_sql_follower *follower,
+                                 const struct cairn_position *after, struct cairn_err *err)
 {
+    return follower->source != NULL
+               ? CAIRN_OK
+               : cairn_source_open(follower->store, after, &follower->source, err);
+}
+
+/* The next read of the log. A log that cannot be read ends the batch, and is met again by the next
+ * one. */
+static enum cairn_rc read_on(struct cairn_sql_follower *follower, size_t max_events,
+                             const struct cairn_sql_batch *batch, bool *ret_more,
+                             struct cairn_err *err)
+{
+    struct cairn_chunks *chunks = &follower->read.chunks;
+    follower->read.chunk = 0;
+    follower->read.event = 0;
+    enum cairn_rc rc = open_source(follower, &batch->position, err);
+    rc = rc == CAIRN_OK
+             ? cairn_source_next(follower->source, max_events, limit(follower), chunks, err)
+             : rc;
+    *ret_more = rc == CAIRN_OK && chunks->count > 0;
+    if (rc != CAIRN_OK) {
+        close_source(follower);
+    }
+    return batch->events > 0 ? CAIRN_OK : rc;
+}
+
+/* Put what is left of the read into the batch, up to where that is full. */
+static enum cairn_rc take_read(struct cairn_sql_follower *follower, struct cairn_sql_batch *batch,
+                               struct cairn_err *err)
+{
+    struct cairn_sql_read *read = &follower->read;
+    enum cairn_rc rc = CAIRN_OK;
+    bool full = false;
+    batch->reads++;
+    while (rc == CAIRN_OK && !full && read->chunk < read->chunks.count) {
+        const struct cairn_chunk *chunk = &read->chunks.items[read->chunk];
+        const struct cairn_event *event = &chunk->events[read->event];
+        rc = cairn_sql_batch_take(follower, batch, event, read->event, err);
+        full = cairn_event_is_last(event) && cairn_sql_batch_is_full(batch);
+        if (++read->event == chunk->count) {
+            read->chunk++;
+            read->event = 0;
+        }
+    }
+    return rc;
+}
+
+/* Is it as large as a batch may be? Else it ends where the log does. */
+static bool is_whole(const struct cairn_sql_batch *batch, size_t max_events)
+{
+    return batch->events >= max_events || cairn_sql_batch_is_full(batch);
+}
+
+/* A batch of about max_events, packed; of several reads where one is not as much. At the end of the
+ * log it has no events. EINVAL: the last of its events is refused. */
+static enum cairn_rc fill(struct cairn_sql_follower *follower, size_t max_events,
+                          const struct cairn_position *after, struct cairn_sql_batch *batch,
+                          struct cairn_err *err)
+{
+    enum cairn_rc rc = CAIRN_OK;
+    bool more = true;
+    cairn_sql_batch_begin(batch, after);
+    while (rc == CAIRN_OK && more && !is_whole(batch, max_events)) {
+        if (follower->read.chunk == follower->read.chunks.count) {
+            rc = read_on(follower, max_events - batch->events, batch, &more, err);
+        }
+        if (rc == CAIRN_OK && more) {
+            rc = take_read(follower, batch, err);
+        }
+    }
+    return rc == CAIRN_OK && batch->events > 0
+               ? cairn_sql_writer_pack(follower->writer, false, &batch->parcel, err)
+               : rc;
+}
+
+/* ---- applying ---- */
+
+/* What cannot be filled is put back, and met again by the next step. */
+static void fill_next(struct cairn_sql_follower *follower, size_t max_events)
+{
+    struct cairn_err ignored;
+    struct cairn_sql_batch *next = follower->next;
+    if (fill(follower, max_events, &follower->batch->position, next, &ignored) != CAIRN_OK) {
+        put_back(follower);
+        return;
+    }
+    follower->ahead = next->events > 0;
+}
+
+/* Commit the batch in hand, and have the next one in hand. A log that has much more is read on
+ * meanwhile; at its end nothing comes between a commit and its answer. Lanes share the processors
+ * with each other already, and may have to send a batch again. */
+static enum cairn_rc commit(struct cairn_sql_follower *follower, size_t max_events,
+                            struct cairn_err *err)
+{
+    struct cairn_sql_batch *batch = follower->batch;
     size_t tag = 0;
-    enum cairn_rc rc = cairn_sql_batch_commit(follower, batch, false, &tag, err);
+    follower->ahead = false;
+    if (follower->lane != NULL || !is_whole(batch, max_events)) {
+        return cairn_sql_batch_commit(follower, batch, &tag, err);
+    }
+    enum cairn_rc rc = cairn_sql_batch_send(follower, batch, err);
+    if (rc != CAIRN_OK) {
+        return rc;
+    }
+    fill_next(follower, max_events);
+    rc = cairn_sql_batch_await(follower, batch, &tag, err);
     if (rc == CAIRN_OK) {
-        *events += batch->events;
-        cairn_sql_batch_begin(follower, batch);
+        follower->batch = follower->next;
+        follower->next = batch;
+        cairn_sql_parcel_begin(&batch->parcel); /* its memory is given back */
     }
     return rc;
-}
-
-/* Put a read into the batch, which is committed on the way where it is full. */
-static enum cairn_rc take_read(struct cairn_sql_follower *follower,
-                               const struct cairn_chunks *chunks, struct cairn_sql_batch *batch,
-                               size_t *events, struct cairn_err *err)
-{
-    enum cairn_rc rc = CAIRN_OK;
-    for (size_t c = 0; rc == CAIRN_OK && c < chunks->count; c++) {
-        const struct cairn_chunk *chunk = &chunks->items[c];
-        for (size_t e = 0; rc == CAIRN_OK && e < chunk->count; e++) {
-            rc = cairn_sql_batch_take(follower, batch, &chunk->events[e], e, err);
-            if (rc == CAIRN_OK && cairn_event_is_last(&chunk->events[e]) &&
-                cairn_sql_batch_is_full(follower)) {
-                rc = commit_some(follower, batch, events, err);
-            }
-        }
-    }
-    return rc;
-}
-
-/* What the log has, about max_events, in one transaction, or in a few where it is much. A log that
- * cannot be read ends the batch, and is met again by the next one. EINVAL: something in it is
- * refused; *reads tells among how much. */
-static enum cairn_rc apply_together(struct cairn_sql_follower *follower, size_t max_events,
-                                    struct cairn_sql_batch *batch, size_t *reads, size_t *events,
-                                    struct cairn_err *err)
-{
-    struct cairn_chunks chunks = {.count = 0};
-    enum cairn_rc rc = CAIRN_OK;
-    cairn_sql_batch_begin(follower, batch);
-    for (size_t seen = 0; rc == CAIRN_OK && seen < max_events; seen += chunks.events) {
-        rc = cairn_source_next(follower->source, max_events - seen, limit(follower), &chunks, err);
-        if (rc != CAIRN_OK && seen > 0) {
-            forget_source(follower);
-            rc = CAIRN_OK;
-            break;
-        }
-        if (rc != CAIRN_OK || chunks.count == 0) {
-            break;
-        }
-        ++*reads;
-        rc = take_read(follower, &chunks, batch, events, err);
-    }
-    return rc == CAIRN_OK && batch->events > 0 ? commit_some(follower, batch, events, err) : rc;
 }
 
 /* Again from where the last commit left it: the reads of a batch that was refused each by itself,
@@ -238,17 +311,22 @@ static enum cairn_rc apply_together(struct cairn_sql_follower *follower, size_t 
 static enum cairn_rc read_and_apply(struct cairn_sql_follower *follower, size_t max_events,
                                     size_t *events, bool *end, struct cairn_err *err)
 {
-    struct cairn_sql_batch batch;
-    size_t reads = 0;
-    enum cairn_rc rc = apply_together(follower, max_events, &batch, &reads, events, err);
-    *end = rc == CAIRN_OK && reads == 0;
-    if (rc == CAIRN_EINVAL && reads > 0) {
-        assert(batch.events > 0 && batch.commands > 0);
-        follower->suspects = batch.events;
-        follower->sift_commands = reads > 1 ? SIZE_MAX : (batch.commands + 1) / 2;
-        forget_source(follower);
+    struct cairn_sql_batch *batch = follower->batch;
+    enum cairn_rc rc = CAIRN_OK;
+    if (!follower->ahead) {
+        rc = fill(follower, max_events, &follower->head.position, batch, err);
+    }
+    const size_t filled = batch->events;
+    *end = rc == CAIRN_OK && filled == 0;
+    rc = rc == CAIRN_OK && filled > 0 ? commit(follower, max_events, err) : rc;
+    if (rc == CAIRN_EINVAL && filled > 0) {
+        assert(batch->commands > 0);
+        follower->suspects = filled;
+        follower->sift_commands = batch->reads > 1 ? SIZE_MAX : (batch->commands + 1) / 2;
+        put_back(follower);
         return CAIRN_OK;
     }
+    *events += rc == CAIRN_OK ? filled : 0;
     return rc;
 }
 
@@ -256,33 +334,21 @@ static enum cairn_rc read_and_apply(struct cairn_sql_follower *follower, size_t 
 static enum cairn_rc read_and_sift(struct cairn_sql_follower *follower, size_t max_events,
                                    size_t *events, bool *end, struct cairn_err *err)
 {
-    struct cairn_chunks chunks;
+    struct cairn_chunks chunks = {.count = 0};
     bool done = true;
-    enum cairn_rc rc =
-        cairn_source_next(follower->source, max_events, limit(follower), &chunks, err);
+    enum cairn_rc rc = open_source(follower, &follower->head.position, err);
+    rc = rc == CAIRN_OK
+             ? cairn_source_next(follower->source, max_events, limit(follower), &chunks, err)
+             : rc;
     *end = rc == CAIRN_OK && chunks.count == 0;
     rc = rc == CAIRN_OK ? cairn_sql_sift(follower, &chunks, events, &done, err) : rc;
     if (rc == CAIRN_OK && !done) {
-        forget_source(follower);
+        put_back(follower);
     }
     return rc;
 }
 
 /* ---- a step ---- */
-
-static enum cairn_rc read_more(struct cairn_sql_follower *follower, size_t max_events,
-                               size_t *events, bool *end, struct cairn_err *err)
-{
-    enum cairn_rc rc = CAIRN_OK;
-    if (follower->source == NULL) {
-        rc = cairn_source_open(follower->store, &follower->head.position, &follower->source, err);
-    }
-    if (rc != CAIRN_OK) {
-        return rc;
-    }
-    return follower->suspects > 0 ? read_and_sift(follower, max_events, events, end, err)
-                                  : read_and_apply(follower, max_events, events, end, err);
-}
 
 enum cairn_rc cairn_sql_follower_step(struct cairn_sql_follower *follower, size_t max_events,
                                       size_t *ret_events, struct cairn_err *err)
@@ -293,10 +359,11 @@ enum cairn_rc cairn_sql_follower_step(struct cairn_sql_follower *follower, size_
     enum cairn_rc rc = CAIRN_OK;
     /* A batch that is refused is read again, and sifted. */
     while (rc == CAIRN_OK && events == 0 && !end && !follower->failed) {
-        rc = read_more(follower, max_events, &events, &end, err);
+        rc = follower->suspects > 0 ? read_and_sift(follower, max_events, &events, &end, err)
+                                    : read_and_apply(follower, max_events, &events, &end, err);
     }
     if (rc != CAIRN_OK || follower->failed) {
-        forget_source(follower);
+        put_back(follower);
     }
     *ret_events = events;
     return rc;

@@ -6,16 +6,27 @@
 
 #include "projector/scope.h"
 #include "projector/source.h"
-#include "projector/sql/parked.h"
+#include "projector/sql/batch.h"
 #include "schemas/domain.h"
+
+/* A read of the log, of which what lies before an event was taken. */
+struct cairn_sql_read {
+    struct cairn_chunks chunks;
+    size_t chunk; /* chunks.count: all was taken */
+    size_t event;
+};
 
 struct cairn_sql_follower {
     struct cairn_pg *pg; /* owned */
     struct cairn_sql_writer *writer;
     struct cairn_source *source; /* NULL until the first step, and after a failure */
+    struct cairn_sql_read read;  /* the last of the source, which a batch may have cut */
+    struct cairn_sql_batch batches[2];
+    struct cairn_sql_batch *batch; /* in hand, or in flight */
+    struct cairn_sql_batch *next;  /* behind it: is filled while that one is in flight */
+    bool ahead;                    /* the one in hand is packed: it was filled so */
     struct cairn_upcaster *upcaster;
     struct cairn_arena arena; /* of the definition and the head */
-    struct cairn_arena batch; /* rows; texts of the head that follows */
     struct cairn_arena event; /* the data of the event in hand */
     struct cairn_store *store;
     struct cairn_slice domain;
@@ -89,20 +100,22 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_sql_follower_refresh(struct cairn_sql_follo
 void cairn_sql_follower_set_until(struct cairn_sql_follower *follower,
                                   const struct cairn_position *until);
 
-/* One batch of about max_events. *ret_events: how many were applied, 0 at the end of the log or
- * where it is to go no further, or when `failed` was set: then the row says so, too. errors:
- * EFENCED (open it anew), EIO, ECORRUPT of the log; those of platform/pg.h (open it anew, after a
- * pause). */
+/* One batch of about max_events. While the server works on it, the one behind it is read and packed
+ * for the next step, where there is as much; nothing is in flight between steps. *ret_events: how
+ * many were applied, 0 at the end of the log or where it is to go no further, or when `failed` was
+ * set: then the row says so, too. errors: EFENCED (open it anew), EIO, ECORRUPT of the log; those
+ * of platform/pg.h (open it anew, after a pause). */
 CAIRN_MUST_CHECK enum cairn_rc cairn_sql_follower_step(struct cairn_sql_follower *follower,
                                                        size_t max_events, size_t *ret_events,
                                                        struct cairn_err *err);
 /* Of one that failed: EINVAL, with the event and its place in front of why. */
 enum cairn_rc cairn_sql_follower_refusal(const struct cairn_sql_follower *follower,
                                          struct cairn_err *err);
-/* Put the rows of an event into the writer's batch, for who commits it without a step. EINVAL: the
- * event cannot be lifted to its current version, or is too big. tag: as for cairn_sql_writer_add.
- */
+/* Put the rows of an event into a parcel, such as that of the batch in hand, for who commits it
+ * without a step. EINVAL: the event cannot be lifted to its current version, or is too big. tag: as
+ * for cairn_sql_writer_add. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_sql_follower_take(struct cairn_sql_follower *follower,
+                                                       struct cairn_sql_parcel *parcel,
                                                        const struct cairn_event *event, size_t tag,
                                                        struct cairn_err *err);
 

@@ -4,42 +4,11 @@
 #include <stdio.h>
 
 #include "platform/pg_text.h"
+#include "projector/sql/hindrance.h"
 #include "projector/sql/store_int.h"
 
 #define STATEMENT_BYTES_MAX ((size_t)256 * 1024)
 #define NUMBER_SIZE         24
-
-/* ---- locks ---- */
-
-/* The key of a lock that lasts as long as its connection. */
-#define LOCK_KEY "(hashtextextended('cairn.' || $1 || '.' || $2 || '.' || $3, 0))"
-
-enum cairn_rc cairn_sql_generation_lock(struct cairn_pg *pg, struct cairn_slice domain,
-                                        struct cairn_slice view, enum cairn_view_side side,
-                                        struct cairn_err *err)
-{
-    const struct cairn_slice values[] = {cairn_sql_side_name(side), domain, view};
-    struct cairn_pg_result *result = NULL;
-    assert(side == CAIRN_SIDE_NEXT || side == CAIRN_SIDE_CHECK);
-    enum cairn_rc rc =
-        cairn_pg_query(pg, "SELECT pg_try_advisory_lock" LOCK_KEY, values, 3, &result, err);
-    if (rc == CAIRN_OK && !cairn_slice_is(cairn_pg_result_value(result, 0, 0), "t")) {
-        rc = CAIRN_FAIL(err, CAIRN_ELOCKED, "view %.*s is being %s by another process",
-                        CAIRN_SLICE_ARG(view), side == CAIRN_SIDE_NEXT ? "built" : "compared");
-    }
-    cairn_pg_result_free(result);
-    return rc;
-}
-
-void cairn_sql_generation_unlock(struct cairn_pg *pg, struct cairn_slice domain,
-                                 struct cairn_slice view, enum cairn_view_side side)
-{
-    const struct cairn_slice values[] = {cairn_sql_side_name(side), domain, view};
-    struct cairn_err ignored; /* it goes with the connection at the latest */
-    if (!cairn_pg_is_broken(pg)) {
-        (void)cairn_pg_query(pg, "SELECT pg_advisory_unlock" LOCK_KEY, values, 3, NULL, &ignored);
-    }
-}
 
 /* ---- tables ---- */
 
@@ -453,7 +422,12 @@ enum cairn_rc cairn_sql_generation_switch(struct cairn_pg *pg, struct cairn_slic
     rc = rc == CAIRN_OK ? check_positions(pg, domain, view, generation, err) : rc;
     rc = rc == CAIRN_OK ? retire_live(pg, domain, view, err) : rc;
     rc = rc == CAIRN_OK ? promote(pg, domain, view, refused, err) : rc;
+    char sqlstate[CAIRN_PG_SQLSTATE_BYTES + 1];
+    (void)snprintf(sqlstate, sizeof(sqlstate), "%s", cairn_pg_sqlstate(pg));
     rc = cairn_sql_end(pg, rc, err);
-    return rc == CAIRN_OK ? CAIRN_OK
-                          : cairn_err_wrap(err, rc, "switch view %.*s", CAIRN_SLICE_ARG(view));
+    if (rc == CAIRN_OK) {
+        return CAIRN_OK;
+    }
+    rc = cairn_sql_hindrance_tell(pg, domain, view, sqlstate, rc, err);
+    return cairn_err_wrap(err, rc, "switch view %.*s", CAIRN_SLICE_ARG(view));
 }

@@ -12,12 +12,18 @@
 
 /* Take the lock of who builds (CAIRN_SIDE_NEXT) or compares (CAIRN_SIDE_CHECK) the view; it lasts
  * as long as the connection. The one who feeds the generation takes it on that very connection, so
- * that the lock is not lost before the means to write. ELOCKED: another has it. */
+ * that the lock is not lost before the means to write. ELOCKED: another has it; the text says how
+ * far that is with a build, or what keeps it from the switch. */
 CAIRN_MUST_CHECK enum cairn_rc
 cairn_sql_generation_lock(struct cairn_pg *pg, struct cairn_slice domain, struct cairn_slice view,
                           enum cairn_view_side side, struct cairn_err *err);
 void cairn_sql_generation_unlock(struct cairn_pg *pg, struct cairn_slice domain,
                                  struct cairn_slice view, enum cairn_view_side side);
+/* Has anybody that lock now? */
+CAIRN_MUST_CHECK enum cairn_rc
+cairn_sql_generation_is_locked(struct cairn_pg *pg, struct cairn_slice domain,
+                               struct cairn_slice view, enum cairn_view_side side, bool *ret_locked,
+                               struct cairn_err *err);
 
 /* What a new generation is made from. */
 struct cairn_sql_definition {

@@ -1,5 +1,6 @@
 #include "projector/sql/line.h"
 
+#include "platform/hash.h"
 #include "projector/lmdb/group.h"
 #include "projector/lmdb/live.h"
 #include "projector/lmdb/views_int.h"
@@ -75,7 +76,11 @@ static enum cairn_rc postpone(struct cairn_sql_line *line, enum cairn_rc rc, str
     if (cairn_pg_is_broken(build->pg) || rc == CAIRN_ESTOPPED) {
         return rc;
     }
-    cairn_log_error(line->options->log, CAIRN_LOG_WARN, "projector", "switch put off", err);
+    uint64_t said = cairn_hash64(cairn_slice_str(err->text));
+    if (line->denied_why != said) {
+        cairn_log_error(line->options->log, CAIRN_LOG_WARN, "projector", "switch put off", err);
+    }
+    line->denied_why = said;
     line->denied_ns = cairn_clock_monotonic_ns(line->options->clock);
     const struct cairn_err why = *err;
     const struct cairn_sql_stop stop = {.error = why.text};
@@ -95,6 +100,7 @@ static enum cairn_rc switch_over(struct cairn_sql_line *line, struct cairn_err *
         return postpone(line, rc, err);
     }
     line->denied_ns = 0;
+    line->denied_why = 0;
     cairn_log_event(line->options->log, CAIRN_LOG_INFO, "projector", "view switched",
                     CAIRN_F_SLICE("view", line->definition->name),
                     CAIRN_F_UINT("generation", generation), CAIRN_F_UINT("events", events));
@@ -204,6 +210,24 @@ static enum cairn_rc go_on_building(struct cairn_sql_line *line, size_t *events,
         *ready = line->build == NULL; /* else it was put off */
     }
     return rc;
+}
+
+/* lock_not_available: lock_timeout passed. */
+static bool waits_for_lock(const struct cairn_sql_follower *follower)
+{
+    return follower != NULL && strcmp(cairn_pg_sqlstate(follower->pg), "55P03") == 0;
+}
+
+bool cairn_sql_line_is_crowded(struct cairn_sql_line *line, const struct cairn_err *err)
+{
+    bool crowded = err->rc == CAIRN_EBUSY &&
+                   (waits_for_lock(line->live) ||
+                    waits_for_lock(line->build == NULL ? NULL : line->build->follower));
+    if (crowded && !line->waits_for_lock) {
+        cairn_log_error(line->options->log, CAIRN_LOG_INFO, "projector", "waits for a lock", err);
+    }
+    line->waits_for_lock = line->waits_for_lock || crowded;
+    return crowded;
 }
 
 enum cairn_rc cairn_sql_line_turn(struct cairn_sql_line *line, struct cairn_err *err)

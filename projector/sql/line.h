@@ -24,6 +24,8 @@ struct cairn_sql_line {
     int64_t build_ns;                /* when to try that again; monotonic, as all below */
     int64_t looked_ns;               /* when the rows were last read */
     int64_t denied_ns;               /* when a switch last came to nothing; 0: never */
+    uint64_t denied_why;             /* hash of what was said of that, so that it is said once */
+    bool waits_for_lock;             /* others have the rows or tables; said once */
     int64_t failed_ns;               /* when an event last could not be applied */
     char failed_event[CAIRN_UUID_TEXT_SIZE + 1]; /* which, so that it is said once */
     bool refused; /* the definition was rolled back from; said once */
@@ -34,6 +36,9 @@ struct cairn_sql_line {
  * (another moved or switched it: at once), all else after a pause. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_sql_line_turn(struct cairn_sql_line *line,
                                                    struct cairn_err *err);
+/* Behind a failure, before it is closed: was it a lock that others did not give back in time, as
+ * while what is parked is tried again? Says so once, until a turn succeeds. */
+bool cairn_sql_line_is_crowded(struct cairn_sql_line *line, const struct cairn_err *err);
 /* Leave everything where it is. */
 void cairn_sql_line_close(struct cairn_sql_line *line);
 

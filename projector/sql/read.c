@@ -36,28 +36,44 @@ static enum cairn_rc get_once(struct cairn_sql_asking *asking, struct cairn_slic
     return cairn_pg_query(asking->pg, face->get_sql, values, face->key_count + 1, ret_rows, err);
 }
 
+/* The answer for a key that no row can have: where the view is. */
+static enum cairn_rc get_nothing(struct cairn_sql_asking *asking, struct cairn_slice view,
+                                 struct cairn_pg_result **ret_rows, struct cairn_err *err)
+{
+    static const char sql[] = "SELECT position, generation, NULL::text FROM _cairn_view "
+                              "WHERE view = $1 AND side = 'live'";
+    return cairn_pg_query(asking->pg, sql, &view, 1, ret_rows, err);
+}
+
+static enum cairn_rc find_row(struct cairn_sql_asking *asking, struct cairn_slice view,
+                              struct cairn_slice key, struct cairn_arena *arena,
+                              struct cairn_pg_result **ret_rows, struct cairn_err *err)
+{
+    struct cairn_slice keys[CAIRN_SQL_VIEW_KEYS_MAX];
+    enum cairn_rc rc = cairn_sql_face_key(asking->face, key, arena, keys);
+    if (rc == CAIRN_ENOENT) {
+        return get_nothing(asking, view, ret_rows, err);
+    }
+    if (rc != CAIRN_OK) {
+        return CAIRN_FAIL(err, rc, "read a row");
+    }
+    rc = get_once(asking, view, keys, ret_rows, err);
+    return rc != CAIRN_OK && is_no_value(asking->pg, rc) ? get_nothing(asking, view, ret_rows, err)
+                                                         : rc;
+}
+
 /* *ret_done false: ask again. */
 static enum cairn_rc try_get(struct cairn_sql_asking *asking, struct cairn_slice view,
                              struct cairn_slice key, struct cairn_arena *arena,
                              struct cairn_value *ret_row, struct cairn_position *position,
                              bool *ret_done, struct cairn_err *err)
 {
-    struct cairn_slice keys[CAIRN_SQL_VIEW_KEYS_MAX];
     struct cairn_pg_result *rows = NULL;
     *ret_done = true;
-    enum cairn_rc rc = cairn_sql_face_key(asking->face, key, arena, keys);
-    if (rc == CAIRN_ENOENT) {
-        return CAIRN_FAIL(err, rc, "the key of view %.*s is a JSON list of %zu texts",
-                          CAIRN_SLICE_ARG(view), asking->face->key_count);
-    }
-    rc = rc == CAIRN_OK ? get_once(asking, view, keys, &rows, err)
-                        : CAIRN_FAIL(err, rc, "read a row");
+    enum cairn_rc rc = find_row(asking, view, key, arena, &rows, err);
     if (rc != CAIRN_OK) {
-        if (cairn_sql_asking_missed(asking)) {
-            *ret_done = false;
-            return CAIRN_OK;
-        }
-        return is_no_value(asking->pg, rc) ? cairn_err_wrap(err, CAIRN_ENOENT, "no such row") : rc;
+        *ret_done = !cairn_sql_asking_missed(asking);
+        return *ret_done ? rc : CAIRN_OK;
     }
     rc = cairn_sql_asking_check(asking, rows, position, ret_done, err);
     if (rc == CAIRN_OK && *ret_done) {

@@ -17,11 +17,12 @@ struct order {
     const struct cairn_projector_options *options;
     const struct cairn_domain_view *definition;
     bool back;
-    const struct cairn_rebuild_request *request;
+    struct cairn_rebuild_request request;
     const struct cairn_rebuild_hooks *hooks;
     bool begun;   /* a build was open once */
     bool resumed; /* and that was one to be gone on with */
     bool lost;    /* its connection was lost */
+    bool vain;    /* an event could not be applied by several workers */
     uint64_t events;
     struct cairn_rebuild_result result;
 };
@@ -44,12 +45,29 @@ static enum cairn_rc build_once(struct order *order, struct cairn_err *err)
                                         err);
     }
     rc = rc == CAIRN_OK
-             ? cairn_sql_build_run(build, order->request, order->hooks, &order->result, err)
+             ? cairn_sql_build_run(build, &order->request, order->hooks, &order->result, err)
              : rc;
     order->lost = rc == CAIRN_EBUSY && cairn_pg_is_broken(build->follower->pg);
+    order->vain = rc == CAIRN_EINVAL && build->refused_in_lanes;
     order->events = build->follower->head.events;
     cairn_sql_build_close(build);
     return rc;
+}
+
+/* Whether an event can be applied may hang on what other partitions have brought before it: the
+ * order of one worker decides. */
+static enum cairn_rc build(struct order *order, struct cairn_err *err)
+{
+    order->vain = false;
+    enum cairn_rc rc = build_once(order, err);
+    if (!order->vain || cairn_rebuild_is_cancelled(order->hooks)) {
+        return rc;
+    }
+    cairn_log_event(order->options->log, CAIRN_LOG_WARN, "projector",
+                    "view is built again, by one worker",
+                    CAIRN_F_SLICE("view", order->definition->name), CAIRN_F_STR("why", err->text));
+    order->request.workers = 1;
+    return build_once(order, err);
 }
 
 /* A build that has begun outlives lost connections, as long as it gets on between them. */
@@ -61,12 +79,12 @@ static enum cairn_rc build_and_switch(struct order *order, struct cairn_rebuild_
     int64_t begun_ns = cairn_clock_monotonic_ns(clock);
     int pause_ms = CAIRN_PAUSE_FIRST_MS;
     unsigned losses = 0;
-    enum cairn_rc rc = build_once(order, err);
+    enum cairn_rc rc = build(order, err);
     while (rc != CAIRN_OK && order->lost && ++losses <= LOSSES_MAX &&
            !cairn_rebuild_is_cancelled(order->hooks)) {
         uint64_t events = order->events;
         cairn_pause_nap(&never, pause_ms);
-        rc = build_once(order, err);
+        rc = build(order, err);
         bool further = order->events > events;
         losses = further ? 0 : losses;
         pause_ms = further ? CAIRN_PAUSE_FIRST_MS : cairn_pause_next(pause_ms);
@@ -86,7 +104,7 @@ static enum cairn_rc rebuild(const struct cairn_projector_options *options,
                              struct cairn_rebuild_result *ret_result, struct cairn_err *err)
 {
     struct order order = {
-        .options = options, .definition = definition, .request = request, .hooks = hooks};
+        .options = options, .definition = definition, .request = *request, .hooks = hooks};
     return build_and_switch(&order, ret_result, err);
 }
 
@@ -99,7 +117,7 @@ static enum cairn_rc rollback(const struct cairn_projector_options *options,
     struct order order = {.options = options,
                           .definition = definition,
                           .back = true,
-                          .request = request,
+                          .request = *request,
                           .hooks = hooks};
     return build_and_switch(&order, ret_result, err);
 }

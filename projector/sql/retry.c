@@ -111,11 +111,14 @@ enum cairn_rc cairn_sql_parked_list(const struct cairn_projector_options *option
                                     struct cairn_err *err)
 {
     struct cairn_pg *pg = NULL;
+    struct cairn_sql_head live;
+    struct cairn_slice domain = cairn_domain_name(options->domain);
     assert(options->postgres != NULL && arena != NULL);
     enum cairn_rc rc = connect(options, &pg, err);
-    rc = rc == CAIRN_OK ? read_list(pg, cairn_domain_name(options->domain), view, arena, ret_parked,
-                                    ret_count, err)
+    rc = rc == CAIRN_OK ? cairn_sql_head_read(pg, domain, view, CAIRN_SIDE_LIVE, arena, &live, err)
                         : rc;
+    rc = rc == CAIRN_ENOENT ? CAIRN_FAIL(err, rc, "it has no live generation") : rc;
+    rc = rc == CAIRN_OK ? read_list(pg, domain, view, arena, ret_parked, ret_count, err) : rc;
     cairn_pg_close(pg);
     return rc;
 }

@@ -34,16 +34,20 @@ static void *run(void *argument)
         enum cairn_rc rc = cairn_sql_line_turn(line, &err);
         if (rc == CAIRN_OK) {
             pause_ms = CAIRN_PAUSE_FIRST_MS;
+            line->waits_for_lock = false;
             continue;
         }
+        (void)cairn_err_wrap(&err, rc, "view %.*s", CAIRN_SLICE_ARG(line->definition->name));
+        bool crowded = cairn_sql_line_is_crowded(line, &err);
         cairn_sql_line_close(line);
         if (rc == CAIRN_EFENCED || rc == CAIRN_ESTOPPED) {
             continue; /* moved by another: go on from where that left it */
         }
-        (void)cairn_err_wrap(&err, rc, "view %.*s", CAIRN_SLICE_ARG(line->definition->name));
-        cairn_log_error(line->options->log, CAIRN_LOG_ERROR, "projector", "batch failed", &err);
+        if (!crowded) {
+            cairn_log_error(line->options->log, CAIRN_LOG_ERROR, "projector", "batch failed", &err);
+        }
         cairn_pause_nap(line->stopping, pause_ms);
-        pause_ms = cairn_pause_next(pause_ms);
+        pause_ms = crowded ? CAIRN_PAUSE_FIRST_MS : cairn_pause_next(pause_ms);
     }
     cairn_sql_line_close(line);
     return NULL;

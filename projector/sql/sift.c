@@ -24,7 +24,7 @@ static void advance(struct cursor *at, const struct cairn_chunks *chunks, size_t
 
 /* Some commands of a read, and those around them that are left out as parked. */
 struct portion {
-    struct cairn_sql_batch batch;
+    struct cairn_sql_batch *batch;
     struct cursor last; /* where its last command that is not left out begins */
     size_t tag;         /* of the row or event that was refused */
 };
@@ -36,22 +36,22 @@ static enum cairn_rc take_portion(struct cairn_sql_follower *follower,
 {
     enum cairn_rc rc = CAIRN_OK;
     bool between = true;
-    *portion = (struct portion){.last = *at};
-    cairn_sql_batch_begin(follower, &portion->batch);
+    *portion = (struct portion){.batch = follower->batch, .last = *at};
+    cairn_sql_batch_begin(portion->batch, &follower->head.position);
     while (at->chunk < chunks->count) {
         const struct cairn_event *event = &chunks->items[at->chunk].events[at->event];
         bool parked = cairn_parked_has(&follower->parked, event);
-        bool more = rc == CAIRN_OK && !cairn_sql_batch_is_full(follower) &&
-                    (parked || portion->batch.commands < follower->sift_commands);
+        bool more = rc == CAIRN_OK && !cairn_sql_batch_is_full(portion->batch) &&
+                    (parked || portion->batch->commands < follower->sift_commands);
         if (between && !more) {
             break;
         }
         portion->last = between && !parked ? *at : portion->last;
         if (rc == CAIRN_OK) {
             portion->tag = at->event;
-            rc = cairn_sql_batch_take(follower, &portion->batch, event, at->event, err);
+            rc = cairn_sql_batch_take(follower, portion->batch, event, at->event, err);
         } else {
-            cairn_sql_batch_pass(follower, &portion->batch, event);
+            cairn_sql_batch_pass(follower, portion->batch, event);
         }
         between = cairn_event_is_last(event);
         advance(at, chunks, 1);
@@ -61,10 +61,10 @@ static enum cairn_rc take_portion(struct cairn_sql_follower *follower,
 
 /* A command that is refused by itself. */
 struct refusal {
-    const struct cairn_sql_batch *batch; /* of it alone, and what is left out around it */
-    const struct cairn_event *first;     /* of the command */
-    const struct cairn_event *failed;    /* among them */
-    bool of_values;                      /* it is the event's fault */
+    struct cairn_sql_batch *batch;    /* of it alone, and what is left out around it */
+    const struct cairn_event *first;  /* of the command */
+    const struct cairn_event *failed; /* among them */
+    bool of_values;                   /* it is the event's fault */
     const struct cairn_err *why;
 };
 
@@ -149,12 +149,14 @@ static enum cairn_rc sift_some(struct cairn_sql_follower *follower,
     bool of_values = true;
     enum cairn_rc rc = take_portion(follower, chunks, at, &portion, &why);
     if (rc == CAIRN_OK) {
-        rc = cairn_sql_batch_commit(follower, &portion.batch, portion.batch.commands == 1,
-                                    &portion.tag, &why);
+        rc = cairn_sql_writer_pack(follower->writer, portion.batch->commands == 1,
+                                   &portion.batch->parcel, &why);
+        rc = rc == CAIRN_OK ? cairn_sql_batch_commit(follower, portion.batch, &portion.tag, &why)
+                            : rc;
         of_values = rc != CAIRN_EINVAL || cairn_sql_parked_blames(cairn_pg_sqlstate(follower->pg));
     }
     if (rc == CAIRN_OK) {
-        *events += portion.batch.events;
+        *events += portion.batch->events;
         follower->sift_commands *= follower->sift_commands > SIZE_MAX / 2 ? 1 : 2;
         return CAIRN_OK;
     }
@@ -162,15 +164,15 @@ static enum cairn_rc sift_some(struct cairn_sql_follower *follower,
         *err = why;
         return rc;
     }
-    assert(portion.batch.commands > 0);
-    follower->sift_commands = (portion.batch.commands + 1) / 2;
-    if (portion.batch.commands > 1) {
+    assert(portion.batch->commands > 0);
+    follower->sift_commands = (portion.batch->commands + 1) / 2;
+    if (portion.batch->commands > 1) {
         *at = from;
         return CAIRN_OK;
     }
     const struct cairn_chunk *chunk = &chunks->items[portion.last.chunk];
     const struct refusal refusal = {
-        .batch = &portion.batch,
+        .batch = portion.batch,
         .first = &chunk->events[portion.last.event],
         .failed = &chunk->events[portion.tag < chunk->count ? portion.tag : portion.last.event],
         .of_values = of_values,

@@ -3,7 +3,7 @@
 
 #include "platform/pg_text.h"
 #include "projector/sql/asking.h"
-#include "projector/sql/store.h"
+#include "projector/sql/generation.h"
 
 /* More rows than these are estimated: counting them would take longer than who asks will wait. */
 #define COUNT_ROWS_MAX 100000
@@ -90,7 +90,9 @@ static enum cairn_rc fill_next(struct cairn_sql_asking *asking, bool live,
         status->error_partition = next.error_partition;
         status->error_offset = next.error_offset;
     }
-    return CAIRN_OK;
+    return cairn_sql_generation_is_locked(
+        asking->pg, cairn_domain_name(cairn_sql_reader_domain(asking->reader)), status->name,
+        CAIRN_SIDE_NEXT, &status->rebuild_active, err);
 }
 
 static enum cairn_rc fill_heads(struct cairn_sql_asking *asking, struct cairn_arena *arena,

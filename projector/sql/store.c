@@ -332,6 +332,7 @@ enum cairn_rc cairn_sql_stop_write(struct cairn_pg *pg, struct cairn_slice domai
         "'live' ELSE 'stopped' END, error = $5, error_event = $6, error_position = $7, "
         "updated = now() WHERE view = $1 AND side = $2 AND generation = $3::bigint AND "
         "position = $4";
+    bool of_event = stop != NULL && stop->event.size > 0;
     char generation[24];
     char place[32] = "";
     (void)snprintf(generation, sizeof(generation), "%llu", (unsigned long long)head->generation);
@@ -344,7 +345,7 @@ enum cairn_rc cairn_sql_stop_write(struct cairn_pg *pg, struct cairn_slice domai
                                          cairn_slice_str(generation),
                                          head->place,
                                          cairn_slice_str(stop == NULL ? "" : stop->error),
-                                         stop == NULL ? CAIRN_SLICE_LIT("") : stop->event,
+                                         of_event ? stop->event : CAIRN_SLICE_LIT(""),
                                          cairn_slice_str(place)};
     return cairn_sql_query_in(pg, domain, sql, values, 7, NULL, err);
 }

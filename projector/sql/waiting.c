@@ -98,16 +98,17 @@ static enum cairn_rc apply_page(const struct cairn_sql_waiting *waiting,
 {
     enum cairn_rc rc = CAIRN_OK;
     size_t tag = 0;
-    cairn_arena_reset(&follower->batch);
-    cairn_sql_writer_begin(follower->writer, &follower->batch);
+    struct cairn_sql_parcel *parcel = &follower->batch->parcel;
+    cairn_sql_parcel_begin(parcel);
     for (size_t e = 0; rc == CAIRN_OK && e < page->count; e++) {
         tag = e;
         rc = is_taken(waiting, follower, &page->events[e])
-                 ? cairn_sql_follower_take(follower, &page->events[e], e, err)
+                 ? cairn_sql_follower_take(follower, parcel, &page->events[e], e, err)
                  : CAIRN_OK;
     }
-    rc =
-        rc == CAIRN_OK ? cairn_sql_writer_apply(follower->writer, waiting->careful, &tag, err) : rc;
+    rc = rc == CAIRN_OK ? cairn_sql_writer_pack(follower->writer, waiting->careful, parcel, err)
+                        : rc;
+    rc = rc == CAIRN_OK ? cairn_sql_writer_apply(follower->writer, parcel, &tag, err) : rc;
     if (rc == CAIRN_EINVAL) {
         note(again, &page->events[tag < page->count ? tag : 0], err);
     }

@@ -3,14 +3,12 @@
 
 #include "platform/mem.h"
 #include "platform/pg_text.h"
-#include "projector/sql/arrays.h"
 #include "projector/sql/table.h"
 #include "projector/sql/writer_int.h"
 
 #define STATEMENTS_MAX ((size_t)CAIRN_SQL_VIEW_HANDLERS_MAX * CAIRN_SQL_VIEW_STATEMENTS_MAX)
 #define DEFINITION_MAX ((size_t)64 * 1024 * 1024) /* of what is learnt of all statements */
 #define MOVE_BYTES_MAX ((size_t)2048)
-#define ROWS_MIN       256
 
 /* ---- opening ---- */
 
@@ -237,8 +235,6 @@ void cairn_sql_writer_close(struct cairn_sql_writer *writer)
     if (writer == NULL) {
         return;
     }
-    cairn_mem_free(writer->rows);
-    cairn_mem_free(writer->tags);
     cairn_arena_fini(&writer->arena);
     cairn_mem_free(writer);
 }
@@ -246,81 +242,4 @@ void cairn_sql_writer_close(struct cairn_sql_writer *writer)
 bool cairn_sql_writer_divides(const struct cairn_sql_writer *writer)
 {
     return writer->divides;
-}
-
-/* ---- gathering rows ---- */
-
-void cairn_sql_writer_begin(struct cairn_sql_writer *writer, struct cairn_arena *arena)
-{
-    writer->batch = arena;
-    writer->row_count = 0;
-}
-
-size_t cairn_sql_writer_rows(const struct cairn_sql_writer *writer)
-{
-    return writer->row_count;
-}
-
-bool cairn_sql_writer_handles(const struct cairn_sql_writer *writer, struct cairn_slice type)
-{
-    return cairn_sql_view_handler(writer->options.view, type) != NULL;
-}
-
-static enum cairn_rc make_room(struct cairn_sql_writer *writer, struct cairn_err *err)
-{
-    if (writer->row_count < writer->row_cap) {
-        return CAIRN_OK;
-    }
-    size_t cap = writer->row_cap == 0 ? ROWS_MIN : writer->row_cap * 2;
-    if (cap > CAIRN_SQL_PLAN_ROWS_MAX) {
-        return CAIRN_FAIL(err, CAIRN_ETOOBIG, "more than %u rows in a batch",
-                          CAIRN_SQL_PLAN_ROWS_MAX);
-    }
-    struct cairn_sql_row *rows = cairn_mem_realloc(writer->rows, cap * sizeof(*rows));
-    if (rows != NULL) {
-        writer->rows = rows;
-    }
-    size_t *tags = rows == NULL ? NULL : cairn_mem_realloc(writer->tags, cap * sizeof(*tags));
-    if (tags == NULL) {
-        return CAIRN_FAIL(err, CAIRN_ENOMEM, "rows of a batch");
-    }
-    writer->tags = tags;
-    writer->row_cap = cap;
-    return CAIRN_OK;
-}
-
-static enum cairn_rc add_row(struct cairn_sql_writer *writer, size_t index,
-                             const struct cairn_event *event, const struct cairn_value *data,
-                             size_t tag, struct cairn_err *err)
-{
-    const struct cairn_sql_prepared *prepared = &writer->prepared[index];
-    size_t count = prepared->statement->param_count;
-    struct cairn_slice *values = cairn_arena_zalloc(writer->batch, count + 1, sizeof(*values));
-    enum cairn_rc rc =
-        values == NULL ? CAIRN_FAIL(err, CAIRN_ENOMEM, "rows of a batch") : make_room(writer, err);
-    for (size_t i = 0; rc == CAIRN_OK && i < count; i++) {
-        rc = cairn_sql_source_read(&prepared->sources[i], event, data, writer->batch, &values[i],
-                                   err);
-    }
-    if (rc == CAIRN_OK) {
-        writer->rows[writer->row_count] =
-            (struct cairn_sql_row){.statement = (uint32_t)index, .values = values};
-        writer->tags[writer->row_count++] = tag;
-    }
-    return rc;
-}
-
-enum cairn_rc cairn_sql_writer_add(struct cairn_sql_writer *writer, const struct cairn_event *event,
-                                   const struct cairn_value *data, size_t tag,
-                                   struct cairn_err *err)
-{
-    const struct cairn_sql_view *view = writer->options.view;
-    const struct cairn_sql_handler *handler = cairn_sql_view_handler(view, event->type);
-    assert(handler != NULL && writer->batch != NULL);
-    size_t first = writer->firsts[handler - view->handlers];
-    enum cairn_rc rc = CAIRN_OK;
-    for (size_t s = 0; rc == CAIRN_OK && s < handler->statement_count; s++) {
-        rc = add_row(writer, first + s, event, data, tag, err);
-    }
-    return rc;
 }

@@ -1,5 +1,5 @@
-/* The writer as its two halves see it: what is prepared, and the batch in hand. writer.c opens and
- * gathers, writer_send.c sends and commits. */
+/* The writer as its parts see it: what is prepared. writer.c opens, writer_pack.c gathers and
+ * packs, writer_send.c sends and commits. */
 #ifndef CAIRN_PROJECTOR_SQL_WRITER_INT_H
 #define CAIRN_PROJECTOR_SQL_WRITER_INT_H
 
@@ -12,6 +12,8 @@
 #define CAIRN_SQL_MOVE "move"
 /* In front of it in a lane, which commits behind a look at what the rows did. */
 #define CAIRN_SQL_BEGIN "begin"
+/* Of the statements of a pipeline so many at most go ahead of the first row's. */
+#define CAIRN_SQL_AHEAD_MAX 2u
 /* An array of changes is a join. It goes row by row through the table's key, as its statement does:
  * a server that knows little of a table as it grows would read all of it each time. */
 #define CAIRN_SQL_LOOKUPS "lookups"
@@ -40,11 +42,6 @@ struct cairn_sql_writer {
     enum cairn_sql_owner *owners; /* in a lane: of the tables of the statements */
     unsigned alone;               /* so many batches of the lane are sent alone */
     unsigned alone_next;          /* and so many behind the next that has to be */
-
-    struct cairn_arena *batch; /* caller's */
-    struct cairn_sql_row *rows;
-    size_t *tags;
-    size_t row_count, row_cap;
 };
 
 #endif

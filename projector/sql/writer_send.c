@@ -2,15 +2,13 @@
 #include <assert.h>
 #include <stdio.h>
 
-#include "projector/sql/arrays.h"
-#include "projector/sql/row_order.h"
 #include "projector/sql/writer_int.h"
 
 #define MOVE_SIZE 7
 /* The SQLSTATE by which the checkpoint's statement fails. */
 #define DIVISION_BY_ZERO "22012"
 
-/* ---- a batch, made ready ---- */
+/* ---- a pipeline ---- */
 
 static enum cairn_rc send_move(struct cairn_sql_writer *writer, const struct cairn_sql_step_to *to,
                                struct cairn_err *err)
@@ -41,71 +39,8 @@ static enum cairn_rc send_move(struct cairn_sql_writer *writer, const struct cai
     return rc;
 }
 
-/* A batch ready to be sent. All of it is made before the pipeline begins: what is half sent and
- * then ended would be committed. */
-struct parcel {
-    struct cairn_sql_plan plan;
-    struct cairn_sql_array_list *arrays; /* of each step that goes so */
-    /* Of each statement in the pipeline: the tag of its row, SIZE_MAX where it has several; its
-     * line in the view's file. */
-    size_t *tags;
-    unsigned *lines;
-    size_t count;  /* room in both */
-    bool looks_up; /* what goes next is planned so */
-    size_t first;  /* number of the first row's statement, behind the checkpoint's */
-    size_t sent;   /* the checkpoint's among them */
-    /* In a lane: how many rows each step touches if it misses none, and the same of each statement
-     * in the pipeline; 0: whatever it misses is nobody else's. */
-    uint64_t *musts;
-    uint64_t *touches;
-    bool missed; /* one did not touch so many */
-};
-
-static enum cairn_rc make_arrays(const struct cairn_sql_writer *writer,
-                                 const struct cairn_sql_step *step,
-                                 struct cairn_sql_array_list *ret_arrays, struct cairn_err *err)
-{
-    return cairn_sql_arrays_make(&writer->shapes[step->statement],
-                                 writer->prepared[step->statement].statement->param_count,
-                                 writer->rows, step, writer->batch, ret_arrays, err);
-}
-
-/* Every row of a lane's batch has to lock a row of its table, or nobody would wait for it: what
- * finds no row, or one that its condition passes over, holds nothing. An upsert holds its row,
- * whatever it does to it; and what belongs to a stream is touched by one lane alone. */
-static bool has_to_touch(const struct cairn_sql_writer *writer, size_t statement)
-{
-    const struct cairn_sql_shape *shape = &writer->shapes[statement];
-    bool holds = shape->kind == CAIRN_SQL_UPSERT && shape->folds;
-    enum cairn_sql_owner owner = writer->owners[statement];
-    return !holds && owner != CAIRN_SQL_OF_STREAM &&
-           (owner != CAIRN_SQL_OF_ID || !writer->options.lane->has_ids);
-}
-
-static enum cairn_rc order_steps(struct cairn_sql_writer *writer, struct parcel *parcel,
-                                 struct cairn_err *err)
-{
-    enum cairn_rc rc = CAIRN_OK;
-    size_t steps = parcel->plan.step_count;
-    if (writer->options.lane == NULL) {
-        return CAIRN_OK;
-    }
-    parcel->musts = cairn_arena_zalloc(writer->batch, steps + 1, sizeof(*parcel->musts));
-    parcel->touches = cairn_arena_zalloc(writer->batch, parcel->count, sizeof(*parcel->touches));
-    if (parcel->musts == NULL || parcel->touches == NULL) {
-        return CAIRN_FAIL(err, CAIRN_ENOMEM, "rows of a batch");
-    }
-    for (size_t s = 0; rc == CAIRN_OK && s < steps; s++) {
-        struct cairn_sql_step *step = &parcel->plan.steps[s];
-        rc = cairn_sql_rows_order(&writer->shapes[step->statement], writer->rows, step,
-                                  writer->batch, &parcel->musts[s], err);
-        parcel->musts[s] = has_to_touch(writer, step->statement) ? parcel->musts[s] : 0;
-    }
-    return rc;
-}
-
 /* What the next statement, of a step, has to touch. */
-static void expect(struct parcel *parcel, size_t step, bool arrays)
+static void expect(struct cairn_sql_parcel *parcel, size_t step, bool arrays)
 {
     if (parcel->touches != NULL) {
         uint64_t all = parcel->musts[step];
@@ -113,48 +48,16 @@ static void expect(struct parcel *parcel, size_t step, bool arrays)
     }
 }
 
-static enum cairn_rc make_parcel(struct cairn_sql_writer *writer, bool careful, size_t first,
-                                 struct parcel *parcel, struct cairn_err *err)
-{
-    enum cairn_rc rc = CAIRN_OK;
-    *parcel = (struct parcel){.first = first, .sent = first};
-    if (careful) {
-        rc = cairn_sql_plan_careful(writer->rows, writer->row_count, writer->batch, &parcel->plan,
-                                    err);
-    } else if (writer->row_count > 0) {
-        rc = cairn_sql_plan_make(writer->shapes, writer->prepared_count, writer->rows,
-                                 writer->row_count, writer->batch, &parcel->plan, err);
-    }
-    if (rc != CAIRN_OK) {
-        return rc;
-    }
-    size_t steps = parcel->plan.step_count;
-    parcel->count = first + writer->row_count + 1 + 2 * steps; /* with the settings */
-    parcel->arrays = cairn_arena_zalloc(writer->batch, steps + 1, sizeof(*parcel->arrays));
-    parcel->tags = cairn_arena_zalloc(writer->batch, parcel->count, sizeof(*parcel->tags));
-    parcel->lines = cairn_arena_zalloc(writer->batch, parcel->count, sizeof(*parcel->lines));
-    if (parcel->arrays == NULL || parcel->tags == NULL || parcel->lines == NULL) {
-        return CAIRN_FAIL(err, CAIRN_ENOMEM, "rows of a batch");
-    }
-    rc = order_steps(writer, parcel, err);
-    for (size_t s = 0; rc == CAIRN_OK && s < steps; s++) {
-        if (parcel->plan.steps[s].arrays) {
-            rc = make_arrays(writer, &parcel->plan.steps[s], &parcel->arrays[s], err);
-        }
-    }
-    return rc;
-}
-
 /* Its place is noted first: a value that cannot be sent at all fails there, too. */
-static enum cairn_rc send_one(struct cairn_sql_writer *writer, struct parcel *parcel,
+static enum cairn_rc send_one(struct cairn_sql_writer *writer, struct cairn_sql_parcel *parcel,
                               const char *name, const struct cairn_sql_prepared *prepared,
                               const struct cairn_slice *values, size_t count, size_t tag,
                               struct cairn_err *err)
 {
     size_t place = parcel->sent++;
     size_t index = 0;
-    assert(place >= parcel->first && place < parcel->count);
-    parcel->tags[place] = tag;
+    assert(place >= parcel->first && place < parcel->statement_max);
+    parcel->statement_tags[place] = tag;
     parcel->lines[place] = prepared->statement->line;
     enum cairn_rc rc = cairn_pg_pipeline_send(writer->options.pg, name, values, count, &index, err);
     assert(rc != CAIRN_OK || index == place);
@@ -162,7 +65,7 @@ static enum cairn_rc send_one(struct cairn_sql_writer *writer, struct parcel *pa
 }
 
 /* Only lookups by key from here on, or any plan again. */
-static enum cairn_rc send_lookups(struct cairn_sql_writer *writer, struct parcel *parcel,
+static enum cairn_rc send_lookups(struct cairn_sql_writer *writer, struct cairn_sql_parcel *parcel,
                                   bool looks_up, struct cairn_err *err)
 {
     if (parcel->looks_up == looks_up) {
@@ -171,14 +74,14 @@ static enum cairn_rc send_lookups(struct cairn_sql_writer *writer, struct parcel
     const struct cairn_slice others = looks_up ? CAIRN_SLICE_LIT("off") : CAIRN_SLICE_LIT("on");
     size_t place = parcel->sent++;
     size_t index = 0;
-    assert(place < parcel->count);
-    parcel->tags[place] = SIZE_MAX;
+    assert(place < parcel->statement_max);
+    parcel->statement_tags[place] = SIZE_MAX;
     parcel->looks_up = looks_up;
     return cairn_pg_pipeline_send(writer->options.pg, CAIRN_SQL_LOOKUPS, &others, 1, &index, err);
 }
 
-static enum cairn_rc send_step(struct cairn_sql_writer *writer, struct parcel *parcel, size_t step,
-                               struct cairn_err *err)
+static enum cairn_rc send_step(struct cairn_sql_writer *writer, struct cairn_sql_parcel *parcel,
+                               size_t step, struct cairn_err *err)
 {
     const struct cairn_sql_step *planned = &parcel->plan.steps[step];
     const struct cairn_sql_prepared *prepared = &writer->prepared[planned->statement];
@@ -189,7 +92,7 @@ static enum cairn_rc send_step(struct cairn_sql_writer *writer, struct parcel *p
     }
     if (planned->arrays) {
         char name[CAIRN_SQL_PREPARED_NAME_SIZE + 1];
-        size_t tag = planned->row_count == 1 ? writer->tags[planned->rows[0]] : SIZE_MAX;
+        size_t tag = planned->row_count == 1 ? parcel->tags[planned->rows[0]] : SIZE_MAX;
         const struct cairn_sql_array_list *arrays = &parcel->arrays[step];
         (void)snprintf(name, sizeof(name), "%c%s", arrays->lone ? 'l' : 'a', prepared->name);
         expect(parcel, step, true);
@@ -198,15 +101,15 @@ static enum cairn_rc send_step(struct cairn_sql_writer *writer, struct parcel *p
     for (size_t r = 0; rc == CAIRN_OK && r < planned->row_count; r++) {
         uint32_t row = planned->rows[r];
         expect(parcel, step, false);
-        rc = send_one(writer, parcel, prepared->name, prepared, writer->rows[row].values,
-                      prepared->statement->param_count, writer->tags[row], err);
+        rc = send_one(writer, parcel, prepared->name, prepared, parcel->rows[row].values,
+                      prepared->statement->param_count, parcel->tags[row], err);
     }
     return rc;
 }
 
 /* What a failed pipeline says: the checkpoint was not where the batch began, or a row is refused.
  */
-static enum cairn_rc explain(struct cairn_sql_writer *writer, const struct parcel *parcel,
+static enum cairn_rc explain(struct cairn_sql_writer *writer, const struct cairn_sql_parcel *parcel,
                              size_t failed, enum cairn_rc rc, size_t *ret_tag,
                              struct cairn_err *err)
 {
@@ -216,8 +119,8 @@ static enum cairn_rc explain(struct cairn_sql_writer *writer, const struct parce
         return CAIRN_FAIL(err, CAIRN_EFENCED, "another projector feeds view %.*s",
                           CAIRN_SLICE_ARG(writer->options.view->name));
     }
-    if (rc == CAIRN_EINVAL && failed >= parcel->first && failed < parcel->count) {
-        *ret_tag = parcel->tags[failed];
+    if (rc == CAIRN_EINVAL && failed >= parcel->first && failed < parcel->statement_max) {
+        *ret_tag = parcel->statement_tags[failed];
         return cairn_err_wrap(err, rc, "line %u", parcel->lines[failed]);
     }
     return rc;
@@ -225,22 +128,27 @@ static enum cairn_rc explain(struct cairn_sql_writer *writer, const struct parce
 
 static void note_touched(void *self, size_t index, uint64_t rows)
 {
-    struct parcel *parcel = self;
-    assert(index < parcel->count);
+    struct cairn_sql_parcel *parcel = self;
+    assert(index < parcel->statement_max);
     parcel->missed = parcel->missed || rows < parcel->touches[index];
 }
 
-/* One pipeline. to NULL: without a checkpoint. */
+/* One pipeline, up to its sync; what goes wrong in it is told by receive. to NULL: without a
+ * checkpoint. */
 static enum cairn_rc send(struct cairn_sql_writer *writer, const struct cairn_sql_step_to *to,
-                          struct parcel *parcel, size_t *ret_tag, struct cairn_err *err)
+                          struct cairn_sql_parcel *parcel, struct cairn_err *err)
 {
-    size_t failed = SIZE_MAX;
     size_t index = 0;
     bool in_lane = writer->options.lane != NULL;
+    assert(parcel->packed);
     enum cairn_rc rc = cairn_pg_pipeline_begin(writer->options.pg, err);
     if (rc != CAIRN_OK) {
         return rc;
     }
+    parcel->first = (size_t)in_lane + (size_t)(to != NULL);
+    parcel->sent = parcel->first;
+    parcel->looks_up = false;
+    parcel->missed = false;
     rc = in_lane ? cairn_pg_pipeline_send(writer->options.pg, CAIRN_SQL_BEGIN, NULL, 0, &index, err)
                  : rc;
     rc = rc == CAIRN_OK && to != NULL ? send_move(writer, to, err) : rc;
@@ -250,10 +158,28 @@ static enum cairn_rc send(struct cairn_sql_writer *writer, const struct cairn_sq
     if (rc == CAIRN_OK) {
         (void)send_lookups(writer, parcel, false, err);
     }
-    /* What could not be sent is told once more here, and what was is undone. */
-    rc = cairn_pg_pipeline_end(writer->options.pg, in_lane ? note_touched : NULL, parcel, &failed,
-                               err);
+    cairn_pg_pipeline_sync(writer->options.pg);
+    return CAIRN_OK;
+}
+
+/* What could not be sent is told once more here, and what was is undone. */
+static enum cairn_rc receive(struct cairn_sql_writer *writer, struct cairn_sql_parcel *parcel,
+                             size_t *ret_tag, struct cairn_err *err)
+{
+    size_t failed = SIZE_MAX;
+    enum cairn_rc rc = cairn_pg_pipeline_end(writer->options.pg,
+                                             writer->options.lane != NULL ? note_touched : NULL,
+                                             parcel, &failed, err);
     return rc == CAIRN_OK ? CAIRN_OK : explain(writer, parcel, failed, rc, ret_tag, err);
+}
+
+static enum cairn_rc send_and_receive(struct cairn_sql_writer *writer,
+                                      const struct cairn_sql_step_to *to,
+                                      struct cairn_sql_parcel *parcel, size_t *ret_tag,
+                                      struct cairn_err *err)
+{
+    enum cairn_rc rc = send(writer, to, parcel, err);
+    return rc == CAIRN_OK ? receive(writer, parcel, ret_tag, err) : rc;
 }
 
 /* ---- in a lane ---- */
@@ -261,17 +187,15 @@ static enum cairn_rc send(struct cairn_sql_writer *writer, const struct cairn_sq
 /* Send the batch as a transaction and look whether it touched what it is about. Where it missed
  * something it is undone, unless it is alone. */
 static enum cairn_rc try_in_lane(struct cairn_sql_writer *writer,
-                                 const struct cairn_sql_step_to *to, struct parcel *parcel,
-                                 bool alone, size_t *ret_tag, struct cairn_err *err)
+                                 const struct cairn_sql_step_to *to,
+                                 struct cairn_sql_parcel *parcel, bool alone, size_t *ret_tag,
+                                 struct cairn_err *err)
 {
     struct cairn_gate *gate = writer->options.lane->gate;
     struct cairn_pg *pg = writer->options.pg;
     struct cairn_err ignored;
-    parcel->missed = false;
-    parcel->sent = parcel->first;
-    parcel->looks_up = false;
     cairn_gate_enter(gate, alone);
-    enum cairn_rc rc = send(writer, to, parcel, ret_tag, err);
+    enum cairn_rc rc = send_and_receive(writer, to, parcel, ret_tag, err);
     if (rc == CAIRN_OK && (alone || !parcel->missed)) {
         rc = cairn_pg_run(pg, "COMMIT", err);
     } else if (!cairn_pg_is_broken(pg)) {
@@ -285,8 +209,9 @@ static enum cairn_rc try_in_lane(struct cairn_sql_writer *writer,
  * order of theirs leaves. One that misses a row holds nothing there, and is sent again while nobody
  * else is on his way; where that happens again and again, more and more are sent so at once. */
 static enum cairn_rc commit_in_lane(struct cairn_sql_writer *writer,
-                                    const struct cairn_sql_step_to *to, struct parcel *parcel,
-                                    size_t *ret_tag, struct cairn_err *err)
+                                    const struct cairn_sql_step_to *to,
+                                    struct cairn_sql_parcel *parcel, size_t *ret_tag,
+                                    struct cairn_err *err)
 {
     bool alone = writer->alone > 0;
     writer->alone -= alone ? 1 : 0;
@@ -303,29 +228,38 @@ static enum cairn_rc commit_in_lane(struct cairn_sql_writer *writer,
     return rc;
 }
 
+/* ---- the ways to the tables ---- */
+
+enum cairn_rc cairn_sql_writer_send(struct cairn_sql_writer *writer,
+                                    struct cairn_sql_parcel *parcel,
+                                    const struct cairn_sql_step_to *to, struct cairn_err *err)
+{
+    assert(writer->options.lane == NULL && to != NULL && to->events > 0);
+    return send(writer, to, parcel, err);
+}
+
+enum cairn_rc cairn_sql_writer_await(struct cairn_sql_writer *writer,
+                                     struct cairn_sql_parcel *parcel, size_t *ret_tag,
+                                     struct cairn_err *err)
+{
+    assert(writer->options.lane == NULL);
+    return receive(writer, parcel, ret_tag, err);
+}
+
 enum cairn_rc cairn_sql_writer_commit(struct cairn_sql_writer *writer,
+                                      struct cairn_sql_parcel *parcel,
                                       const struct cairn_sql_step_to *to, size_t *ret_tag,
                                       struct cairn_err *err)
 {
-    struct parcel parcel;
-    bool in_lane = writer->options.lane != NULL;
-    assert(writer->batch != NULL && to->events > 0);
-    enum cairn_rc rc = make_parcel(writer, to->careful, in_lane ? 2 : 1, &parcel, err);
-    if (rc != CAIRN_OK) {
-        return rc;
-    }
-    return in_lane ? commit_in_lane(writer, to, &parcel, ret_tag, err)
-                   : send(writer, to, &parcel, ret_tag, err);
+    assert(to != NULL && to->events > 0);
+    return writer->options.lane != NULL ? commit_in_lane(writer, to, parcel, ret_tag, err)
+                                        : send_and_receive(writer, to, parcel, ret_tag, err);
 }
 
-enum cairn_rc cairn_sql_writer_apply(struct cairn_sql_writer *writer, bool careful, size_t *ret_tag,
+enum cairn_rc cairn_sql_writer_apply(struct cairn_sql_writer *writer,
+                                     struct cairn_sql_parcel *parcel, size_t *ret_tag,
                                      struct cairn_err *err)
 {
-    struct parcel parcel;
-    assert(writer->batch != NULL && writer->options.lane == NULL);
-    if (writer->row_count == 0) {
-        return CAIRN_OK;
-    }
-    enum cairn_rc rc = make_parcel(writer, careful, 0, &parcel, err);
-    return rc == CAIRN_OK ? send(writer, NULL, &parcel, ret_tag, err) : rc;
+    assert(writer->options.lane == NULL);
+    return parcel->row_count == 0 ? CAIRN_OK : send_and_receive(writer, NULL, parcel, ret_tag, err);
 }

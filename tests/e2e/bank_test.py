@@ -215,7 +215,7 @@ class Restart(unittest.TestCase):
 
     def test_a_second_writer_is_refused(self):
         with harness.folder() as data, harness.Node(BANK, data):
-            second = harness.run("serve", BANK, "--data", data, "--listen", "127.0.0.1:0", timeout=60)
+            second = harness.run("serve", BANK, "--data", data, "--listen", "127.0.0.1:0", timeout=harness.PATIENCE_S)
             self.assertEqual(second.returncode, 1)
             self.assertEqual(second.stdout, "")
             self.assertIn("cairn:", second.stderr.splitlines()[-1])
@@ -223,12 +223,13 @@ class Restart(unittest.TestCase):
     def test_three_processes_share_a_folder(self):
         with harness.folder() as data, harness.Node(BANK, data, "command") as command, \
                 harness.Node(BANK, data, "projector") as projector, harness.Node(BANK, data, "query") as query:
-            self.assertEqual(projector.get("/health/ready").status, 200)
+            harness.wait_until(lambda: projector.get("/health/ready").status == 200, "the projector is ready")
             command.command("account", "p", "Open", {"owner": "ada"})
             answer = command.command("account", "p", "Deposit", {"amount": 3})
             row = query.get("/views/balances/p", Cairn_Position=answer.headers["cairn-position"])
             self.assertEqual((row.status, row.json["balance"]), (200, 3))
-            self.assertEqual(len(query.get("/streams/account-p").json["items"]), 2)
+            stream = query.get("/streams/account-p", Cairn_Position=answer.headers["cairn-position"])
+            self.assertEqual(len(stream.json["items"]), 2)
 
 
 if __name__ == "__main__":

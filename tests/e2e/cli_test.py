@@ -85,7 +85,7 @@ class CommandLine(unittest.TestCase):
                     ("data is a file", [BANK, "--data", plain], "plain"),
                     ("unknown log", [BANK, "--data", folder / "c", "--log", "tape:1"], "tape")):
                 with self.subTest(name):
-                    done = harness.run("serve", *arguments, timeout=60)
+                    done = harness.run("serve", *arguments, timeout=harness.PATIENCE_S)
                     self.assertEqual(done.returncode, 1, done.stderr)
                     self.assertEqual(done.stdout, "")
                     last = done.stderr.splitlines()[-1]
@@ -111,6 +111,7 @@ class CommandLine(unittest.TestCase):
             done = harness.run("check", folder / "bank")
             self.assertEqual(done.returncode, 1)
             self.assertIn("Deposit.json", done.stdout)
+            self.assertEqual(done.stderr, f"cairn: {folder / 'bank'} has 1 fault\n")
 
     def test_events_prints_cloudevents(self):
         with harness.folder() as data:
@@ -137,7 +138,7 @@ class CommandLine(unittest.TestCase):
                 feed.sendall(b"GET /events HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n")
                 self.assertIn(b"200", feed.recv(4096))
                 node.process.send_signal(number)
-                self.assertEqual(node.process.wait(30), 0)
+                self.assertEqual(node.process.wait(harness.PATIENCE_S), 0)
                 feed.close()
 
     def test_verify_never_says_well_of_what_it_did_not_look_at(self):
@@ -166,7 +167,7 @@ class CommandLine(unittest.TestCase):
             for verb in ("serve", "projector", "query", "check"):
                 for given, words in (("nonsense", "not valid"), (f"file:{folder / 'uri'}", "is empty")):
                     place = () if verb == "check" else ("--data", folder / "data", "--listen", "127.0.0.1:0")
-                    done = harness.run(verb, BANK, *place, "--postgres", given, timeout=60)
+                    done = harness.run(verb, BANK, *place, "--postgres", given, timeout=harness.PATIENCE_S)
                     self.assertNotEqual(done.returncode, 0, (verb, given))
                     self.assertIn(words, done.stderr, (verb, given))
 
@@ -203,7 +204,7 @@ class Send(unittest.TestCase):
                 self.assertEqual(summary["answered"], len(lines) + 1)
             self.assertEqual(summary["kinds"]["malformed"], 1)
             self.assertEqual(summary["kinds"]["invalid"], 1)
-            self.assertEqual(node.get("/views/balances/s", Prefer="wait=10", Cairn_Position=node.get(
+            self.assertEqual(node.get("/views/balances/s", Cairn_Position=node.get(
                 "/events?after=end").headers["cairn-position"]).json["balance"], 2500)
 
     def test_no_service_is_a_clear_error(self):

@@ -28,7 +28,7 @@ class Client(threading.Thread):
         self.port, self.label, self.acknowledged, self.unknown = port, name, acknowledged, unknown
 
     def run(self):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=harness.PATIENCE_S)
         n = 0
         while True:
             n += 1
@@ -94,7 +94,7 @@ class Crash(unittest.TestCase):
             for account in (f"a{n}" for n in range(ACCOUNTS)):
                 versions = sorted(v for a, v in keys if a == account)
                 self.assertEqual(versions, list(range(2, len(versions) + 2)), "versions are dense and none is lost")
-                row = node.get(f"/views/balances/{account}", Cairn_Position=position, Prefer="wait=30").json
+                row = node.get(f"/views/balances/{account}", Cairn_Position=position).json
                 self.assertEqual(row["balance"], len(versions))
                 again = [(v, k) for (a, v), k in keys.items() if a == account][:20]
                 for version, key in again:

@@ -7,7 +7,7 @@ import threading
 import unittest
 
 import harness
-import sql_shop
+from sql_shop import wait_for_generation
 
 DOMAIN = {
     "domain.json": json.dumps({"name": "unruly", "aggregates": {"thing": {}}}),
@@ -107,27 +107,29 @@ class Unruly(unittest.TestCase):
         node.command("thing", "a", "Add", {"n": 1})
         bad = node.command("thing", "a", "Add", {"n": 666})
         after = node.command("thing", "a", "Add", {"n": 2})
+        told = json.dumps(harness.wait_until(lambda: self.stopped(node), "the view stops"))
         stopped = node.get("/views/counts/a", Cairn_Position=after.json["position"], Prefer="wait=1")
         self.assertEqual(stopped.status, 503, stopped.body)
-        view = next(view for view in node.get("/views").json["items"] if view["name"] == "counts")
-        self.assertEqual(view["state"], "stopped")
-        told = json.dumps(view)
         self.assertIn("unlucky", told)
         self.assertIn(bad.json["events"][0]["id"], told)
         self.assertEqual(node.get("/views/counts/a").json["count"], 1, "it stays readable as of where it stopped")
-        sql_shop.wait_until(lambda: b'cairn_view_stopped{view="counts"} 1' in node.get("/metrics").body, "the metric says so")
+        harness.wait_until(lambda: b'cairn_view_stopped{view="counts"} 1' in node.get("/metrics").body, "the metric tells it")
         node.wait_for_log("unlucky")
         self.assertEqual(node.stop(), 0)
         script = self.domain / "views/counts.lua"
         script.write_text(script.read_text().replace('error("unlucky")', "return"))
         node = self.serve()
-        sql_shop.wait_until(lambda: sql_shop.view_state(node, "counts")["state"] == "live", "the mended view is live")
-        row = node.get("/views/counts/a", Cairn_Position=after.json["position"], Prefer="wait=30")
+        wait_for_generation(node, "counts", 2)
+        row = node.get("/views/counts/a", Cairn_Position=after.json["position"])
         self.assertEqual((row.status, row.json["count"]), (200, 3), row.body)
+
+    @staticmethod
+    def stopped(node):
+        return next((view for view in node.get("/views").json["items"] if view["state"] == "stopped"), None)
 
     def test_half_a_body_is_never_taken_for_the_whole(self):
         node = self.serve("--request-timeout", "300ms")
-        connection = socket.create_connection(("127.0.0.1", node.port), timeout=30)
+        connection = socket.create_connection(("127.0.0.1", node.port), timeout=harness.PATIENCE_S)
         connection.sendall(b"POST /commands/thing/half/Add HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
                            b'Content-Length: 100\r\n\r\n{"n":1}')
         answer = connection.recv(4096)
@@ -176,7 +178,7 @@ class Unruly(unittest.TestCase):
                 accepted.append(answer.json)
             self.assertEqual(answer.status, 503, answer.body)
             self.assertIn(answer.json["type"], ("/problems/disk-full", "/problems/stopping"))
-            self.assertEqual(node.get("/health/ready").status, 503)
+            harness.wait_until(lambda: node.get("/health/ready").status == 503, "it is not ready any more")
             self.assertEqual(node.get(f"/streams/{accepted[0]['stream']}").status, 200, "reading goes on")
             self.assertEqual(node.stop(), 0)
         self.assertGreater(len(accepted), 10)
@@ -224,6 +226,7 @@ class Upcasting(unittest.TestCase):
             domain = write_domain(folder / "domain")
             with harness.Node(domain, folder / "data") as node:
                 node.command("thing", "old", "Add", {"n": 3})
+                node.wait_for_views()
             schemas = domain / "schemas/events"
             (schemas / "Added.json").rename(schemas / "Added.v1.json")
             (schemas / "Added.json").write_text(json.dumps({
@@ -237,9 +240,10 @@ class Upcasting(unittest.TestCase):
             checked = harness.run("check", domain)
             self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
             with harness.Node(domain, folder / "data") as node:
+                wait_for_generation(node, "counts", 2)
                 answer = node.command("thing", "old", "Add", {"n": 4})
                 self.assertEqual(answer.status, 200, answer.body)
-                row = node.get("/views/counts/old", Cairn_Position=answer.json["position"], Prefer="wait=30")
+                row = node.get("/views/counts/old", Cairn_Position=answer.json["position"])
                 self.assertEqual(row.json["count"], 34)
                 events = node.get("/streams/thing-old").json["items"]
                 self.assertEqual([event["data"] for event in events], [{"units": 30}, {"units": 4}])
@@ -265,7 +269,7 @@ class Partitions(unittest.TestCase):
             with harness.Node(domain, folder / "data") as node:
                 again = node.command("thing", "p3", "Add", {"n": 3}, Idempotency_Key="key-3")
                 self.assertEqual(again.headers["idempotency-replayed"], "true")
-            refused = harness.run("serve", domain, "--data", folder / "data", "--partitions", "2", timeout=60)
+            refused = harness.run("serve", domain, "--data", folder / "data", "--partitions", "2", timeout=harness.PATIENCE_S)
             self.assertEqual(refused.returncode, 1)
             self.assertIn("partition", refused.stderr)
 

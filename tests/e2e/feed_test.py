@@ -15,7 +15,7 @@ class Feed:
     """A Server-Sent Events client on a plain socket."""
 
     def __init__(self, node, path, last_id=None):
-        self.socket = socket.create_connection(("127.0.0.1", node.port), timeout=30)
+        self.socket = socket.create_connection(("127.0.0.1", node.port), timeout=harness.PATIENCE_S)
         resume = f"Last-Event-ID: {last_id}\r\n" if last_id else ""
         self.socket.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n{resume}\r\n".encode())
         self.file = self.socket.makefile("rb")

@@ -17,10 +17,22 @@ import unittest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("CAIRN_BINARY", str(ROOT / "build/release/cairn"))
 SHARED_DATA = ROOT.parent / "shared" / "data"
-START_S = 120
+START_S = 300
+# The longest that anything may take which a test waits for: a hint that it never comes, not a promise of how soon.
+PATIENCE_S = 120
 
 # What a sanitizer says first, for the presets that build the binary with one.
 SANITIZER = re.compile(r"==\d+==ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|\.[ch]:\d+:\d+: runtime error: ")
+
+
+def wait_until(done, what, wait_s=PATIENCE_S):
+    """Waits until done() is true; returns what it gave. what: what did not come about, or a function that tells it."""
+    until = time.monotonic() + wait_s
+    while not (given := done()):
+        if time.monotonic() > until:
+            raise AssertionError(f"not within {wait_s} s: {what() if callable(what) else what}")
+        time.sleep(0.02)
+    return given
 
 
 def refuse_reports(text):
@@ -46,8 +58,8 @@ class Answer:
 class Node:
     """A serving process on a free port. Use as a context manager; kill() is kill -9.
 
-    The end of the context stops a process that still runs, and fails where that does not end with exit status 0 or
-    where a sanitizer had something to say.
+    The end of the context stops a process that still runs, and fails where one that nobody killed does not end with exit
+    status 0, also before its time, or where a sanitizer had something to say.
     """
 
     host = "127.0.0.1"
@@ -55,6 +67,7 @@ class Node:
     def __init__(self, domain, data, verb="serve", flags=()):
         self.arguments = [BINARY, verb, str(domain), "--data", str(data), "--listen", f"{self.host}:0", *flags]
         self.process = None
+        self.killed = False
         self.port = None
         self.log = None
 
@@ -63,7 +76,7 @@ class Node:
         return tempfile.NamedTemporaryFile(prefix="cairn-e2e-", suffix=".log")
 
     def start(self):
-        self.log = self.open_log()
+        self.log, self.killed = self.open_log(), False
         self.process = subprocess.Popen(self.arguments, stdout=subprocess.PIPE, stderr=self.log, text=True)
         timer = threading.Timer(START_S, self.process.kill)
         timer.start()
@@ -87,12 +100,10 @@ class Node:
 
     def wait_for_log(self, text):
         """Waits until the process has logged text."""
-        until = time.monotonic() + 30
-        while text not in self.log_text():
-            if time.monotonic() > until:
-                raise AssertionError(f"{text!r} was not logged: {self.log_text()[-4000:]}")
+        wait_until(lambda: text in self.log_text(), lambda: f"{text!r} in the log: {self.log_text()[-4000:]}")
 
     def kill(self):
+        self.killed = True
         self.process.kill()
         self.process.wait()
 
@@ -101,7 +112,7 @@ class Node:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
-            return self.process.wait(60)
+            return self.process.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise
@@ -111,16 +122,19 @@ class Node:
 
     def __exit__(self, kind, *_):
         try:
-            status = self.stop() if self.process.poll() is None else 0
+            status = 0 if self.killed else self.stop()
             text = self.log_text()
         finally:
             self.process.stdout.close()
             self.log.close()
         refuse_reports(text)
-        if status != 0 and kind is None:
-            raise AssertionError(f"exit {status} after SIGTERM: {text[-4000:]}")
+        if status != 0:
+            told = f"exit {status}: {text[-4000:]}"
+            if kind is None:
+                raise AssertionError(told)
+            print(told, file=sys.stderr)
 
-    def request(self, method, path, body=None, headers=None, timeout=60):
+    def request(self, method, path, body=None, headers=None, timeout=PATIENCE_S):
         connection = http.client.HTTPConnection(self.host, self.port, timeout=timeout)
         try:
             sent = dict(headers or {})
@@ -133,7 +147,25 @@ class Node:
             connection.close()
 
     def get(self, path, **headers):
+        """headers: with _ for -. Where they ask for a position and not how long to wait for it: as long as is allowed."""
+        if "Cairn_Position" in headers:
+            headers.setdefault("Prefer", "wait=60")
         return self.request("GET", path, headers={k.replace("_", "-"): v for k, v in headers.items()})
+
+    def wait_for_views(self):
+        """Waits until every view that is served holds all that the log holds, so that a stop leaves nothing unbuilt.
+
+        However long that takes, as long as one of them moves.
+        """
+        seen = None
+        while seen is None or any(state != "live" or lag != 0 for state, lag, *_ in seen):
+            before = seen
+            seen = wait_until(lambda: (now := self.views()) != before and now, lambda: f"views move on from {before}")
+
+    def views(self):
+        """(state, lag, position, rebuild) of each view; those in SQL are not among them where there is no database."""
+        return [(one["state"], one["lag"], one["position"], one.get("rebuild")) for one in self.get("/views").json["items"]
+                if "--postgres" not in one.get("error", {}).get("detail", "")]
 
     def command(self, aggregate, id, command, data, **headers):
         return self.request("POST", f"/commands/{aggregate}/{id}/{command}", data,

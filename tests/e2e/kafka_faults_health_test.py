@@ -6,7 +6,8 @@ import time
 import harness
 from kafka_load import Case, open_accounts, settle, wait_until
 
-NOTICE_S = 10
+# Seconds are promised; a machine that is busy with other things may add its own.
+NOTICE_S = 60
 
 
 def ready(one):
@@ -49,7 +50,8 @@ class Health(Case):
         command, projector = self.member("command", "command"), self.member("projector", "projector")
         settle([command])
         open_accounts(command)
-        self.assertEqual([ready(one).status for one in (command, projector)], [200, 200])
+        for one in (command, projector):
+            wait_until(lambda one=one: ready(one).status == 200, lambda one=one: ready(one).body)
         self.lose((command, projector), self.broker.kill, self.broker.restart)
         self.lose((command, projector), self.broker.pause, self.broker.resume)
 

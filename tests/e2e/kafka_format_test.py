@@ -111,7 +111,7 @@ class Format(unittest.TestCase):
 
     def rows(self, node, position):
         """The view once it holds position: what is served, to the letter."""
-        answer = node.get("/views/notes?limit=100", Cairn_Position=position, Prefer="wait=60")
+        answer = node.get("/views/notes?limit=100", Cairn_Position=position)
         self.assertEqual(answer.status, 200, answer.body)
         return exact(answer.body)["items"]
 

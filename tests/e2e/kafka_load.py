@@ -16,14 +16,13 @@ import unittest
 
 import harness
 import kafka
-from harness import ROOT
+from harness import PATIENCE_S, ROOT
 
 BANK = ROOT / "examples/bank"
 TOPIC = "bank.account"
 ACCOUNTS = 12
 CLIENTS = 6
 LANES = 4
-PATIENCE_S = 120
 TELL_BYTES = 8000
 # Three brokers on a machine that is busy with other things do not agree on a controller within Kafka's 2 s.
 PATIENT = {"controller.quorum.request.timeout.ms": 10000, "controller.quorum.fetch.timeout.ms": 5000}
@@ -54,13 +53,9 @@ class Member(harness.Node):
 
 
 def wait_until(done, what, wait_s=PATIENCE_S):
-    """Waits until done() is true; returns what it gave and the seconds that took."""
+    """As the harness waits; returns what done() gave and the seconds that took."""
     began = time.monotonic()
-    while not (given := done()):
-        if time.monotonic() - began > wait_s:
-            raise AssertionError(f"after {wait_s} s: {what() if callable(what) else what}")
-        time.sleep(0.02)
-    return given, time.monotonic() - began
+    return harness.wait_until(done, what, wait_s), time.monotonic() - began
 
 
 def partitions(one):
@@ -169,6 +164,21 @@ def attempt(target, account, key, timeout=15):
         return None
 
 
+def insist(target, account, command, data):
+    """A command until it is carried out, however often nobody can just now; returns the answer."""
+    key = f"{account}-{command}-{random.randrange(1 << 40)}"
+
+    def ask():
+        try:
+            answer = target.command("account", account, command, data, Idempotency_Key=key)
+        except (OSError, harness.http.client.HTTPException):
+            return None
+        assert answer.status in (200, 201, 502, 503), (answer.status, answer.body)
+        return answer if answer.status < 300 else None
+
+    return wait_until(ask, f"{command} of {account} got no answer")[0]
+
+
 class Load:
     """Clients at work as long as the context lasts. What one of them met fails the test at the end."""
 
@@ -200,11 +210,15 @@ class Load:
         """Waits until every client has had so many more answers; returns the seconds."""
         wanted = [len(client.answers) + count for client in self.clients]
 
-        def is_enough():
+        def missing():
             self.refuse_failures()
-            return all(len(client.answers) >= enough for client, enough in zip(self.clients, wanted))
+            return [max(0, enough - len(client.answers)) for client, enough in zip(self.clients, wanted)]
 
-        return wait_until(is_enough, "nothing gets through any more")[1]
+        began, left = time.monotonic(), missing()
+        while any(left):
+            before = left
+            left = wait_until(lambda: (now := missing()) != before and now, lambda: f"answers for clients that lack {before}")[0]
+        return time.monotonic() - began
 
     def silence_s(self, since=0.0):
         """The longest time in which no client had an answer, and that one client waited for one."""
@@ -311,7 +325,7 @@ def read_all(bootstrap, acknowledged):
     return wait_until(
         lambda: (records := read_topic(bootstrap)) and wanted <= {r.headers.get("ce_commandkey") for r in records}
         and records, lambda: f"acknowledged and lost: "
-        f"{wanted - {r.headers.get('ce_commandkey') for r in read_topic(bootstrap)}}", 30)[0]
+        f"{wanted - {r.headers.get('ce_commandkey') for r in read_topic(bootstrap)}}")[0]
 
 
 def check_log(test, bootstrap, acknowledged, nodes):

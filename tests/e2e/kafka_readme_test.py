@@ -5,7 +5,8 @@ import unittest
 
 import harness
 from harness import ROOT
-from readme_test import blocks, free_port
+from kafka import free_ports
+from readme_test import SCRIPT_S, blocks
 
 
 class Readme(unittest.TestCase):
@@ -19,9 +20,9 @@ class Readme(unittest.TestCase):
         script = script.replace("tools/kafka up", f"tools/kafka up --port 0 --folder {cluster}")
         script = script.replace("tools/kafka down", f"tools/kafka down --folder {cluster}")
         for port in ("8081", "8082"):
-            script = script.replace(port, str(free_port()))
+            script = script.replace(port, str(free_ports(1)))
         done = subprocess.run(["bash", "-c", f"set -eu\n{script}"], cwd=ROOT, capture_output=True, text=True,
-                              timeout=300)
+                              timeout=2 * SCRIPT_S)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         for words in ('"stream":"account-ada","version":1', '"balance":0', '"state":"owned"', "ada: ce_specversion=1.0"):
             self.assertIn(words, done.stdout)

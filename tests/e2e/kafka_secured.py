@@ -45,7 +45,7 @@ class Secured(unittest.TestCase):
     def serve_one_command(self, flags, account):
         with self.member(account, flags) as one:
             kafka_load.settle([one])
-            answer = one.command("account", account, "Open", {"owner": "Ada"})
+            answer = kafka_load.insist(one, account, "Open", {"owner": "Ada"})
             self.assertEqual(answer.status, 201, answer.body)
             row = one.get(f"/views/balances/{account}", Cairn_Position=answer.headers["cairn-position"])
             self.assertEqual(row.json["balance"], 0)

@@ -9,7 +9,8 @@ import retail_test
 import sql_shop
 import sql_twins
 from postgres import Postgres
-from sql_shop import psql, wait_until, walk
+from harness import wait_until
+from sql_shop import psql, walk
 
 LINES, SEED = 1500, 11
 TABLES = {
@@ -44,7 +45,7 @@ class KafkaSql(unittest.TestCase):
     def rebuild(self, view, name, database, log):
         """`cairn replay` beside two nodes that serve and feed the view."""
         uri = sql_shop.database_uri(self.server, database)
-        done = harness.run("replay", view, self.domain, "--data", self.folder / name, "--postgres", uri, *log)
+        done = sql_shop.replay(view, self.domain, "--data", self.folder / name, "--postgres", uri, *log)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("the rows before were the same", done.stdout)
 
@@ -59,7 +60,7 @@ class KafkaSql(unittest.TestCase):
         with self.node("files", "files") as node:
             sql_shop.send(node, self.commands)
             sql_shop.check_totals(self, node, self.totals)
-            sql_shop.wait_for_views(node)
+            node.wait_for_views()
             in_files = sql_twins.check_twins(self, node, retail_test.end_of_log(node))
         log = ("--log", f"kafka:{self.broker.bootstrap}")
         with self.node("one", "topics", log) as one, self.node("two", "topics", log) as two:
@@ -68,14 +69,17 @@ class KafkaSql(unittest.TestCase):
                 self.wait_for_all(node)
                 sql_shop.check_totals(self, node, self.totals)
                 self.assertEqual(sql_twins.check_twins(self, node, retail_test.end_of_log(node)), in_files)
-            sql_shop.wait_for_views(two)
+            two.wait_for_views()
             for view in ("customers", "customer_totals"):
                 self.rebuild(view, "two", "topics", log)
             for node in (one, two):
                 self.assertEqual(sql_twins.check_twins(self, node, retail_test.end_of_log(node)), in_files)
             one.kill()
             told = wait_until(lambda: self.add_line(two), "the other node takes over")
-            found = two.get("/views/customer_totals/late", Cairn_Position=told, Prefer="wait=60")
+            for view in TABLES:
+                held = two.get(f"/views/{view}?limit=1", Cairn_Position=told)
+                self.assertEqual(held.status, 200, held.body)
+            found = two.get("/views/customer_totals/late", Cairn_Position=told)
             self.assertEqual((found.status, found.json.get("amount_mills")), (200, 10), found.body)
             psql(self.server, "topics", "DELETE FROM shop.order_lines WHERE customer = 'late';"
                  "DELETE FROM shop.customer_totals WHERE customer = 'late';"

@@ -7,11 +7,11 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import unittest
 
 import harness
 import kafka
+from harness import PATIENCE_S, wait_until
 
 OLDER = "3.9.1"
 HOLDER = """
@@ -31,7 +31,7 @@ def tool(*words, **options):
 
 def kcat(broker, *words, stdin=""):
     done = subprocess.run(["kcat", "-q", "-b", broker.bootstrap, *words], input=stdin, capture_output=True, text=True,
-                          timeout=60, check=False)
+                          timeout=PATIENCE_S, check=False)
     if done.returncode != 0:
         raise AssertionError(f"kcat {words}: {done.stderr}{broker.logs()}")
     return done.stdout
@@ -47,14 +47,6 @@ def is_there(pid):
         return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
-
-
-def wait_until(done, seconds=60):
-    until = time.monotonic() + seconds
-    while not done():
-        if time.monotonic() > until:
-            raise AssertionError("it did not come about")
-        time.sleep(0.05)
 
 
 class OneNode(unittest.TestCase):
@@ -88,7 +80,7 @@ class OneNode(unittest.TestCase):
             self.assertEqual(broker.run("down").returncode, 0, "twice is once")
             self.assertEqual(broker.run("up").stdout, broker.bootstrap + "\n", "on the ports that it had")
             read = broker.cli("ConsoleConsumer", "--topic", "shop.order", "--from-beginning", "--max-messages", 1,
-                              "--timeout-ms", 30000)
+                              "--timeout-ms", 1000 * PATIENCE_S)
             self.assertEqual(read, "first\n")
 
     def test_a_paused_node_is_silent_until_it_continues(self):
@@ -98,7 +90,7 @@ class OneNode(unittest.TestCase):
             self.assertEqual(status.returncode, 4)
             self.assertIn("node 1: paused, ", status.stdout)
             broker.resume()
-            wait_until(lambda: broker.run("status", check=False).returncode == 0)
+            wait_until(lambda: broker.run("status", check=False).returncode == 0, "it runs")
             broker.pause()
             self.assertEqual(broker.run("up").stdout, broker.bootstrap + "\n", "up wakes it")
             self.assertEqual(broker.run("status").returncode, 0)
@@ -212,7 +204,7 @@ class Surroundings(unittest.TestCase):
             pid, home = test.stdout.readline().split()
             self.assertTrue(is_there(pid))
             test.send_signal(signal.SIGKILL)
-        wait_until(lambda: not is_there(pid) and not pathlib.Path(home).exists())
+        wait_until(lambda: not is_there(pid) and not pathlib.Path(home).exists(), "the broker has gone")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from harness import ROOT
 
 BANK = ROOT / "examples/bank"
 # A command that says no within the time it gives a broker, and the start of a sanitized binary.
-NO_BROKER_S = 20
+NO_BROKER_S = 60
 
 
 class Topics(unittest.TestCase):
@@ -47,7 +47,7 @@ class Topics(unittest.TestCase):
 
     def refused(self, *words):
         """check tells one fault, create refuses it; both say words. Returns the fault."""
-        done = self.topics("check")
+        done = harness.wait_until(lambda: (done := self.topics("check")).returncode != 0 and done, "the broker applies it")
         faults = [line for line in done.stdout.splitlines() if ": FAULT: " in line]
         self.assertEqual(done.returncode, 1, done.stdout)
         self.assertEqual(len(faults), 1, done.stdout + done.stderr)
@@ -60,13 +60,17 @@ class Topics(unittest.TestCase):
             self.assertIn(word, made.stderr)
         return faults[0]
 
+    def wait_for_no_fault(self):
+        """A broker says yes to a setting before it goes by it."""
+        harness.wait_until(lambda: self.topics("check").returncode == 0, lambda: self.topics("check").stdout)
+
     def alter(self, topic, setting):
         self.broker.cli("kafka.admin.ConfigCommand", "--alter", "--topic", topic, "--add-config", setting)
 
     def description(self):
         """The value of the record `log` of the control topic, from Kafka's own consumer."""
         text = self.broker.cli("ConsoleConsumer", "--topic", self.control, "--from-beginning", "--max-messages", 1,
-                               "--timeout-ms", 20000, "--isolation-level", "read_committed", "--property",
+                               "--timeout-ms", 1000 * harness.PATIENCE_S, "--isolation-level", "read_committed", "--property",
                                "print.key=true")
         key, value = text.splitlines()[0].split("\t", 1)
         self.assertEqual(key, "log")
@@ -140,7 +144,7 @@ class Topics(unittest.TestCase):
         words = shlex.split(fault.split("kafka-configs.sh ")[1])
         self.assertEqual(words[:2], ["--bootstrap-server", self.broker.bootstrap])
         self.broker.cli("kafka.admin.ConfigCommand", *words[2:])
-        self.assertEqual(self.topics("check").returncode, 0)
+        self.wait_for_no_fault()
 
     def test_settings_that_lose_events_are_refused_by_name(self):
         self.create()
@@ -153,6 +157,7 @@ class Topics(unittest.TestCase):
                 self.alter(self.events, setting)
                 self.refused(self.events, f"{name} is {value} and must be {right}")
                 self.alter(self.events, f"{name}={right}")
+                self.wait_for_no_fault()
         self.alter(self.control, "cleanup.policy=delete")
         self.refused(self.control, "cleanup.policy is delete and must be compact")
 

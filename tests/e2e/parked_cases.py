@@ -3,7 +3,8 @@ import json
 
 import harness
 import sql_shop
-from sql_shop import view_state, wait_until
+from harness import wait_until
+from sql_shop import view_state
 
 LINE = {"stock_code": "X", "description": "", "quantity": 1, "price_mills": 5, "country": "Norge",
         "invoiced_at": "2020-01-01T00:00:00Z"}
@@ -37,7 +38,7 @@ class ParkedCases:
         return done.headers["cairn-position"]
 
     def rows(self, node, position):
-        page = node.get("/views/counted?limit=1000", Cairn_Position=position, Prefer="wait=60")
+        page = node.get("/views/counted?limit=1000", Cairn_Position=position)
         self.assertEqual(page.status, 200, page.body)
         self.assertEqual(page.headers.get("cairn-view-state", "live"), "live")
         return {row["key"]: (row["lines"], row["last"]) for row in page.json["items"]}
@@ -57,7 +58,7 @@ class ParkedCases:
     def metric(self, node, name="cairn_view_parked_streams"):
         lines = node.get("/metrics").body.decode().splitlines()
         found = [line for line in lines if line.startswith(name) and '"counted"' in line]
-        return float(found[0].split()[-1])
+        return float(found[0].split()[-1]) if found else None
 
     def write(self, edits):
         text = self.text
@@ -67,7 +68,7 @@ class ParkedCases:
         (self.domain / self.file).write_text(text)
 
     def replay(self):
-        done = harness.run("replay", "counted", self.domain, "--data", self.home / "data", *self.flags(), "--json")
+        done = sql_shop.replay("counted", self.domain, "--data", self.home / "data", *self.flags(), "--json")
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         return json.loads(done.stdout)
 
@@ -80,7 +81,7 @@ class ParkedCases:
             state = view_state(node, "counted")
             self.assertEqual((state["state"], state["parked"]), ("live", 1))
             wait_until(lambda: self.metric(node) == 1, "the metric counts it")
-            self.assertIn("parked", node.log_text())
+            node.wait_for_log("parked")
             one, = self.listed()
             self.assertEqual((one["stream"], one["version"], one["waiting"]), ("invoice-a", 2, 2))
             self.assertNotEqual(one["error"], "")
@@ -91,6 +92,10 @@ class ParkedCases:
             self.verify()
             again = self.parked("retry", "--view", "counted", status=1)
             self.assertIn("1 of 1 streams failed again", again.stderr)
+            told = json.loads(self.parked("retry", "--view", "counted", "--json", status=1).stdout)
+            self.assertEqual((told["view"], told["stream"], told["applied"]), ("counted", "invoice-a", 0))
+            self.assertRegex(told["error"], rf"event (at {one['position']}|{one['event']}): ")
+            self.list_beside_an_unbuilt_view()
             self.assertEqual(self.rows(node, at), {"a": (1, 1), "b": (2, 5)})
             self.assertEqual([row["error"] for row in self.listed()], [one["error"]])
             self.open_gate()
@@ -99,9 +104,19 @@ class ParkedCases:
             at = self.add(node, "a", 6)
             self.assertEqual(self.rows(node, at), {"a": (4, 6), "b": (2, 5)})
             self.assertIn("nothing is parked", self.parked("list").stdout)
+            self.assertIn("nothing is parked", self.parked("retry", "--view", "counted").stdout)
             self.assertEqual(view_state(node, "counted")["parked"], 0)
             wait_until(lambda: self.metric(node) == 0, "the metric counts none")
             self.verify()
+
+    def list_beside_an_unbuilt_view(self):
+        """A view that no projector has built hides nothing of the others."""
+        later = self.domain / self.file.replace("counted", "later")
+        later.write_text(self.text.replace("counted", "later"))
+        done = self.parked("list", "--json")
+        self.assertEqual([json.loads(line)["stream"] for line in done.stdout.splitlines()], ["invoice-a"])
+        self.assertIn("view later has no live generation", done.stderr)
+        later.unlink()
 
     def test_what_is_given_up_is_left_out_until_a_rebuild(self):
         self.begin()

@@ -13,7 +13,8 @@ import unittest
 
 import harness
 import postgres
-from kafka_tool_test import is_there, wait_until
+from harness import wait_until
+from kafka_tool_test import is_there
 
 HOLDER = """
 import sys
@@ -37,10 +38,10 @@ def processes(server):
     return [first, *map(int, found.stdout.split())]
 
 
-def segments():
-    """The System V shared memory segments of this machine: number and process that made it."""
-    lines = pathlib.Path("/proc/sysvipc/shm").read_text().splitlines()[1:]
-    return {(line.split()[1], int(line.split()[4])) for line in lines}
+def segments_of(pids):
+    """Numbers of the System V shared memory segments that these processes made; other servers come and go meanwhile."""
+    lines = [line.split() for line in pathlib.Path("/proc/sysvipc/shm").read_text().splitlines()[1:]]
+    return {words[1] for words in lines if int(words[4]) in pids}
 
 
 class OneServer(unittest.TestCase):
@@ -75,10 +76,12 @@ class OneServer(unittest.TestCase):
 
     def test_a_row_outlives_a_kill_a_stop_and_a_restart(self):
         self.server.psql("CREATE TABLE rows (n int)")
-        memory = segments()
+        started = set()
         for number, verbs in enumerate((("kill", "restart"), ("down", "up"), ("restart",), ("kill", "up"))):
             self.server.psql(f"INSERT INTO rows VALUES ({number})")
             there = processes(self.server)
+            started.add(there[0])
+            self.assertEqual(len(segments_of(there[:1])), 1, "what is looked for is there while it runs")
             for verb in verbs:
                 done = self.server.run(verb)
                 if verb in ("kill", "down"):
@@ -88,7 +91,7 @@ class OneServer(unittest.TestCase):
                 elif verb == "up":
                     self.assertEqual(done.stdout.strip(), self.server.uri, "on the port and with the password it had")
             self.assertEqual(self.server.psql("SELECT count(*) FROM rows"), str(number + 1))
-        self.assertEqual(len(segments()), len(memory), "no kill leaves memory behind")
+        self.assertEqual(segments_of(started - {processes(self.server)[0]}), set(), "no kill leaves memory behind")
 
     def test_a_paused_server_is_silent_until_it_continues(self):
         self.server.pause()
@@ -121,17 +124,15 @@ class Surroundings(unittest.TestCase):
     def test_nothing_stays_of_a_killed_server_that_is_wiped(self):
         with postgres.Postgres(settings={"max_connections": 17}) as server:
             self.assertEqual(server.psql("SHOW max_connections"), "17")
-            home = server.home
+            home, first = server.home, processes(server)[0]
             for flags in (["--port", 1], ["--setting", "max_connections=18"]):
                 done = server.run("up", *flags, check=False)
                 self.assertEqual(done.returncode, 1)
                 self.assertIn("down --wipe", done.stderr)
-            pids = processes(server)
-            memory = {segment for segment in segments() if segment[1] in pids}
-            self.assertNotEqual(memory, set())
+            self.assertEqual(len(segments_of({first})), 1)
             server.kill()
         self.assertFalse(home.exists())
-        self.assertEqual(segments() & memory, set())
+        self.assertEqual(segments_of({first}), set())
 
     def test_a_folder_that_the_servers_user_cannot_enter_is_no_hindrance(self):
         with harness.folder() as folder:
@@ -194,7 +195,7 @@ class Surroundings(unittest.TestCase):
             first = int((home / "cluster/home/data/postmaster.pid").read_text().split()[0])
             self.assertTrue(is_there(first))
             test.send_signal(signal.SIGKILL)
-        wait_until(lambda: not is_there(first) and not home.exists())
+        wait_until(lambda: not is_there(first) and not home.exists(), "the server has gone")
 
 
 if __name__ == "__main__":

@@ -2,13 +2,14 @@
 """The README's tour and the tutorial's command lines work when they are pasted."""
 import pathlib
 import re
-import socket
 import subprocess
 import unittest
 
 import harness
 from harness import ROOT
+from kafka import free_ports
 
+SCRIPT_S = 300
 
 def blocks(path, heading):
     """The shell blocks below a heading, up to the next one of its level."""
@@ -18,20 +19,14 @@ def blocks(path, heading):
     return re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
 
 
-def free_port():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
-
-
 class Readme(unittest.TestCase):
     def test_the_five_minutes_work_when_pasted(self):
         with harness.folder() as folder:
             script = "\n".join(blocks(ROOT / "README.md", "## Five minutes"))
-            script = script.replace("build/release/cairn", harness.BINARY).replace("8081", str(free_port()))
+            script = script.replace("build/release/cairn", harness.BINARY).replace("8081", str(free_ports(1)))
             script = script.replace("/tmp/bank-data", str(folder / "data"))
             done = subprocess.run(["bash", "-c", f"set -eu\n{script}"], cwd=ROOT, capture_output=True, text=True,
-                                  timeout=120)
+                                  timeout=SCRIPT_S)
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
             for words in ("201 Created", '"version":2', '"/problems/rejected"', '"balance":10000', '"streamversion":1',
                           "all is well", '"type":"Deposited"'):
@@ -42,14 +37,14 @@ class Readme(unittest.TestCase):
         with harness.folder() as folder:
             text = (ROOT / "docs/tutorial/first-domain.md").read_text(encoding="utf-8")
             steps = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
-            port = str(free_port())
+            port = str(free_ports(1))
             script = "\n".join(steps).replace("build/release/cairn", harness.BINARY)
             script = script.replace("localhost:8080", f"127.0.0.1:{port}").replace("/tmp/mybank-data", "data")
             script = script.replace("serve mybank", f"serve mybank --listen 127.0.0.1:{port}")
             script = script.replace("--data data &", "--data data &\nuntil curl -sf "
                                     f"http://127.0.0.1:{port}/health/ready >ready; do :; done")
             done = subprocess.run(["bash", "-c", f"set -eu\n{script}\nkill %1; wait %1"], cwd=folder,
-                                  capture_output=True, text=True, timeout=120)
+                                  capture_output=True, text=True, timeout=SCRIPT_S)
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
             for words in ("specs: 2 passed, 0 failed", "201 Created", "insufficient-funds", '"streamversion":2',
                           '"state":'):

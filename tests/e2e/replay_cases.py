@@ -1,16 +1,17 @@
 """What `cairn replay` promises, for a view in either store: the cases, with the store left open."""
 import json
-import re
-import signal
+import os
 import subprocess
 import threading
 import time
 
 import harness
 import sql_shop
-from sql_shop import view_state, wait_until
+from harness import PATIENCE_S, wait_until
+from sql_shop import view_state
 
 LINES = 4000
+SLOW = 50  # events a second of a build that must not be over before it is looked at
 
 
 class ReplayCases:
@@ -19,6 +20,7 @@ class ReplayCases:
     view, file: the view, and its file in the shop's folder
     edits:      changes of that file, (old, new) each, that add 1,000 to `lines` of every customer, and no more
     flags():    what each process needs beside --data
+    scratch_places():  names of what dry runs have left behind
     forget():   deletes the views, as if nobody had ever built them
     """
 
@@ -36,7 +38,8 @@ class ReplayCases:
         self.domain = sql_shop.copy_shop(self.home)
         with self.serve() as node:
             sql_shop.send(node, self.commands)
-            sql_shop.check_totals(self, node, self.totals) if self.flags() else self.check_rows(node)
+            node.wait_for_views()
+            self.check_rows(node)
 
     def serve(self, verb="serve"):
         return harness.Node(self.domain, self.home / "data", verb, flags=self.flags())
@@ -49,10 +52,10 @@ class ReplayCases:
         self.assertEqual(found, expected)
 
     def arguments(self, *flags):
-        return ("replay", self.view, self.domain, "--data", self.home / "data", *self.flags(), *flags)
+        return (self.view, self.domain, "--data", self.home / "data", *self.flags(), *flags)
 
     def replay(self, *flags, status=0):
-        done = harness.run(*self.arguments(*flags))
+        done = sql_shop.replay(*self.arguments(*flags))
         self.assertEqual(done.returncode, status, done.stdout + done.stderr)
         return done
 
@@ -66,6 +69,9 @@ class ReplayCases:
     def generation(self, node):
         return view_state(node, self.view)["generation"]
 
+    def wait_for_generation(self, node, generation):
+        sql_shop.wait_for_generation(node, self.view, generation)
+
     # ---- building and switching ----
 
     def test_a_rebuild_switches_under_a_running_service_and_can_be_taken_back(self):
@@ -75,16 +81,17 @@ class ReplayCases:
             self.assertRegex(done.stdout, rf"{self.view}: {len(self.customers)} rows from \d+ events, generation 2 is live")
             self.assertRegex(done.stdout, rf"the rows before were the same: {len(self.customers)}, checksum [0-9a-f]{{16}}")
             self.assertIn("--rollback", done.stdout)
-            wait_until(lambda: self.generation(node) == 2, "the service shows the new generation")
+            self.wait_for_generation(node, 2)
             self.check_rows(node)
             self.add_a_line(node)
             back = json.loads(self.replay("--rollback", "--json").stdout)
-            self.assertEqual((back["generation"], back["kept"]), (3, True))
+            self.assertEqual((back["generation"], back["kept"], back["same"]), (3, True, True))
+            self.assertEqual(back["before"], back["after"])
             self.check_rows(node)
             self.add_a_line(node)
             self.assertIn("dropped what was kept", self.replay("--drop").stdout)
             self.assertIn("nothing is kept", self.replay("--drop").stdout)
-            self.assertNotEqual(self.replay("--rollback", status=1).stderr, "")
+            self.assertIn("no generation before the live one is kept", self.replay("--rollback", status=1).stderr)
             self.check_rows(node)
         with self.serve() as node:
             self.check_rows(node)
@@ -108,43 +115,56 @@ class ReplayCases:
         self.begin()
         self.change()
         with self.serve() as node:
-            wait_until(lambda: self.generation(node) == 2, "the changed definition is built")
+            self.wait_for_generation(node, 2)
             self.check_rows(node, plus=1000)
             self.replay("--rollback")
-            wait_until(lambda: self.generation(node) == 3, "it is rolled back")
+            self.wait_for_generation(node, 3)
             self.check_rows(node)
             self.add_a_line(node)
         with self.serve() as node:
+            node.wait_for_log("definition was rolled back")
             self.check_rows(node)
             self.add_a_line(node)
             self.assertEqual(self.generation(node), 3)
             self.replay()
-            wait_until(lambda: self.generation(node) == 4, "it is built again")
+            self.wait_for_generation(node, 4)
             self.check_rows(node, plus=1000)
+
+    def begin_build(self, node):
+        """A build that is under way, and has applied more than one before it."""
+        before = self.applied(node)
+        build = sql_shop.begin_replay(*self.arguments("--throttle", str(SLOW)))
+        wait_until(lambda: build.poll() is not None or self.applied(node) > before, "it is under way")
+        self.assertIsNone(build.poll())
+        return build
+
+    def wait_for_builders(self):
+        """A file's lock goes with its process."""
+
+    def applied(self, node):
+        return (view_state(node, self.view).get("rebuild") or {}).get("done", 0)
 
     def test_a_build_that_is_killed_is_gone_on_with(self):
         self.begin()
-        build = subprocess.Popen([harness.BINARY, *map(str, self.arguments("--throttle", "1500"))],
-                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         with self.serve() as node:
-            wait_until(lambda: (view_state(node, self.view).get("rebuild") or {}).get("done", 0) > 500, "it is under way")
+            build = self.begin_build(node)
+            self.assertTrue(view_state(node, self.view)["rebuild"]["active"])
             build.kill()
             build.communicate()
+            wait_until(lambda: view_state(node, self.view)["rebuild"]["active"] is False, "nobody is at it any more")
             self.check_rows(node)
-        build = subprocess.Popen([harness.BINARY, *map(str, self.arguments("--throttle", "1500"))],
-                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        time.sleep(0.3)  # to be ended at any moment of its life
-        build.send_signal(signal.SIGTERM)
-        out, err = build.communicate(timeout=60)
-        self.assertEqual((build.returncode, out), (1, ""), err)
+            self.wait_for_builders()
+            build = self.begin_build(node)
+            build.terminate()
+            out, err = build.communicate(timeout=PATIENCE_S)
+            self.assertEqual((build.returncode, out), (1, ""), err)
         with self.serve() as node:  # leaves it to the next replay: its own definition is live
             self.check_rows(node)
             self.add_a_line(node)
-        done = json.loads(self.replay("--json").stdout)
-        self.assertEqual(done["generation"], 2)
-        self.assertTrue(done["resumed"])
-        self.assertTrue(done["same"])
-        with self.serve() as node:
+            done = json.loads(self.replay("--json").stdout)
+            self.assertEqual(done["generation"], 2)
+            self.assertTrue(done["resumed"])
+            self.assertTrue(done["same"])
             self.check_rows(node)
 
     def test_a_first_build_holds_the_whole_log(self):
@@ -170,11 +190,11 @@ class ReplayCases:
                 self.replay()
                 self.replay("--rollback")
             sending.finish()
+            wait_until(lambda: failures or len(looks) > 10, "readers read")
             stop.set()
             for reader in readers:
                 reader.join()
             self.assertEqual(failures, [])
-            self.assertGreater(len(looks), 10)
             self.assertEqual(self.generation(node), 7)
 
     def commands_more(self):
@@ -225,6 +245,18 @@ class ReplayCases:
         with self.serve() as node:
             self.check_rows(node)
             self.assertEqual(self.generation(node), 1)
+
+    def test_a_reader_that_goes_away_leaves_nothing_behind(self):
+        self.begin()
+        gone, out = os.pipe()
+        os.close(gone)
+        done = subprocess.run([harness.BINARY, "replay", *map(str, self.arguments("--dry-run", "--rows"))], stdout=out,
+                              stderr=subprocess.PIPE, text=True, timeout=120)
+        os.close(out)
+        harness.refuse_reports(done.stderr)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn("could not be printed", done.stderr)
+        self.assertEqual(self.scratch_places(), [])
 
     def rows(self, *flags):
         done = self.replay("--dry-run", "--rows", *flags)

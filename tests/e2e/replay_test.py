@@ -27,6 +27,9 @@ class Replay(ReplayCases, unittest.TestCase):
     def forget(self):
         shutil.rmtree(self.home / "data/views")
 
+    def scratch_places(self):
+        return [path.name for path in (self.home / "data").rglob("*check*")]
+
 
 if __name__ == "__main__":
     harness.main()

@@ -4,8 +4,10 @@
 The same after kill -9 in the middle and a second send of the whole file, and after deleting index and views. Without
 the data set the test says so and uses generated lines.
 """
+import contextlib
+import itertools
 import json
-import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -18,6 +20,8 @@ SHOP = ROOT / "examples/shop"
 CSV = SHARED_DATA / "online-retail/online_retail.csv.gz"
 VIEWS = ("invoices", "customers", "products", "countries")
 MEASURES = ("lines", "quantity", "amount_mills")
+# Of a send that is cut off: so many lines go out before the kill, which comes at so many events.
+LINES_BEFORE, KILL_AT = 15000, 5000
 
 
 def prepare(folder):
@@ -45,7 +49,7 @@ def read_view(node, view, position):
     """Every row of a view, by key, walked with cursors."""
     rows, cursor = {}, ""
     while True:
-        page = node.get(f"/views/{view}?limit=1000{cursor}", Cairn_Position=position, Prefer="wait=60")
+        page = node.get(f"/views/{view}?limit=1000{cursor}", Cairn_Position=position)
         assert page.status == 200, page.body
         for row in page.json["items"]:
             rows[row["key"]] = {measure: row[measure] for measure in MEASURES}
@@ -70,6 +74,7 @@ class Retail(unittest.TestCase):
         cls.stack.close()
 
     def compare(self, node):
+        node.wait_for_views()
         position = end_of_log(node)
         for view in VIEWS:
             rows = read_view(node, view, position)
@@ -107,26 +112,36 @@ class Retail(unittest.TestCase):
     def test_2_a_kill_in_the_middle_and_the_whole_file_again(self):
         data = self.folder / "killed"
         node = harness.Node(SHOP, data).start()
-        killer = threading.Thread(target=self.kill_in_the_middle, args=(node,))
-        killer.start()
-        done, _ = send(node, self.commands, "--retry-for", "0s")
-        killer.join()
-        self.assertNotEqual(done.returncode, 0, "the send was over before the kill")
+        self.assertNotEqual(self.cut_off(node), 0)
         with harness.Node(SHOP, data) as node:
             done, summary = send(node, self.commands)
             self.assertEqual(done.returncode, 0, done.stderr)
             self.check_summary(summary)
             self.compare(node)
 
-    @staticmethod
-    def kill_in_the_middle(node):
-        """kill -9 once the log holds some of the events."""
-        feed = node.request("GET", "/health/live")
-        assert feed.status == 200
-        path = "/events?limit=1&after=0:" + os.environ.get("CAIRN_TEST_KILL_AT", "5000")
-        while not node.get(path).json["items"]:
-            pass
-        node.kill()
+    def cut_off(self, node):
+        """Sends while the node dies; returns the sender's exit status."""
+        killed = threading.Event()
+        words = [harness.BINARY, "send", "-", "--to", node.url, "--retry-for", "0s"]
+        with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as sending:
+            feeder = threading.Thread(target=self.feed, args=(sending.stdin, killed))
+            feeder.start()
+            try:
+                path = f"/events?limit=1&after=0:{KILL_AT}"
+                harness.wait_until(lambda: node.get(path).json["items"], "some of the events are in the log")
+            finally:
+                node.kill()
+                killed.set()
+                feeder.join()
+            return sending.wait(harness.PATIENCE_S)
+
+    def feed(self, pipe, killed):
+        """Some of the lines, and the rest once the node is gone: no send is over before that."""
+        with open(self.commands, "rb") as lines, contextlib.suppress(BrokenPipeError), pipe:
+            pipe.writelines(itertools.islice(lines, LINES_BEFORE))
+            pipe.flush()
+            killed.wait()
+            shutil.copyfileobj(lines, pipe)
 
 
 if __name__ == "__main__":

@@ -175,7 +175,7 @@ class CommandLine(unittest.TestCase):
                 process.stdout.close()
                 said = process.stderr.read()
                 process.stderr.close()
-                self.assertEqual((process.wait(60), said), (0, b""), script)
+                self.assertEqual((process.wait(harness.PATIENCE_S), said), (0, b""), script)
 
 
 if __name__ == "__main__":

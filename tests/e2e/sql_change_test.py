@@ -6,7 +6,8 @@ import unittest
 import harness
 import sql_shop
 from postgres import Postgres
-from sql_shop import SHOP, psql, serve, view_state, wait_until
+from harness import wait_until
+from sql_shop import SHOP, psql, view_state
 
 
 class SqlCheck(unittest.TestCase):
@@ -82,46 +83,19 @@ class SqlCheck(unittest.TestCase):
         self.assertNotIn("views/", done.stdout)
 
 
-class SqlChange(unittest.TestCase):
+class SqlChange(sql_shop.Case):
     """Definitions that change, fail, leave; a role of few rights."""
 
-    @classmethod
-    def setUpClass(cls):
-        cls.stack = harness.contextlib.ExitStack()
-        cls.folder = cls.stack.enter_context(harness.folder())
-        cls.server = cls.stack.enter_context(Postgres())
-        cls.commands, cls.totals = sql_shop.make_commands(cls.folder, 1200, 8)
-        cls.lines = len(cls.commands.read_text().splitlines())
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.stack.close()
-
-    def setUp(self):
-        self.name = "d_" + self.id().rpartition(".")[2].removeprefix("test_")[:40]
-        self.uri = sql_shop.make_database(self.server, self.name)
-        self.home = self.folder / self.name
-        self.home.mkdir()
-        self.domain = sql_shop.copy_shop(self.home)
-
-    def edit(self, path, *changes):
-        text = (self.domain / path).read_text()
-        for old, new in changes:
-            self.assertIn(old, text)
-            text = text.replace(old, new)
-        (self.domain / path).write_text(text)
-
-    def sql(self, text):
-        return psql(self.server, self.name, text)
+    lines, seed = 1200, 8
 
     def test_a_changed_definition_is_switched_under_readers(self):
-        with serve(self.home, self.uri, self.domain) as node:
+        with self.serve() as node:
             sql_shop.send(node, self.commands)
             sql_shop.check_totals(self, node, self.totals)
         total = sum(row["lines"] for row in self.totals["views"]["customers"].values())
         self.edit("views/customer_totals.sql", ("-- version: 1", "-- version: 2"),
                   ("CREATE INDEX ON", "ALTER TABLE customer_totals ADD COLUMN again text DEFAULT 'yes';\nCREATE INDEX ON"))
-        with serve(self.home, self.uri, self.domain) as node:
+        with self.serve() as node:
             stop, seen, failures = threading.Event(), [], []
 
             def read():
@@ -161,13 +135,14 @@ class SqlChange(unittest.TestCase):
         self.edit("views/customer_totals.sql", ("quantity bigint NOT NULL,", "quantity bigint CHECK (quantity <> 77),"))
         one = {"stock_code": "X", "description": "", "quantity": 1, "price_mills": 5, "customer": "c",
                "country": "Norge", "invoiced_at": "2020-01-01T00:00:00Z"}
-        with serve(self.home, self.uri, self.domain) as node:
-            wait_until(lambda: view_state(node, "customer_totals")["state"] == "live", "the view is live")
+        with self.serve() as node:
+            node.wait_for_views()
             for number in range(5):
-                node.command("invoice", f"i{number}", "AddLine", {**one, "customer": f"c{number}"})
+                told = node.command("invoice", f"i{number}", "AddLine", {**one, "customer": f"c{number}"})
+                self.assertLess(told.status, 300, told.body)
             bad = node.command("invoice", "bad", "AddLine", {**one, "quantity": 77})
             self.assertLess(bad.status, 300, bad.body)
-            event = [line for line in node.get("/events?limit=100").json["items"]][-1]["id"]
+            event = bad.json["events"][0]["id"]
             after = node.command("invoice", "i9", "AddLine", {**one, "customer": "c9"}).headers["cairn-position"]
             state = wait_until(lambda: (lambda s: s["state"] == "stopped" and s)(view_state(node, "customer_totals")),
                                "the view stops")
@@ -175,24 +150,24 @@ class SqlChange(unittest.TestCase):
             self.assertIn("line ", state["error"]["detail"])
             self.assertIn("check constraint", state["error"]["detail"])
             self.assertEqual(state["rows"], 5)
-            lines = node.get("/views/order_lines", Cairn_Position=after, Prefer="wait=60")
+            lines = node.get("/views/order_lines", Cairn_Position=after)
             self.assertEqual((lines.status, len(lines.json["items"])), (200, 7))
             stopped = node.get("/views/customer_totals")
             self.assertEqual(stopped.headers["cairn-view-state"], "stopped")
-            behind = node.get("/views/customer_totals", Cairn_Position=after, Prefer="wait=60")
+            behind = node.get("/views/customer_totals", Cairn_Position=after)
             self.assertEqual(behind.status, 503, behind.body)
         self.sql("ALTER TABLE shop.customer_totals DROP CONSTRAINT customer_totals_quantity_check")
-        with serve(self.home, self.uri, self.domain) as node:
+        with self.serve() as node:
             wait_until(lambda: view_state(node, "customer_totals")["state"] == "live", "the view goes on")
-            found = node.get("/views/customer_totals", Cairn_Position=after, Prefer="wait=60")
+            found = node.get("/views/customer_totals", Cairn_Position=after)
             self.assertEqual((found.status, len(found.json["items"])), (200, 7), found.body)
 
     def test_a_view_that_leaves_is_dropped(self):
-        with serve(self.home, self.uri, self.domain) as node:
-            sql_shop.wait_for_views(node)
+        with self.serve() as node:
+            node.wait_for_views()
         self.sql("CREATE TABLE shop.of_somebody_else (n int)")
         (self.domain / "views/kept_goods.sql").unlink()
-        with serve(self.home, self.uri, self.domain) as node:
+        with self.serve() as node:
             wait_until(lambda: self.sql("SELECT to_regclass('shop.kept_goods') IS NULL") == "t", "it is dropped")
             self.assertEqual(node.get("/views/kept_goods").status, 404)
         self.assertEqual(self.sql("SELECT count(*) FROM shop._cairn_view WHERE view = 'kept_goods'"), "0")
@@ -205,13 +180,13 @@ class SqlChange(unittest.TestCase):
         uri = "postgresql://little:little@" + self.uri.rpartition("@")[2]
         checked = harness.run("check", self.domain, "--postgres", uri)
         self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
-        with serve(self.home, uri, self.domain) as node:
+        with self.serve(uri=uri) as node:
             sql_shop.send(node, self.commands)
             sql_shop.check_totals(self, node, self.totals)
             self.assertEqual(node.get("/queries/top_customers").status, 200)
         self.edit("views/kept_goods.sql", ("-- version: 1", "-- version: 2"))
-        with serve(self.home, uri, self.domain) as node:
-            wait_until(lambda: view_state(node, "kept_goods")["generation"] == 2, "the switch")
+        with self.serve(uri=uri) as node:
+            sql_shop.wait_for_generation(node, "kept_goods", 2)
 
 
 if __name__ == "__main__":

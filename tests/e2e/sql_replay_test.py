@@ -1,39 +1,35 @@
 #!/usr/bin/env python3
 """`cairn replay` and `cairn verify` of views in PostgreSQL."""
-import unittest
+import json
 
 import harness
 import sql_shop
-from postgres import Postgres
 from replay_cases import ReplayCases
-from sql_shop import psql
+from sql_shop import view_state, wait_until
 
 
-class SqlReplay(ReplayCases, unittest.TestCase):
+class SqlReplay(ReplayCases, sql_shop.Databases):
     view = "customer_totals"
     file = "views/customer_totals.sql"
     edits = (("(:customer, 1, ", "(:customer, 1001, "), ("+ excluded.lines", "+ excluded.lines - 1000"))
 
     @classmethod
     def setUpClass(cls):
-        cls.stack = harness.contextlib.ExitStack()
-        folder = cls.stack.enter_context(harness.folder())
-        cls.server = cls.stack.enter_context(Postgres())
-        cls.prepare(folder)
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.stack.close()
-
-    def setUp(self):
-        self.name = "r_" + self.id().rpartition(".")[2].removeprefix("test_")[:40]
-        self.uri = sql_shop.make_database(self.server, self.name)
+        super().setUpClass()
+        cls.prepare(cls.folder)
 
     def flags(self):
         return ("--postgres", self.uri)
 
     def forget(self):
-        psql(self.server, self.name, "DROP SCHEMA shop CASCADE")
+        self.sql("DROP SCHEMA shop CASCADE")
+
+    def scratch_places(self):
+        return self.sql("SELECT nspname FROM pg_namespace WHERE nspname LIKE '%check%' UNION ALL "
+                        "SELECT view FROM shop._cairn_view WHERE side = 'check'").split()
+
+    def wait_for_builders(self):
+        sql_shop.wait_for_builders(self.server)
 
     def verify(self, *flags, status=0):
         done = harness.run("verify", self.domain, "--data", self.home / "data", *flags)
@@ -48,9 +44,9 @@ class SqlReplay(ReplayCases, unittest.TestCase):
         self.assertIn("all is well", clean.stdout)
         self.assertIn("not verified without --postgres", self.verify().stdout)
         name, other = list(self.customers)[:2]
-        psql(self.server, self.name, f"UPDATE shop.customer_totals SET lines = lines + 1 WHERE customer = '{name}';"
-             f"DELETE FROM shop.customer_totals WHERE customer = '{other}';"
-             "INSERT INTO shop.customer_totals VALUES ('nobody', 1, 2, 3)")
+        self.sql(f"UPDATE shop.customer_totals SET lines = lines + 1 WHERE customer = '{name}';"
+                 f"DELETE FROM shop.customer_totals WHERE customer = '{other}';"
+                 "INSERT INTO shop.customer_totals VALUES ('nobody', 1, 2, 3)")
         told = self.verify(*self.flags(), "--view", self.view, status=1)
         self.assertIn("3 differences", told.stdout)
         for key in (name, other, "nobody"):
@@ -60,15 +56,30 @@ class SqlReplay(ReplayCases, unittest.TestCase):
         self.verify(*self.flags())
         with self.serve() as node:
             self.check_rows(node)
-        schemas = psql(self.server, self.name, "SELECT string_agg(nspname, ' ' ORDER BY nspname) FROM pg_namespace "
-                       "WHERE nspname LIKE 'shop%'")
+        schemas = self.sql("SELECT string_agg(nspname, ' ' ORDER BY nspname) FROM pg_namespace "
+                           "WHERE nspname LIKE 'shop%'")
         self.assertEqual(schemas, "shop shop_old_customer_totals")
+        self.check_a_rollback_takes_no_side()
         self.replay("--drop")
-        self.assertEqual(psql(self.server, self.name, "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'shop%'"), "1")
+        self.assertEqual(self.sql("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'shop%'"), "1")
+
+    def check_a_rollback_takes_no_side(self):
+        """It puts the wrong rows back here, and the right ones there, and knows nothing of either."""
+        for _ in range(2):
+            done = self.replay("--rollback")
+            self.assertRegex(done.stdout, r"the generation that was live had other rows: \d+, checksum [0-9a-f]{16}; "
+                             r"now \d+, checksum [0-9a-f]{16}; cairn verify says which is what the log gives")
+            self.assertNotIn("NOT what the log gives", done.stdout)
+        told = json.loads(self.replay("--rollback", "--json").stdout)
+        self.assertFalse(told["same"])
+        self.assertNotEqual(told["before"]["checksum"], told["after"]["checksum"])
+        self.verify(*self.flags(), "--view", self.view, status=1)
+        self.replay("--rollback")
+        self.verify(*self.flags(), "--view", self.view)
 
     def test_a_view_that_is_not_built_is_told_and_the_rest_is_compared(self):
         self.begin()
-        psql(self.server, self.name, "DELETE FROM shop._cairn_view WHERE view = 'kept_goods'")
+        self.sql("DELETE FROM shop._cairn_view WHERE view = 'kept_goods'")
         told = self.verify(*self.flags(), status=1)
         self.assertRegex(told.stdout, "view kept_goods: not compared: .*no projector has built the view yet")
         self.assertRegex(told.stdout, r"view order_lines: \d+ rows against \d+ events, 0 differences")
@@ -76,6 +87,30 @@ class SqlReplay(ReplayCases, unittest.TestCase):
         named = self.verify("--view", self.view, status=1)
         self.assertEqual(named.stdout, "")
         self.assertIn("give --postgres", named.stderr)
+
+    def test_what_keeps_the_service_from_its_switch_is_told_to_who_replays(self):
+        self.begin()
+        self.change()
+        self.sql("CREATE VIEW public.mine AS SELECT customer FROM shop.customer_totals")
+        with self.serve() as node:
+            told = wait_until(lambda: view_state(node, self.view).get("error"), "the switch is put off")
+            self.assertIn("view public.mine stands on the live tables", told["detail"])
+            self.assertTrue(view_state(node, self.view)["rebuild"]["active"])
+            refused = self.replay(status=1)
+            self.assertIn("another process has built it", refused.stderr)
+            self.assertIn("view public.mine stands on the live tables", refused.stderr)
+            self.sql("DROP VIEW public.mine")
+            wait_until(lambda: self.generation(node) == 2, "it switches by itself")
+            self.check_rows(node, plus=1000)
+
+    def test_what_stands_on_the_live_tables_is_told_and_the_build_is_kept(self):
+        self.begin()
+        self.sql("CREATE VIEW public.mine AS SELECT customer FROM shop.customer_totals")
+        refused = self.replay(status=1)
+        self.assertIn("built and kept, but not switched", refused.stderr)
+        self.assertIn("view public.mine stands on the live tables", refused.stderr)
+        self.sql("DROP VIEW public.mine")
+        self.assertTrue(json.loads(self.replay("--json").stdout)["resumed"])
 
     def test_without_a_database_it_says_what_it_needs(self):
         self.begin()

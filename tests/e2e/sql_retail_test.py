@@ -29,7 +29,7 @@ class SqlRetail(unittest.TestCase):
             done, _ = retail_test.send(node, self.commands)
             self.assertEqual(done.returncode, 0, done.stderr)
             position = retail_test.end_of_log(node)
-            sql_shop.wait_for_views(node)
+            node.wait_for_views()
             count = sql_twins.check_twins(self, node, position)
             self.assertEqual(count, sum(len(rows) for rows in self.totals["views"].values()))
             for view, rows in self.totals["views"].items():

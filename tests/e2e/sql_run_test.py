@@ -17,8 +17,9 @@ LINES, SEED = 2000, 1
 
 
 def start(folder, *flags):
-    """The script on a free port, with its data in the folder and the binary under test."""
-    words = [ROOT / "tools/run", "--data", folder / "data", "--listen", "127.0.0.1:0", *flags]
+    """The script on a free port, with its data in the folder and the binary under test. A shell cannot heed an interrupt that
+    whoever started the tests ignores, as one does that puts them into the background."""
+    words = ["env", "--default-signal=INT", ROOT / "tools/run", "--data", folder / "data", "--listen", "127.0.0.1:0", *flags]
     return subprocess.Popen([str(word) for word in words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                             env={**os.environ, "CAIRN_BINARY": harness.BINARY})
 
@@ -29,7 +30,7 @@ def postgres(folder, verb, *arguments):
 
 
 def bash(line):
-    return subprocess.run(["bash", "-c", line], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(["bash", "-c", line], cwd=ROOT, capture_output=True, text=True, timeout=RUN_S, check=False)
 
 
 def check_once(test, folder, *flags):
@@ -80,7 +81,7 @@ class Run(unittest.TestCase):
         self.assertEqual(postgres(folder, "status").returncode, 3, "it was stopped")
 
     def test_a_wrong_flag_is_usage(self):
-        done = subprocess.run([ROOT / "tools/run", "--mysql"], capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run([ROOT / "tools/run", "--mysql"], capture_output=True, text=True, timeout=RUN_S, check=False)
         self.assertEqual(done.returncode, 2)
         for flag in ("--kafka", "--postgres", "--once"):
             self.assertIn(flag, done.stdout)

@@ -3,28 +3,22 @@
 Standard library only.
 """
 import json
+import random
+import re
 import shutil
 import subprocess
 import threading
-import time
+import unittest
 
 import harness
 import retail_test
-from harness import ROOT
+from harness import ROOT, wait_until
+from postgres import Postgres
 
 SHOP = ROOT / "examples/shop"
 MEASURES = retail_test.MEASURES
-PATIENCE_S = 120
-
-
-def wait_until(done, what, wait_s=PATIENCE_S):
-    """Waits until done() is true; returns what it gave."""
-    until = time.monotonic() + wait_s
-    while not (given := done()):
-        if time.monotonic() > until:
-            raise AssertionError(f"not within {wait_s} s: {what}")
-        time.sleep(0.02)
-    return given
+# What a replay is told of a view whose builder before has not let go of it yet.
+HELD = re.compile("is being built by another process|is being rebuilt")
 
 
 def make_commands(folder, lines, seed):
@@ -90,7 +84,7 @@ def read_customers(node, view, position):
 
 def check_totals(test, node, totals):
     """What both kinds of views say is what the independent program says."""
-    wait_for_views(node)
+    node.wait_for_views()
     position = retail_test.end_of_log(node)
     expected = {key: {m: row[m] for m in MEASURES} for key, row in totals["views"]["customers"].items()}
     test.assertEqual(read_customers(node, "customers", position), expected)
@@ -110,7 +104,7 @@ def check_totals(test, node, totals):
 def walk(node, path, position=None):
     """All items of a listing, page by page."""
     items, cursor = [], ""
-    headers = {"Cairn_Position": position, "Prefer": "wait=60"} if position else {}
+    headers = {"Cairn_Position": position} if position else {}
     while True:
         page = node.get(path + cursor, **headers)
         assert page.status == 200, (path, page.status, page.body)
@@ -126,12 +120,85 @@ def view_state(node, view):
     return found[0] if found else None
 
 
-def wait_for_views(node):
-    """Waits until every view of the domain holds all that the log holds, so that a stop leaves nothing unbuilt."""
-    def caught_up():
-        states = node.get("/views").json["items"]
-        return states and all(state["state"] == "live" and state["lag"] == 0 for state in states)
-    wait_until(caught_up, "every view is live and at the end of the log")
+wait_for_views = harness.Node.wait_for_views
+
+
+def wait_for_generation(node, view, generation):
+    wait_until(lambda: view_state(node, view)["generation"] == generation, f"generation {generation} of {view}")
+
+
+def wait_for_builders(server):
+    """Waits until nobody builds: of a builder that was killed the server finds out late, and holds its lock till then."""
+    wait_until(lambda: server.psql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == "0", "nobody builds")
+
+
+def begin_replay(*arguments):
+    """`cairn replay`, running."""
+    return subprocess.Popen([harness.BINARY, "replay", *map(str, arguments)], stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True)
+
+
+def replay(*arguments):
+    """Runs `cairn replay`; again, while the builder before holds the view: others see its switch before it has let go."""
+    def run():
+        done = harness.run("replay", *arguments)
+        return None if done.returncode != 0 and HELD.search(done.stderr) else done
+    return wait_until(run, "nobody else builds the view")
+
+
+class Databases(unittest.TestCase):
+    """Tests that share a folder and a server; each has a database of its own."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = cls.enterClassContext(harness.folder())
+        cls.server = cls.enterClassContext(Postgres())
+
+    def setUp(self):
+        self.name = "d_" + self.id().rpartition(".")[2].removeprefix("test_")[:40]
+        self.uri = make_database(self.server, self.name)
+
+    def sql(self, text):
+        return psql(self.server, self.name, text)
+
+
+class Case(Databases):
+    """Tests that share commands, too; each has a folder and a shop of its own.
+
+    lines, seed: of the commands; without a seed a printed one.
+    """
+
+    lines, seed = None, None
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        if cls.seed is None:
+            cls.seed = random.SystemRandom().randrange(1 << 16)
+            print(f"seed {cls.seed}", flush=True)
+        cls.commands, cls.totals = make_commands(cls.folder, cls.lines, cls.seed)
+
+    def setUp(self):
+        super().setUp()
+        self.home = self.folder / self.name
+        self.home.mkdir()
+        self.domain = copy_shop(self.home)
+
+    def serve(self, *flags, uri=None):
+        return serve(self.home, uri or self.uri, self.domain, flags)
+
+    def edit(self, path, *changes):
+        """Changes, (old, new) each, of a file of the domain."""
+        text = (self.domain / path).read_text()
+        for old, new in changes:
+            self.assertIn(old, text)
+            text = text.replace(old, new)
+        (self.domain / path).write_text(text)
+
+    def verify(self):
+        """Every row of every view is what the log gives, by a replay of it."""
+        done = harness.run("verify", self.domain, "--data", self.home / "data", "--postgres", self.uri)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
 
 def serve(folder, uri, domain=SHOP, flags=()):

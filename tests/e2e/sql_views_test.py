@@ -7,7 +7,7 @@ import harness
 import retail_test
 import sql_shop
 from postgres import Postgres
-from sql_shop import SHOP, psql, serve, view_state, wait_until, walk
+from sql_shop import SHOP, psql, serve, walk
 
 LINES, SEED = 1500, 7
 
@@ -28,6 +28,7 @@ class SqlViews(unittest.TestCase):
         cls.uri = sql_shop.make_database(cls.server, "shared")
         cls.node = cls.stack.enter_context(serve(cls.folder, cls.uri))
         sql_shop.send(cls.node, cls.commands)
+        cls.node.wait_for_views()
         cls.position = retail_test.end_of_log(cls.node)
 
     @classmethod
@@ -35,7 +36,7 @@ class SqlViews(unittest.TestCase):
         cls.stack.close()
 
     def get(self, path, **headers):
-        return self.node.get(path, Cairn_Position=self.position, Prefer="wait=60", **headers)
+        return self.node.get(path, Cairn_Position=self.position, **headers)
 
     def problem(self, path, status, slug):
         answer = self.get(path)
@@ -48,6 +49,7 @@ class SqlViews(unittest.TestCase):
     def test_a_command_is_seen_by_who_sends_its_position(self):
         (self.folder / "own").mkdir()
         with serve(self.folder / "own", sql_shop.make_database(self.server, "own")) as node:
+            node.wait_for_views()
             self.write_and_read(node)
 
     def write_and_read(self, node):
@@ -58,12 +60,19 @@ class SqlViews(unittest.TestCase):
                 "country": "Norge", "invoiced_at": "2020-01-01T00:00:00Z"})
             self.assertLess(told.status, 300, told.body)
             position = told.headers["cairn-position"]
-            row = node.get(f"/views/customer_totals/{customer}", Cairn_Position=position, Prefer="wait=60")
+            row = node.get(f"/views/customer_totals/{customer}", Cairn_Position=position)
             self.assertEqual((row.status, row.json.get("amount_mills")), (200, 10), row.body)
-            found = node.get("/queries/top_customers?country=Norge&least=10", Cairn_Position=position,
-                                  Prefer="wait=60")
+            found = node.get("/queries/top_customers?country=Norge&least=10", Cairn_Position=position)
             self.assertEqual(found.status, 200, found.body)
             self.assertIn(customer, [one["customer"] for one in found.json["items"]])
+
+    def test_a_key_that_no_row_can_have_is_not_there_as_of_a_position(self):
+        for path in ("/views/order_lines/536365", "/views/order_lines/%5B%22536365%22%5D", "/views/order_lines/%5B1,2%5D",
+                     "/views/order_lines/%5B%22536365%22,%22one%22%5D"):
+            answer = self.get(path)
+            self.assertEqual((answer.status, answer.json["type"]), (404, "/problems/not-found"), (path, answer.body))
+            self.assertEqual(answer.headers["cairn-position"], self.position, path)
+            self.assertEqual(answer.json["position"], self.position, path)
 
     def test_filters_order_and_pages_select_what_they_say(self):
         rows = walk(self.node, "/views/order_lines?limit=1000", self.position)
@@ -140,7 +149,7 @@ class SqlQueries(unittest.TestCase):
         checked = harness.run("check", cls.domain, "--postgres", cls.uri)
         assert checked.returncode == 0, checked.stdout + checked.stderr
         cls.node = cls.stack.enter_context(serve(cls.folder, cls.uri, cls.domain))
-        wait_until(lambda: (view_state(cls.node, "order_lines") or {}).get("state") == "live", "order_lines is live")
+        cls.node.wait_for_views()
 
     @classmethod
     def tearDownClass(cls):

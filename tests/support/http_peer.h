@@ -16,7 +16,7 @@
 
 #include "tests/support/cm.h"
 
-enum { PEER_TIMEOUT_MS = 20000, PEER_ANSWER_MAX = 512 * 1024 };
+enum { PEER_TIMEOUT_MS = 60000, PEER_ANSWER_MAX = 512 * 1024 };
 
 struct peer_answer {
     int status; /* 0: the connection closed without an answer */

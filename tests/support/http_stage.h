@@ -2,17 +2,24 @@
 #ifndef CAIRN_TESTS_SUPPORT_HTTP_STAGE_H
 #define CAIRN_TESTS_SUPPORT_HTTP_STAGE_H
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
 #include "platform/http.h"
 #include "tests/support/http_peer.h"
 
-enum { STAGE_BODY_MAX = 1000, STAGE_BIG_MAX = 1024 * 1024, STAGE_LARGE_BYTES = 200000 };
+enum {
+    STAGE_ROUTES = 12,
+    STAGE_BODY_MAX = 1000,
+    STAGE_BIG_MAX = 1024 * 1024,
+    STAGE_LARGE_BYTES = 200000
+};
 
 /* The server, and a gate that GET /wait stands in until a test opens it. */
 struct stage {
     struct cairn_http *http;
+    struct cairn_http_route routes[STAGE_ROUTES]; /* which the server borrows */
     struct cairn_metrics *metrics;
     int port;
     pthread_mutex_t lock;
@@ -173,11 +180,10 @@ static inline void stage_begin(struct stage *stage, struct cairn_http_options op
         {"GET", "/feed", stage_feed, stage, 0},
         {"GET", "/kind", stage_kind, stage, 0},
     };
-    /* Static: the server borrows its table. */
-    static struct cairn_http_route table[sizeof(routes) / sizeof(routes[0])];
-    memcpy(table, routes, sizeof(routes));
-    options.routes = table;
-    options.route_count = sizeof(routes) / sizeof(routes[0]);
+    static_assert(sizeof(routes) == sizeof(stage->routes), "each has a place");
+    memcpy(stage->routes, routes, sizeof(routes));
+    options.routes = stage->routes;
+    options.route_count = STAGE_ROUTES;
     options.metrics = stage->metrics;
     options.listen = options.listen != NULL ? options.listen : "127.0.0.1:0";
     struct cairn_err err;

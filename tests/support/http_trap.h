@@ -5,7 +5,7 @@
 #include <pthread.h>
 #include <stdio.h>
 
-#include "tests/support/http_peer.h"
+#include "tests/support/http_host.h"
 
 enum trap_answer {
     TRAP_CLOSES,
@@ -81,14 +81,9 @@ static inline void *trap_run(void *self)
 
 static inline void trap_begin(struct trap *trap)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof(address);
-    trap->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_true(trap->fd >= 0);
-    assert_int_equal(bind(trap->fd, (const struct sockaddr *)&address, size), 0);
-    assert_int_equal(listen(trap->fd, 8), 0);
-    assert_int_equal(getsockname(trap->fd, (struct sockaddr *)&address, &size), 0);
-    (void)snprintf(trap->url, sizeof(trap->url), "http://127.0.0.1:%d", ntohs(address.sin_port));
+    int port = 0;
+    trap->fd = host_listen(&port);
+    (void)snprintf(trap->url, sizeof(trap->url), "http://127.0.0.1:%d", port);
     assert_int_equal(pthread_create(&trap->thread, NULL, trap_run, trap), 0);
 }
 

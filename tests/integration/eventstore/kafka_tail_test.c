@@ -607,7 +607,7 @@ static void no_broker_ends_a_question_in_time(void **state)
     assert_int_equal(cairn_kafka_tail_reach(tail, ACCOUNT, 1, 100, &err), CAIRN_ETIMEDOUT);
     cairn_kafka_tail_stop(tail, ACCOUNT);
     cairn_kafka_tail_free(tail);
-    assert_true(kafka_stage_now_ms() - began < 5000);
+    assert_true(kafka_stage_now_ms() - began < 15000);
     cairn_arena_fini(&stage.arena);
 }
 

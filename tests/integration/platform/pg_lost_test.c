@@ -8,8 +8,7 @@
 #include "tests/integration/platform/pg_stage.h"
 
 #define PATIENCE_MS 60000
-/* Long enough for a server that is only slow. */
-#define SILENCE_MS 2000
+#define SILENCE_MS  2000
 
 /* Runs tools/postgres on the server of this program. */
 static void tool(const char *verb)
@@ -53,6 +52,27 @@ static void *ask_for_long(void *argument)
     struct call *call = argument;
     call->rc = cairn_pg_query(call->pg, "SELECT pg_sleep(600)", NULL, 0, NULL, &call->err);
     return NULL;
+}
+
+/* A connection that gives up a server that is silent, with a statement "take". By one that is only
+ * slow it is tried again. */
+static struct cairn_pg *open_impatient(struct pg_stage *stage)
+{
+    struct cairn_pg_options options = pg_stage_options(stage);
+    struct cairn_pg *pg = NULL;
+    int64_t until_ms = now_ms() + PATIENCE_MS;
+    enum cairn_rc rc = CAIRN_EBUSY;
+    options.answer_timeout_ms = SILENCE_MS;
+    while (rc == CAIRN_EBUSY && now_ms() < until_ms) {
+        cairn_pg_close(pg);
+        pg = NULL;
+        rc = cairn_pg_open(&options, &pg, &stage->err);
+        if (rc == CAIRN_OK) {
+            rc = cairn_pg_prepare(pg, "take", "SELECT length($1)", NULL, 1, &stage->err);
+        }
+    }
+    assert_ok(rc, &stage->err);
+    return pg;
 }
 
 static void await_sleeper(struct pg_stage *stage)
@@ -131,7 +151,7 @@ static void a_pool_fails_fast_while_the_server_is_away_and_finds_it_again(void *
         assert_int_equal(cairn_pg_pool_acquire(pool, PATIENCE_MS, &pg, &stage->err), CAIRN_EBUSY);
     }
     print_message("1000 refusals in %lld ms\n", (long long)(now_ms() - began_ms));
-    assert_true(now_ms() - began_ms < 30000);
+    assert_true(now_ms() - began_ms < PATIENCE_MS); /* one that waited would take as long */
     tool("restart");
     struct cairn_pg *pg = acquire_until_back(pool);
     assert_string_equal(pg_stage_value(pg, "SELECT 1"), "1");
@@ -143,10 +163,8 @@ static void a_server_stopped_in_its_tracks_is_given_up(void **state)
 {
     struct pg_stage *stage = *state;
     struct cairn_pg_options options = pg_stage_options(stage);
-    options.answer_timeout_ms = SILENCE_MS;
-    struct cairn_pg *pg = NULL;
+    struct cairn_pg *pg = open_impatient(stage);
     struct cairn_pg *other = NULL;
-    assert_ok(cairn_pg_open(&options, &pg, &stage->err), &stage->err);
     tool("pause");
     assert_int_equal(cairn_pg_run(pg, "SELECT 1", &stage->err), CAIRN_EBUSY);
     assert_true(cairn_pg_is_broken(pg));
@@ -161,11 +179,7 @@ static void a_server_stopped_in_its_tracks_is_given_up(void **state)
 static void a_pipeline_into_a_server_that_does_not_read_is_given_up(void **state)
 {
     struct pg_stage *stage = *state;
-    struct cairn_pg_options options = pg_stage_options(stage);
-    options.answer_timeout_ms = SILENCE_MS;
-    struct cairn_pg *pg = NULL;
-    assert_ok(cairn_pg_open(&options, &pg, &stage->err), &stage->err);
-    assert_ok(cairn_pg_prepare(pg, "take", "SELECT length($1)", NULL, 1, &stage->err), &stage->err);
+    struct cairn_pg *pg = open_impatient(stage);
     assert_ok(cairn_pg_pipeline_begin(pg, &stage->err), &stage->err);
     tool("pause");
     /* More than both ends of a socket hold. */

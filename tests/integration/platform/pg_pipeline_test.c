@@ -132,6 +132,30 @@ static void a_pipeline_may_be_empty_and_the_next_one_starts_anew(void **state)
     assert_string_equal(pg_stage_value(stage->pg, "SELECT count(*) FROM numbers"), "3");
 }
 
+/* The server owes nothing to who comes for the answers later. */
+static void a_pipeline_commits_before_anybody_asks_for_its_end(void **state)
+{
+    struct pg_stage *stage = *state;
+    struct cairn_pg *other = pg_stage_open(stage);
+    struct seen seen;
+    size_t failed = 0;
+    make_numbers(stage);
+    begin(stage);
+    for (int i = 0; i < 100; i++) {
+        char number[16];
+        (void)snprintf(number, sizeof(number), "%d", i);
+        (void)send_text(stage, "put", number);
+    }
+    cairn_pg_pipeline_sync(stage->pg);
+    while (strcmp(pg_stage_value(other, "SELECT count(*) FROM numbers"), "100") != 0) {
+        /* It comes; a server that waits for us ends the test by its time-out. */
+    }
+    assert_ok(end(stage, &seen, &failed), &stage->err);
+    assert_int_equal(seen.count, 100);
+    assert_int_equal(seen.rows, 100);
+    cairn_pg_close(other);
+}
+
 /* `before` rows that fit, one that is there already, and `after` more. */
 static void fail_in_the_middle(struct pg_stage *stage, size_t before, size_t after)
 {
@@ -352,6 +376,7 @@ int main(void)
         TEST(answers_as_large_as_questions_do_not_fill_the_socket),
         TEST(rows_touched_are_told_by_statement),
         TEST(a_pipeline_may_be_empty_and_the_next_one_starts_anew),
+        TEST(a_pipeline_commits_before_anybody_asks_for_its_end),
         TEST(a_failure_in_the_middle_is_named_and_leaves_nothing),
         TEST(behind_a_begin_the_failure_is_the_callers_to_roll_back),
         TEST(a_value_that_cannot_be_sent_takes_what_was_sent_with_it),

@@ -7,7 +7,7 @@ enum { TOLD_MAX = 64, TEXT_SIZE = 160 };
 #define PAIRS CAIRN_SLICE_LIT("pairs")
 
 /* Two tables of the usual kind, one with a key of two columns, one with none. */
-static const char DEFINITION[] =
+static const char definition[] =
     "-- view: pairs\n"
     "-- version: %d\n"
     "-- table:\n"
@@ -42,7 +42,7 @@ struct comparing {
 static void define(struct comparing *comparing, int version, const char *more)
 {
     char text[1024];
-    (void)snprintf(text, sizeof(text), DEFINITION, version, more);
+    (void)snprintf(text, sizeof(text), definition, version, more);
     sql_stage_view(comparing->stage, "pairs", text);
 }
 
@@ -413,24 +413,22 @@ static void an_event_that_cannot_be_applied_is_told(void **state)
     assert_non_null(strstr(comparing.err.text, "at 0:8"));
 }
 
-#define staged(test) cmocka_unit_test_setup_teardown(test, sql_stage_setup, sql_stage_teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        staged(rows_that_the_log_gives_are_equal),
-        staged(each_kind_of_difference_is_told_with_both_rows),
-        staged(another_definition_shows_what_it_would_change),
-        staged(tables_of_one_side_alone_differ_row_by_row),
-        staged(one_stream_is_held_against_its_rows_alone),
-        staged(up_to_an_earlier_place_rows_are_only_told),
-        staged(what_was_left_by_a_dead_comparison_is_dropped),
-        staged(a_comparison_that_is_cancelled_leaves_nothing),
-        staged(without_a_live_generation_there_is_nothing_to_compare),
-        staged(a_live_view_that_moves_is_met_where_it_is),
-        staged(a_view_that_is_switched_is_to_be_compared_again),
-        staged(a_connection_that_is_lost_leaves_nothing),
-        staged(an_event_that_cannot_be_applied_is_told),
+        SQL_STAGE_TEST(rows_that_the_log_gives_are_equal),
+        SQL_STAGE_TEST(each_kind_of_difference_is_told_with_both_rows),
+        SQL_STAGE_TEST(another_definition_shows_what_it_would_change),
+        SQL_STAGE_TEST(tables_of_one_side_alone_differ_row_by_row),
+        SQL_STAGE_TEST(one_stream_is_held_against_its_rows_alone),
+        SQL_STAGE_TEST(up_to_an_earlier_place_rows_are_only_told),
+        SQL_STAGE_TEST(what_was_left_by_a_dead_comparison_is_dropped),
+        SQL_STAGE_TEST(a_comparison_that_is_cancelled_leaves_nothing),
+        SQL_STAGE_TEST(without_a_live_generation_there_is_nothing_to_compare),
+        SQL_STAGE_TEST(a_live_view_that_moves_is_met_where_it_is),
+        SQL_STAGE_TEST(a_view_that_is_switched_is_to_be_compared_again),
+        SQL_STAGE_TEST(a_connection_that_is_lost_leaves_nothing),
+        SQL_STAGE_TEST(an_event_that_cannot_be_applied_is_told),
     };
     return cmocka_run_group_tests(tests, sql_stage_group_setup, sql_stage_group_teardown);
 }

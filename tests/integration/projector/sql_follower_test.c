@@ -1,4 +1,6 @@
 /* Followers on a real log and a real server, which is made to fail at any moment. */
+#include <pthread.h>
+
 #include "projector/sql/follower.h"
 #include "tests/integration/projector/sql_killer.h"
 
@@ -168,7 +170,7 @@ static void what_fails_behind_several_reads_is_found(void **state)
 }
 
 /* A row for each event; refuses one by its number. */
-static const char NUMBERED[] = "-- view: numbered\n"
+static const char numbered[] = "-- view: numbered\n"
                                "-- version: 1\n"
                                "-- table:\n"
                                "CREATE TABLE numbered (id uuid PRIMARY KEY, at text NOT NULL, "
@@ -179,7 +181,7 @@ static const char NUMBERED[] = "-- view: numbered\n"
 static void of_a_command_of_many_events_the_right_one_is_told(void **state)
 {
     struct sql_stage *stage = *state;
-    begin(stage, "numbered", NUMBERED, 1);
+    begin(stage, "numbered", numbered, 1);
     begin_build(stage, "numbered");
     world_add(&stage->world, "1", 1, "x", 8);
     world_add(&stage->world, "1", 2, "x", 12); /* offsets 9 to 20 */
@@ -207,7 +209,7 @@ static void of_a_command_of_many_events_the_right_one_is_told(void **state)
 
 /* Sums that pass through a type's end and come back: one by one they fail, in any sum they do not;
  * and the other way round. What decides is one by one. */
-static const char TIGHT[] = "-- view: tight\n"
+static const char tight[] = "-- view: tight\n"
                             "-- version: 1\n"
                             "-- table:\n"
                             "CREATE TABLE tight (who text PRIMARY KEY, sum bigint NOT NULL);\n"
@@ -218,7 +220,7 @@ static const char TIGHT[] = "-- view: tight\n"
 static void sums_at_the_end_of_their_type_stop_where_one_by_one_does(void **state)
 {
     struct sql_stage *stage = *state;
-    begin(stage, "tight", TIGHT, 1);
+    begin(stage, "tight", tight, 1);
     begin_build(stage, "tight");
     /* Fits one by one: four times the most, of different keys and back to zero between. */
     for (int i = 0; i < 6; i++) {
@@ -236,6 +238,47 @@ static void sums_at_the_end_of_their_type_stop_where_one_by_one_does(void **stat
     assert_int_equal(
         sql_stage_number(stage, "SELECT sum FROM test_build_tight.tight WHERE who = 'b'"),
         INT64_MAX);
+    cairn_sql_follower_close(follower);
+}
+
+static void *catch_up(void *follower)
+{
+    sql_stage_catch_up(follower, 1000);
+    return NULL;
+}
+
+/* As another lane does, somebody changes the row behind the look of the statement that adds to it.
+ * What comes has both signs and little sum: there is room for that, and none on the way. */
+static void a_sum_of_both_signs_is_judged_by_the_row_that_it_meets(void **state)
+{
+    static const int64_t numbers[] = {1, 8, -7, 1, -1};
+    struct sql_stage *stage = *state;
+    pthread_t thread;
+    begin(stage, "tight",
+          "-- view: tight\n"
+          "-- version: 1\n"
+          "-- table:\n"
+          "CREATE TABLE tight (who text PRIMARY KEY, sum bigint NOT NULL, last text);\n"
+          "-- on: Added\n"
+          "INSERT INTO tight VALUES (:to, :n, :stream) ON CONFLICT (who) DO UPDATE SET "
+          "sum = tight.sum + excluded.sum, last = excluded.last;\n",
+          1);
+    begin_build(stage, "tight");
+    sql_stage_run(stage, "INSERT INTO test_build_tight.tight VALUES ('a', 0, '')");
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        world_add(&stage->world, "1", numbers[i], "a", 1);
+    }
+    struct cairn_sql_follower *follower = follow(stage, "tight");
+    sql_stage_run(stage, "BEGIN; UPDATE test_build_tight.tight SET sum = %lld",
+                  (long long)INT64_MAX - 6);
+    assert_int_equal(pthread_create(&thread, NULL, catch_up, follower), 0);
+    sql_stage_await(stage, "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = "
+                           "current_database() AND wait_event_type = 'Lock'");
+    sql_stage_run(stage, "COMMIT");
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    stopped_behind(stage, follower, 1);
+    assert_int_equal(sql_stage_number(stage, "SELECT sum FROM test_build_tight.tight"),
+                     INT64_MAX - 5);
     cairn_sql_follower_close(follower);
 }
 
@@ -336,7 +379,7 @@ static void connections_lost_at_any_moment_lose_and_double_nothing(void **state)
     int64_t sum = fill_log(stage, &seed);
     struct killer killer;
     unsigned opened = 0;
-    killer_start(&killer, stage->uri, seed);
+    killer_start(&killer, stage->uri, seed, false);
     /* A fast machine is at the end before the end of its connection: on until one was in time. */
     unsigned rounds = 0;
     while (rounds < ROUNDS || (opened == rounds && rounds < ROUNDS_MAX)) {
@@ -346,27 +389,26 @@ static void connections_lost_at_any_moment_lose_and_double_nothing(void **state)
         sums_are(stage, sum, stage->world.appended);
     }
     unsigned kills = killer_stop(&killer);
-    print_message("%u rounds, %u connections ended, %u opened\n", rounds, kills, opened);
+    print_message("%u rounds, %u opened\n", rounds, opened);
     assert_true(kills > 0 && opened > rounds);
 }
-
-#define staged(test) cmocka_unit_test_setup_teardown(test, sql_stage_setup, sql_stage_teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        staged(a_follower_holds_the_fold_of_the_log),
-        staged(without_a_generation_nothing_is_followed),
-        staged(the_event_that_fails_is_found_and_told),
-        staged(one_batch_holds_several_reads_of_the_log),
-        staged(what_fails_behind_several_reads_is_found),
-        staged(of_a_command_of_many_events_the_right_one_is_told),
-        staged(sums_at_the_end_of_their_type_stop_where_one_by_one_does),
-        staged(one_command_near_a_types_end_goes_statement_by_statement),
-        staged(a_failure_in_any_words_is_written),
-        staged(another_follower_fences_this_one),
-        staged(a_connection_lost_inside_of_a_batch_leaves_nothing_of_it),
-        staged(connections_lost_at_any_moment_lose_and_double_nothing),
+        SQL_STAGE_TEST(a_follower_holds_the_fold_of_the_log),
+        SQL_STAGE_TEST(without_a_generation_nothing_is_followed),
+        SQL_STAGE_TEST(the_event_that_fails_is_found_and_told),
+        SQL_STAGE_TEST(one_batch_holds_several_reads_of_the_log),
+        SQL_STAGE_TEST(what_fails_behind_several_reads_is_found),
+        SQL_STAGE_TEST(of_a_command_of_many_events_the_right_one_is_told),
+        SQL_STAGE_TEST(sums_at_the_end_of_their_type_stop_where_one_by_one_does),
+        SQL_STAGE_TEST(a_sum_of_both_signs_is_judged_by_the_row_that_it_meets),
+        SQL_STAGE_TEST(one_command_near_a_types_end_goes_statement_by_statement),
+        SQL_STAGE_TEST(a_failure_in_any_words_is_written),
+        SQL_STAGE_TEST(another_follower_fences_this_one),
+        SQL_STAGE_TEST(a_connection_lost_inside_of_a_batch_leaves_nothing_of_it),
+        SQL_STAGE_TEST(connections_lost_at_any_moment_lose_and_double_nothing),
     };
     return cmocka_run_group_tests(tests, sql_stage_group_setup, sql_stage_group_teardown);
 }

@@ -112,16 +112,14 @@ static void a_table_that_is_not_there_is_being_built(void **state)
     assert_int_equal(check(stage, "a"), CAIRN_EBEHIND);
 }
 
-#define staged(test) cmocka_unit_test_setup_teardown(test, sql_stage_setup, sql_stage_teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        staged(a_key_over_an_index_that_is_unique_is_taken),
-        staged(a_key_that_two_rows_can_share_is_refused),
-        staged(a_column_that_is_null_or_not_there_makes_no_key),
-        staged(a_column_that_the_key_would_hide_is_refused),
-        staged(a_table_that_is_not_there_is_being_built),
+        SQL_STAGE_TEST(a_key_over_an_index_that_is_unique_is_taken),
+        SQL_STAGE_TEST(a_key_that_two_rows_can_share_is_refused),
+        SQL_STAGE_TEST(a_column_that_is_null_or_not_there_makes_no_key),
+        SQL_STAGE_TEST(a_column_that_the_key_would_hide_is_refused),
+        SQL_STAGE_TEST(a_table_that_is_not_there_is_being_built),
     };
     return cmocka_run_group_tests(tests, sql_stage_group_setup, sql_stage_group_teardown);
 }

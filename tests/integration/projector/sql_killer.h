@@ -1,4 +1,5 @@
-/* A thread that ends connections to the server, each a while after it was told of it. */
+/* A thread that ends connections to the server, each a while after it was told of it, or all of
+ * projectors again and again. */
 #ifndef CAIRN_TESTS_INTEGRATION_PROJECTOR_SQL_KILLER_H
 #define CAIRN_TESTS_INTEGRATION_PROJECTOR_SQL_KILLER_H
 
@@ -7,16 +8,47 @@
 
 #include "tests/integration/projector/sql_stage.h"
 
-enum { KILLER_PAUSE_MS_MAX = 40 };
+enum { KILLER_PAUSE_MS_MAX = 40, KILLER_PATIENCE = 2 };
 
 struct killer {
     const char *uri;
     uint64_t seed;
+    bool of_all; /* every connection of a projector, without being told */
     atomic_bool done;
     atomic_llong target; /* backend; 0: none */
-    unsigned kills;
+    atomic_uint kills;   /* connections that it ended */
     pthread_t thread;
 };
+
+static inline enum cairn_rc killer_pause(struct killer *killer, struct cairn_pg *pg,
+                                         struct cairn_err *err)
+{
+    char sql[64];
+    uint64_t most_ms = KILLER_PAUSE_MS_MAX;
+    if (killer->of_all) {
+        /* Less and less often, so that a machine that has other things to do comes through. */
+        most_ms += atomic_load(&killer->kills) * KILLER_PAUSE_MS_MAX / KILLER_PATIENCE;
+    }
+    (void)snprintf(sql, sizeof(sql), "SELECT pg_sleep(%llu / 1000.0)",
+                   (unsigned long long)sql_stage_random(&killer->seed, most_ms));
+    return cairn_pg_query(pg, sql, NULL, 0, NULL, err);
+}
+
+/* End those that this condition on pg_stat_activity names. */
+static inline enum cairn_rc killer_strike(struct killer *killer, struct cairn_pg *pg,
+                                          const char *condition, struct cairn_err *err)
+{
+    char sql[256];
+    struct cairn_pg_result *result = NULL;
+    (void)snprintf(sql, sizeof(sql),
+                   "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = "
+                   "current_database() AND %s",
+                   condition);
+    enum cairn_rc rc = cairn_pg_query(pg, sql, NULL, 0, &result, err);
+    atomic_fetch_add(&killer->kills, rc == CAIRN_OK ? (unsigned)cairn_pg_result_rows(result) : 0);
+    cairn_pg_result_free(result);
+    return rc;
+}
 
 static inline void *killer_run(void *argument)
 {
@@ -26,21 +58,25 @@ static inline void *killer_run(void *argument)
     struct cairn_err err;
     enum cairn_rc rc = cairn_pg_open(&options, &pg, &err);
     while (rc == CAIRN_OK && !atomic_load(&killer->done)) {
-        char sql[256];
+        char condition[64] = "application_name = 'cairn projector'";
         long long target = atomic_exchange(&killer->target, 0);
-        (void)snprintf(sql, sizeof(sql),
-                       "SELECT pg_terminate_backend(%lld) FROM pg_sleep(%llu / 1000.0)", target,
-                       (unsigned long long)sql_stage_random(&killer->seed, KILLER_PAUSE_MS_MAX));
-        rc = cairn_pg_query(pg, target == 0 ? "SELECT pg_sleep(0.001)" : sql, NULL, 0, NULL, &err);
-        killer->kills += rc == CAIRN_OK && target != 0;
+        if (!killer->of_all) {
+            (void)snprintf(condition, sizeof(condition), "pid = %lld", target);
+        }
+        if (!killer->of_all && target == 0) {
+            rc = cairn_pg_query(pg, "SELECT pg_sleep(0.001)", NULL, 0, NULL, &err);
+            continue;
+        }
+        rc = killer_pause(killer, pg, &err);
+        rc = rc == CAIRN_OK ? killer_strike(killer, pg, condition, &err) : rc;
     }
     cairn_pg_close(pg);
     return rc == CAIRN_OK ? NULL : argument;
 }
 
-static inline void killer_start(struct killer *killer, const char *uri, uint64_t seed)
+static inline void killer_start(struct killer *killer, const char *uri, uint64_t seed, bool of_all)
 {
-    *killer = (struct killer){.uri = uri, .seed = seed};
+    *killer = (struct killer){.uri = uri, .seed = seed, .of_all = of_all};
     assert_int_equal(pthread_create(&killer->thread, NULL, killer_run, killer), 0);
 }
 
@@ -56,7 +92,8 @@ static inline unsigned killer_stop(struct killer *killer)
     atomic_store(&killer->done, true);
     assert_int_equal(pthread_join(killer->thread, &failed), 0);
     assert_null(failed);
-    return killer->kills;
+    print_message("%u connections ended\n", atomic_load(&killer->kills));
+    return atomic_load(&killer->kills);
 }
 
 /* Follow the log to its end with a build, whatever happens, which is kills times at most. Returns

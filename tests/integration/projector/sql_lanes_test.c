@@ -1,26 +1,30 @@
 /* Views in PostgreSQL that several workers build, by partition. */
 #include <pthread.h>
-#include <stdatomic.h>
 
+#include "platform/hash.h"
 #include "projector/replay.h"
 #include "projector/sql/lane.h"
 #include "tests/integration/projector/sql_stage.h"
+#include "tests/support/hand_clock.h"
 
 enum { PARTITIONS = 4, STREAMS = 40, COMMANDS = 1500, TARGETS = 12 };
 
+#define LOOK_NS INT64_C(50000000)
 #define TEST    CAIRN_SLICE_LIT("test")
 #define DIVIDED CAIRN_SLICE_LIT("divided")
+
+#define SUMS_AND_LINES                                                                             \
+    "-- view: divided\n"                                                                           \
+    "-- version: 1\n"                                                                              \
+    "-- table:\n"                                                                                  \
+    "CREATE TABLE divided (who text PRIMARY KEY, sum bigint NOT NULL, count bigint NOT NULL);\n"   \
+    "CREATE TABLE lines (stream text, version bigint, n bigint NOT NULL, "                         \
+    "PRIMARY KEY (stream, version));\n"
 
 /* A counter that all partitions share; rows of a stream that are inserted, changed and deleted by
  * their key, and conditions that pass rows over. Whatever order partitions come in gives the same.
  */
-static const char of_all_kinds[] =
-    "-- view: divided\n"
-    "-- version: 1\n"
-    "-- table:\n"
-    "CREATE TABLE divided (who text PRIMARY KEY, sum bigint NOT NULL, count bigint NOT NULL);\n"
-    "CREATE TABLE lines (stream text, version bigint, n bigint NOT NULL, "
-    "PRIMARY KEY (stream, version));\n"
+static const char of_all_kinds[] = SUMS_AND_LINES
     "CREATE TABLE boxes (stream text PRIMARY KEY, last bigint NOT NULL, sum bigint NOT NULL);\n"
     "-- on: Added\n"
     "INSERT INTO divided VALUES (:to, :n, 1) ON CONFLICT (who) DO UPDATE SET "
@@ -34,17 +38,11 @@ static const char of_all_kinds[] =
 
 /* The same without what may pass a row over. */
 static const char without_misses[] =
-    "-- view: divided\n"
-    "-- version: 1\n"
-    "-- table:\n"
-    "CREATE TABLE divided (who text PRIMARY KEY, sum bigint NOT NULL, count bigint NOT NULL);\n"
-    "CREATE TABLE lines (stream text, version bigint, n bigint NOT NULL, "
-    "PRIMARY KEY (stream, version));\n"
-    "-- on: Added\n"
-    "INSERT INTO lines VALUES (:stream, :version, 0);\n"
-    "UPDATE lines SET n = :n WHERE stream = :stream AND version = :version;\n"
-    "INSERT INTO divided VALUES (:to, :n, 1) ON CONFLICT (who) DO UPDATE SET "
-    "sum = divided.sum + excluded.sum, count = divided.count + 1;\n";
+    SUMS_AND_LINES "-- on: Added\n"
+                   "INSERT INTO lines VALUES (:stream, :version, 0);\n"
+                   "UPDATE lines SET n = :n WHERE stream = :stream AND version = :version;\n"
+                   "INSERT INTO divided VALUES (:to, :n, 1) ON CONFLICT (who) DO UPDATE SET "
+                   "sum = divided.sum + excluded.sum, count = divided.count + 1;\n";
 
 /* Two tables that each event changes in the same way, whatever they hold; rows of all partitions
  * meet in both. */
@@ -66,6 +64,8 @@ struct dividing {
     struct cairn_projector_options options;
     struct cairn_rebuild_result result;
     struct cairn_err err;
+    /* Time that passes with each look of a build: a throttled lane waits for who looks. */
+    struct hand_clock hand;
     uint64_t seed;
     uint64_t throttle;
     uint64_t cancel_at; /* events that a build may apply */
@@ -81,8 +81,10 @@ static void begin(struct dividing *dividing, struct sql_stage *stage, const char
     world_begin(&stage->world, PARTITIONS);
     *dividing =
         (struct dividing){.stage = stage, .cancel_at = UINT64_MAX, .seed = sql_stage_seed()};
+    hand_clock_init(&dividing->hand);
     dividing->options = world_options(&stage->world);
     dividing->options.postgres = stage->uri;
+    dividing->options.clock = &dividing->hand.clock;
 }
 
 static void add(struct dividing *dividing, int commands)
@@ -101,7 +103,8 @@ static void add(struct dividing *dividing, int commands)
 
 static bool is_cancelled(void *self)
 {
-    const struct dividing *dividing = self;
+    struct dividing *dividing = self;
+    hand_clock_pass(&dividing->hand, LOOK_NS);
     return dividing->cancel_at == 0;
 }
 
@@ -243,19 +246,24 @@ static void a_view_that_parks_is_left_to_one_worker(void **state)
 
 /* ---- what interrupts them ---- */
 
+static int64_t count_built(struct dividing *dividing)
+{
+    return sql_stage_number(dividing->stage,
+                            "SELECT coalesce(max(events), 0) FROM _cairn_view WHERE side = 'next'");
+}
+
 static void lanes_that_are_cancelled_are_gone_on_with(void **state)
 {
     struct dividing dividing;
     begin(&dividing, *state, of_all_kinds);
     add(&dividing, COMMANDS);
     rebuild(&dividing, 1);
-    dividing.throttle = 8000;
+    dividing.throttle = 2000; /* an eighth of the log between two reports of progress */
     for (unsigned workers = PARTITIONS; workers > 1; workers--) {
-        uint64_t before = (PARTITIONS - workers) * 800;
-        dividing.cancel_at = before + 400;
+        int64_t before = count_built(&dividing);
+        dividing.cancel_at = (uint64_t)before + 1;
         assert_int_equal(rebuild_by(&dividing, workers), CAIRN_ESTOPPED);
-        assert_true(sql_stage_number(dividing.stage, "SELECT events FROM _cairn_view WHERE "
-                                                     "side = 'next'") >= (int64_t)before + 400);
+        assert_true(count_built(&dividing) > before);
         assert_int_equal(sql_stage_number(dividing.stage, "SELECT count(*) FROM _cairn_lane"), 0);
     }
     dividing.cancel_at = UINT64_MAX;
@@ -320,9 +328,7 @@ static void raise_version(struct dividing *dividing)
 {
     char text[sizeof(of_all_kinds)];
     memcpy(text, of_all_kinds, sizeof(text));
-    char *version = strstr(text, "version: 1");
-    assert_non_null(version);
-    version[strlen("version: ")] = '2';
+    sql_stage_patch(text, "version: 1", "version: 2");
     sql_stage_view(dividing->stage, "divided", text);
     world_load_domain(&dividing->stage->world);
     dividing->options.domain = dividing->stage->world.domain;
@@ -470,27 +476,95 @@ static void an_event_that_is_refused_in_a_lane_drops_the_build(void **state)
                      0);
 }
 
+/* Streams of which the first lies in an earlier partition. */
+static void find_streams(struct dividing *dividing, char ids[2][16])
+{
+    struct cairn_store *store = dividing->stage->world.store;
+    uint16_t found[2] = {0, 0};
+    for (int i = 0; found[0] >= found[1]; i++) {
+        char stream[32];
+        (void)snprintf(ids[i % 2], sizeof(ids[0]), "p%d", i);
+        (void)snprintf(stream, sizeof(stream), "box-%s", ids[i % 2]);
+        found[i % 2] = cairn_store_partition_of(store, cairn_slice_str(stream));
+    }
+}
+
+static void *rebuild_in_lanes(void *self)
+{
+    struct dividing *dividing = self;
+    enum cairn_rc rc = rebuild_by(dividing, PARTITIONS);
+    if (rc != CAIRN_OK) {
+        print_error("%s\n", dividing->err.text);
+    }
+    return rc == CAIRN_OK ? dividing : NULL;
+}
+
+/* A key that a lane touches before "both". */
+static void find_first_key(char key[16])
+{
+    int i = 0;
+    do {
+        (void)snprintf(key, 16, "first%d", i++);
+    } while (cairn_hash64_seeded(cairn_slice_str(key), 0) >
+             cairn_hash64_seeded(CAIRN_SLICE_LIT("both"), 0));
+}
+
+/* One worker reads the partitions in turn, so what the second takes away has come before. The lane
+ * of the first is held up until the other has found that it has not. */
+static void what_lanes_refuse_is_decided_by_one_worker(void **state)
+{
+    struct dividing dividing;
+    char ids[2][16];
+    char first[16];
+    pthread_t thread;
+    void *built = NULL;
+    begin(&dividing, *state,
+          "-- view: divided\n-- version: 1\n-- table:\n"
+          "CREATE TABLE divided (who text PRIMARY KEY, n bigint CHECK (n >= 0));\n-- on: Added\n"
+          "INSERT INTO divided VALUES (:to, 0) ON CONFLICT (who) DO NOTHING;\n"
+          "UPDATE divided SET n = n + :n::bigint WHERE who = :to;\n");
+    find_streams(&dividing, ids);
+    find_first_key(first);
+    world_add(&dividing.stage->world, ids[0], 0, first, 1);
+    world_add(&dividing.stage->world, ids[0], 10, "both", 1);
+    world_add(&dividing.stage->world, ids[1], -4, "both", 1);
+    dividing.cancel_at = 0;
+    assert_int_equal(rebuild_by(&dividing, 1), CAIRN_ESTOPPED); /* there are tables */
+    dividing.cancel_at = UINT64_MAX;
+    sql_stage_run(dividing.stage, "BEGIN; INSERT INTO test_build_divided.divided VALUES ('%s', 0)",
+                  first);
+    assert_int_equal(pthread_create(&thread, NULL, rebuild_in_lanes, &dividing), 0);
+    sql_stage_await(dividing.stage, "SELECT error_event <> '' FROM _cairn_view");
+    sql_stage_run(dividing.stage, "ROLLBACK");
+    assert_int_equal(pthread_join(thread, &built), 0);
+    assert_non_null(built);
+    assert_int_equal(dividing.result.workers, 1);
+    assert_int_equal(sql_stage_number(dividing.stage, "SELECT n FROM test.divided WHERE who = "
+                                                      "'both'"),
+                     6);
+}
+
 int main(void)
 {
-#define TEST_OF(name) cmocka_unit_test_setup_teardown(name, sql_stage_setup, sql_stage_teardown)
     const struct CMUnitTest tests[] = {
-        TEST_OF(lanes_leave_the_rows_of_one_worker),
-        TEST_OF(many_small_batches_leave_the_rows_of_one_worker),
-        TEST_OF(a_row_that_is_missed_is_missed_by_the_whole_event),
-        TEST_OF(there_are_no_more_lanes_than_partitions),
-        TEST_OF(a_statement_that_reads_other_rows_is_left_to_one_worker),
-        TEST_OF(a_change_of_many_rows_is_left_to_one_worker),
-        TEST_OF(a_table_that_numbers_its_rows_is_left_to_one_worker),
-        TEST_OF(a_view_that_parks_is_left_to_one_worker),
-        TEST_OF(lanes_that_are_cancelled_are_gone_on_with),
-        TEST_OF(lanes_that_a_dead_process_left_are_merged_by_the_next),
-        TEST_OF(lanes_of_a_killed_rollback_stay_with_its_generation),
-        TEST_OF(lanes_go_with_their_generation),
-        TEST_OF(a_lane_that_another_moved_is_not_moved_twice),
-        TEST_OF(a_build_outlives_all_its_connections),
-        TEST_OF(lanes_outlive_theirs),
-        TEST_OF(lanes_do_not_outlive_the_lock),
-        TEST_OF(an_event_that_is_refused_in_a_lane_drops_the_build),
+        SQL_STAGE_TEST(lanes_leave_the_rows_of_one_worker),
+        SQL_STAGE_TEST(many_small_batches_leave_the_rows_of_one_worker),
+        SQL_STAGE_TEST(a_row_that_is_missed_is_missed_by_the_whole_event),
+        SQL_STAGE_TEST(there_are_no_more_lanes_than_partitions),
+        SQL_STAGE_TEST(a_statement_that_reads_other_rows_is_left_to_one_worker),
+        SQL_STAGE_TEST(a_change_of_many_rows_is_left_to_one_worker),
+        SQL_STAGE_TEST(a_table_that_numbers_its_rows_is_left_to_one_worker),
+        SQL_STAGE_TEST(a_view_that_parks_is_left_to_one_worker),
+        SQL_STAGE_TEST(lanes_that_are_cancelled_are_gone_on_with),
+        SQL_STAGE_TEST(lanes_that_a_dead_process_left_are_merged_by_the_next),
+        SQL_STAGE_TEST(lanes_of_a_killed_rollback_stay_with_its_generation),
+        SQL_STAGE_TEST(lanes_go_with_their_generation),
+        SQL_STAGE_TEST(a_lane_that_another_moved_is_not_moved_twice),
+        SQL_STAGE_TEST(a_build_outlives_all_its_connections),
+        SQL_STAGE_TEST(lanes_outlive_theirs),
+        SQL_STAGE_TEST(lanes_do_not_outlive_the_lock),
+        SQL_STAGE_TEST(an_event_that_is_refused_in_a_lane_drops_the_build),
+        SQL_STAGE_TEST(what_lanes_refuse_is_decided_by_one_worker),
     };
     return cmocka_run_group_tests(tests, sql_stage_group_setup, sql_stage_group_teardown);
 }

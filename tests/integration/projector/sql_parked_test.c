@@ -4,15 +4,7 @@
 #include "tests/integration/projector/sql_killer.h"
 #include "tests/integration/projector/sql_parking.h"
 
-enum {
-    COMMANDS = 300,
-    FLOOD = 2000,
-    SPARSE = 4000,
-    FLOOD_MS_MAX = 60000,
-    ROUNDS = 6,
-    ROUNDS_MAX = 300,
-    KILLS = 4
-};
+enum { COMMANDS = 300, FLOOD = 2000, SPARSE = 4000, ROUNDS = 6, ROUNDS_MAX = 300, KILLS = 4 };
 
 #define PARK "-- on_error: park\n"
 
@@ -21,12 +13,18 @@ static int64_t waiting(struct sql_stage *stage)
     return sql_stage_number(stage, "SELECT count(*) FROM _cairn_parked WHERE until_version = 0");
 }
 
+/* With a build that has no events yet, of a view that parks. */
+static void begin_build(struct parking *parking, struct sql_stage *stage, uint16_t partitions)
+{
+    parking_begin(parking, stage, PARK, partitions);
+    parking_build(parking);
+}
+
 static void the_stream_of_a_refused_event_is_left_out(void **state)
 {
     struct parking parking;
     struct sql_stage *stage = *state;
-    parking_begin(&parking, stage, PARK, 1);
-    parking_build(&parking);
+    begin_build(&parking, stage, 1);
     parking_add(&parking, 1, 1, 1);
     parking_add(&parking, 2, 1, 2);
     parking_add(&parking, 2, -1, 1);
@@ -90,8 +88,7 @@ static void a_command_is_parked_whole(void **state)
 {
     struct sql_stage *stage = *state;
     struct parking parking;
-    parking_begin(&parking, stage, PARK, 1);
-    parking_build(&parking);
+    begin_build(&parking, stage, 1);
     sql_stage_run(stage, "ALTER TABLE test_build_journal.journal ADD CONSTRAINT not_7 CHECK "
                          "(version <> 7 OR stream <> 'box-2')");
     parking_add(&parking, 2, 1, 2);
@@ -114,8 +111,7 @@ static void many_streams_in_many_partitions_keep_their_order(void **state)
     struct sql_stage *stage = *state;
     struct parking parking;
     uint64_t seed = sql_stage_seed();
-    parking_begin(&parking, stage, PARK, 3);
-    parking_build(&parking);
+    begin_build(&parking, stage, 3);
     struct cairn_sql_follower *follower = parking_follow(&parking, CAIRN_SIDE_NEXT);
     for (int i = 0; i < 4; i++) {
         parking_fill(&parking, &seed, COMMANDS / 4, 2);
@@ -140,7 +136,6 @@ static void a_flood_of_refused_events_ends_soon(void **state)
 {
     struct sql_stage *stage = *state;
     struct parking parking;
-    const struct cairn_clock *clock = cairn_clock_system();
     parking_begin(&parking, stage, PARK, 2);
     for (int i = 0; i < FLOOD; i++) {
         char id[16];
@@ -156,12 +151,10 @@ static void a_flood_of_refused_events_ends_soon(void **state)
     }
     parking_build(&parking);
     struct cairn_sql_follower *follower = parking_follow(&parking, CAIRN_SIDE_NEXT);
-    int64_t begun_ns = cairn_clock_monotonic_ns(clock);
+    const struct deadline deadline = deadline_begin();
     sql_stage_catch_up(follower, 32768);
-    int64_t took_ms = (cairn_clock_monotonic_ns(clock) - begun_ns) / 1000000;
-    print_message("%d streams parked in %lld ms\n", FLOOD + 4, (long long)took_ms);
+    assert_false(deadline_passed(&deadline));
     assert_false(follower->failed);
-    assert_true(took_ms < FLOOD_MS_MAX);
     assert_int_equal(waiting(stage), FLOOD + 4);
     assert_int_equal(follower->parked.waiting, FLOOD + 4);
     parking_is_at_end(&parking, FLOOD + 4);
@@ -174,8 +167,7 @@ static void more_streams_than_may_be_parked_stop_the_view(void **state)
 {
     struct sql_stage *stage = *state;
     struct parking parking;
-    parking_begin(&parking, stage, PARK, 1);
-    parking_build(&parking);
+    begin_build(&parking, stage, 1);
     sql_stage_run(stage,
                   "INSERT INTO _cairn_parked (view, generation, stream, version, event, position, "
                   "error) SELECT 'journal', 1, 'box-p' || i, 1, 'e', '0:1', 'no' FROM "
@@ -207,8 +199,7 @@ static void a_fault_of_the_tables_parks_nothing(void **state)
 {
     struct sql_stage *stage = *state;
     struct parking parking;
-    parking_begin(&parking, stage, PARK, 1);
-    parking_build(&parking);
+    begin_build(&parking, stage, 1);
     parking_add(&parking, 1, 1, 1);
     parking_add(&parking, 2, 1, 1);
     struct cairn_sql_follower *follower = parking_follow(&parking, CAIRN_SIDE_NEXT);
@@ -227,8 +218,7 @@ static void a_follower_whose_set_is_out_of_date_is_fenced(void **state)
     struct sql_stage *stage = *state;
     struct parking parking;
     size_t events = 0;
-    parking_begin(&parking, stage, PARK, 1);
-    parking_build(&parking);
+    begin_build(&parking, stage, 1);
     struct cairn_sql_follower *first = parking_follow(&parking, CAIRN_SIDE_NEXT);
     struct cairn_sql_follower *second = parking_follow(&parking, CAIRN_SIDE_NEXT);
     parking_add(&parking, 1, -1, 1);
@@ -254,8 +244,7 @@ static void a_connection_lost_while_parking_parks_nothing(void **state)
     struct parking parking;
     struct cairn_pg *other = NULL;
     const struct cairn_pg_options options = {.uri = stage->uri};
-    parking_begin(&parking, stage, PARK, 1);
-    parking_build(&parking);
+    begin_build(&parking, stage, 1);
     parking_add(&parking, 1, -1, 1);
     parking_add(&parking, 1, 1, 1);
     parking_add(&parking, 2, 1, 1);
@@ -286,7 +275,7 @@ static void connections_lost_at_any_moment_park_nothing_twice(void **state)
     unsigned rounds = 0;
     parking_begin(&parking, stage, PARK, 2);
     parking_fill(&parking, &seed, COMMANDS, 3);
-    killer_start(&killer, stage->uri, seed);
+    killer_start(&killer, stage->uri, seed, false);
     while (rounds < ROUNDS || (opened == rounds && rounds < ROUNDS_MAX)) {
         rounds++;
         parking_build(&parking);
@@ -295,7 +284,7 @@ static void connections_lost_at_any_moment_park_nothing_twice(void **state)
         parking_is_at_end(&parking, (int64_t)parking_count(&parking));
     }
     unsigned kills = killer_stop(&killer);
-    print_message("%u rounds, %u connections ended, %u opened\n", rounds, kills, opened);
+    print_message("%u rounds, %u opened\n", rounds, opened);
     assert_true(kills > 0 && opened > rounds);
 }
 
@@ -315,8 +304,7 @@ static void an_event_that_cannot_be_lifted_parks_its_stream(void **state)
                       "    return data\n"
                       "  end\n"
                       "}\n");
-    parking_begin(&parking, stage, PARK, 1);
-    parking_build(&parking);
+    begin_build(&parking, stage, 1);
     parking_add(&parking, 1, 1, 1);
     parking_add(&parking, 2, 2, 1);
     parking_add(&parking, 2, 13, 2);
@@ -338,8 +326,7 @@ static void a_scope_that_begins_inside_of_a_command_parks_all_of_it(void **state
     struct sql_stage *stage = *state;
     struct parking parking;
     const struct cairn_replay_scope scope = {.after = {{2}}};
-    parking_begin(&parking, stage, PARK, 1);
-    parking_build(&parking);
+    begin_build(&parking, stage, 1);
     parking_add(&parking, 1, -1, 4); /* offsets 1 to 4 */
     parking_add(&parking, 1, 1, 1);
     parking_add(&parking, 2, 1, 1);
@@ -407,24 +394,22 @@ static void without_memory_nothing_is_parked_by_half(void **state)
     print_message("%d allocations failed\n", after - 1);
 }
 
-#define staged(test) cmocka_unit_test_setup_teardown(test, sql_stage_setup, sql_stage_teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        staged(the_stream_of_a_refused_event_is_left_out),
-        staged(without_park_the_view_stops),
-        staged(a_command_is_parked_whole),
-        staged(many_streams_in_many_partitions_keep_their_order),
-        staged(a_flood_of_refused_events_ends_soon),
-        staged(more_streams_than_may_be_parked_stop_the_view),
-        staged(a_fault_of_the_tables_parks_nothing),
-        staged(a_follower_whose_set_is_out_of_date_is_fenced),
-        staged(a_connection_lost_while_parking_parks_nothing),
-        staged(connections_lost_at_any_moment_park_nothing_twice),
-        staged(an_event_that_cannot_be_lifted_parks_its_stream),
-        staged(a_scope_that_begins_inside_of_a_command_parks_all_of_it),
-        staged(without_memory_nothing_is_parked_by_half),
+        SQL_STAGE_TEST(the_stream_of_a_refused_event_is_left_out),
+        SQL_STAGE_TEST(without_park_the_view_stops),
+        SQL_STAGE_TEST(a_command_is_parked_whole),
+        SQL_STAGE_TEST(many_streams_in_many_partitions_keep_their_order),
+        SQL_STAGE_TEST(a_flood_of_refused_events_ends_soon),
+        SQL_STAGE_TEST(more_streams_than_may_be_parked_stop_the_view),
+        SQL_STAGE_TEST(a_fault_of_the_tables_parks_nothing),
+        SQL_STAGE_TEST(a_follower_whose_set_is_out_of_date_is_fenced),
+        SQL_STAGE_TEST(a_connection_lost_while_parking_parks_nothing),
+        SQL_STAGE_TEST(connections_lost_at_any_moment_park_nothing_twice),
+        SQL_STAGE_TEST(an_event_that_cannot_be_lifted_parks_its_stream),
+        SQL_STAGE_TEST(a_scope_that_begins_inside_of_a_command_parks_all_of_it),
+        SQL_STAGE_TEST(without_memory_nothing_is_parked_by_half),
     };
     return cmocka_run_group_tests(tests, sql_stage_group_setup, sql_stage_group_teardown);
 }

@@ -1,13 +1,10 @@
 /* Rebuilds and rollbacks of views in PostgreSQL under load, readers and whatever fails. */
-#include <pthread.h>
-#include <stdatomic.h>
-
 #include "platform/fault.h"
 #include "projector/replay.h"
 #include "projector/sql/runner.h"
-#include "tests/integration/projector/sql_stage.h"
+#include "tests/integration/projector/sql_killer.h"
 
-enum { ROUNDS = 8, COMMANDS = 30, READERS = 2, TRIES_MAX = 400, PAUSE_MS_MAX = 60 };
+enum { ROUNDS = 8, COMMANDS = 30, READERS = 2, TRIES_MAX = 400 };
 
 #define SUMS CAIRN_SLICE_LIT("sums")
 
@@ -64,8 +61,9 @@ static void all_is_whole(struct trial *trial)
 struct reader {
     const char *uri;
     atomic_bool *done;
-    atomic_uint *answers;
-    char why[512]; /* empty: all was well */
+    atomic_uint answers;
+    atomic_bool failed;
+    char why[512]; /* of the failure */
     pthread_t thread;
 };
 
@@ -91,7 +89,7 @@ static void look(struct reader *reader, struct cairn_pg *pg, uint64_t *last)
     }
     *last = position;
     cairn_pg_result_free(result);
-    atomic_fetch_add(reader->answers, 1);
+    atomic_fetch_add(&reader->answers, 1);
 }
 
 static void *read_on(void *argument)
@@ -104,11 +102,23 @@ static void *read_on(void *argument)
     if (cairn_pg_open(&options, &pg, &err) != CAIRN_OK) {
         (void)snprintf(reader->why, sizeof(reader->why), "%s", err.text);
     }
-    while (pg != NULL && reader->why[0] == '\0' && !atomic_load(reader->done)) {
+    while (reader->why[0] == '\0' && !atomic_load(reader->done)) {
         look(reader, pg, &last);
     }
+    atomic_store(&reader->failed, reader->why[0] != '\0');
     cairn_pg_close(pg);
     return NULL;
+}
+
+/* Until each has looked again. */
+static void await_looks(struct sql_stage *stage, struct reader readers[READERS])
+{
+    for (size_t i = 0; i < READERS; i++) {
+        unsigned seen = atomic_load(&readers[i].answers);
+        while (atomic_load(&readers[i].answers) < seen + 2 && !atomic_load(&readers[i].failed)) {
+            sql_stage_run(stage, "SELECT pg_sleep(0.001)");
+        }
+    }
 }
 
 static void readers_see_whole_rows_that_go_forward(void **state)
@@ -116,7 +126,6 @@ static void readers_see_whole_rows_that_go_forward(void **state)
     struct trial trial;
     struct reader readers[READERS];
     atomic_bool done;
-    atomic_uint answers;
     struct cairn_sql_runner *runner = NULL;
     begin(&trial, *state, 1);
     add(&trial, COMMANDS);
@@ -126,19 +135,15 @@ static void readers_see_whole_rows_that_go_forward(void **state)
                                      &trial.err),
               &trial.err);
     atomic_init(&done, false);
-    atomic_init(&answers, 0);
     for (size_t i = 0; i < READERS; i++) {
-        readers[i] = (struct reader){.uri = trial.stage->uri, .done = &done, .answers = &answers};
+        readers[i] = (struct reader){.uri = trial.stage->uri, .done = &done};
         assert_int_equal(pthread_create(&readers[i].thread, NULL, read_on, &readers[i]), 0);
     }
     unsigned failures = 0;
     for (int round = 0; round < ROUNDS; round++) {
         add(&trial, COMMANDS);
         failures += replay(&trial, round % 2 == 1) == CAIRN_OK ? 0 : 1;
-        unsigned seen = atomic_load(&answers);
-        while (atomic_load(&answers) < seen + READERS && readers[0].why[0] == '\0') {
-            sql_stage_run(trial.stage, "SELECT pg_sleep(0.001)");
-        }
+        await_looks(trial.stage, readers);
     }
     atomic_store(&done, true);
     for (size_t i = 0; i < READERS; i++) {
@@ -146,7 +151,6 @@ static void readers_see_whole_rows_that_go_forward(void **state)
     }
     cairn_sql_runner_stop(runner);
     cairn_projector_stop(projector);
-    print_message("%u answers\n", atomic_load(&answers));
     for (size_t i = 0; i < READERS; i++) {
         assert_string_equal(readers[i].why, "");
     }
@@ -155,40 +159,6 @@ static void readers_see_whole_rows_that_go_forward(void **state)
 }
 
 /* ---- connections that end at any moment ---- */
-
-struct killer {
-    const char *uri;
-    uint64_t seed;
-    atomic_bool done;
-    atomic_uint kills;
-    pthread_t thread;
-};
-
-static void *kill_on(void *argument)
-{
-    struct killer *killer = argument;
-    const struct cairn_pg_options options = {.uri = killer->uri};
-    struct cairn_pg *pg = NULL;
-    struct cairn_err err;
-    enum cairn_rc rc = cairn_pg_open(&options, &pg, &err);
-    while (rc == CAIRN_OK && !atomic_load(&killer->done)) {
-        char sql[512];
-        struct cairn_pg_result *result = NULL;
-        /* Less and less often, so that a machine that has other things to do comes through. */
-        uint64_t most_ms = PAUSE_MS_MAX + atomic_load(&killer->kills) * PAUSE_MS_MAX / ROUNDS;
-        (void)snprintf(sql, sizeof(sql),
-                       "SELECT pg_terminate_backend(a.pid) FROM pg_sleep(%llu / 1000.0), "
-                       "pg_stat_activity a WHERE a.application_name = 'cairn projector' AND "
-                       "a.datname = current_database()",
-                       (unsigned long long)sql_stage_random(&killer->seed, most_ms));
-        rc = cairn_pg_query(pg, sql, NULL, 0, &result, &err);
-        atomic_fetch_add(&killer->kills,
-                         rc == CAIRN_OK ? (unsigned)cairn_pg_result_rows(result) : 0);
-        cairn_pg_result_free(result);
-    }
-    cairn_pg_close(pg);
-    return rc == CAIRN_OK ? NULL : argument;
-}
 
 /* What an operator does whose replay was cut off: the same again. */
 static enum cairn_rc replay_through(struct trial *trial, bool back)
@@ -211,26 +181,19 @@ static enum cairn_rc replay_through(struct trial *trial, bool back)
 static void replays_cut_off_at_any_moment_are_gone_on_with(void **state)
 {
     struct trial trial;
-    struct killer killer = {.seed = sql_stage_seed()};
+    struct killer killer;
     enum cairn_rc rc = CAIRN_OK;
     begin(&trial, *state, 3);
     add(&trial, COMMANDS * 4);
     assert_ok(replay(&trial, false), &trial.err);
     assert_ok(replay(&trial, false), &trial.err);
-    killer.uri = trial.stage->uri;
-    atomic_init(&killer.done, false);
-    atomic_init(&killer.kills, 0);
-    assert_int_equal(pthread_create(&killer.thread, NULL, kill_on, &killer), 0);
+    killer_start(&killer, trial.stage->uri, sql_stage_seed(), true);
     for (int round = 0; rc == CAIRN_OK && (round < ROUNDS || atomic_load(&killer.kills) < ROUNDS);
          round++) {
         add(&trial, 5);
         rc = replay_through(&trial, round % 2 == 1);
     }
-    atomic_store(&killer.done, true);
-    void *failed = NULL;
-    assert_int_equal(pthread_join(killer.thread, &failed), 0);
-    assert_null(failed);
-    print_message("%u connections ended\n", atomic_load(&killer.kills));
+    (void)killer_stop(&killer);
     assert_ok(rc, &trial.err);
     assert_ok(replay(&trial, false), &trial.err);
     all_is_whole(&trial);
@@ -269,14 +232,12 @@ static void without_memory_nothing_is_switched_by_half(void **state)
     }
 }
 
-#define staged(test) cmocka_unit_test_setup_teardown(test, sql_stage_setup, sql_stage_teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        staged(readers_see_whole_rows_that_go_forward),
-        staged(replays_cut_off_at_any_moment_are_gone_on_with),
-        staged(without_memory_nothing_is_switched_by_half),
+        SQL_STAGE_TEST(readers_see_whole_rows_that_go_forward),
+        SQL_STAGE_TEST(replays_cut_off_at_any_moment_are_gone_on_with),
+        SQL_STAGE_TEST(without_memory_nothing_is_switched_by_half),
     };
     return cmocka_run_group_tests(tests, sql_stage_group_setup, sql_stage_group_teardown);
 }

@@ -1,7 +1,4 @@
 /* Views in PostgreSQL built again, switched and switched back. */
-#include <pthread.h>
-#include <stdatomic.h>
-
 #include "projector/replay.h"
 #include "tests/integration/projector/sql_stage.h"
 
@@ -89,6 +86,24 @@ static void rebuild(struct replaying *replaying)
     assert_ok(act(replaying, false), &replaying->err);
 }
 
+/* With a live generation of so many commands. */
+static void begin_live(struct replaying *replaying, struct sql_stage *stage, uint16_t partitions,
+                       int commands)
+{
+    begin(replaying, stage, partitions);
+    add(replaying, commands);
+    rebuild(replaying);
+}
+
+/* And another by a second definition, which is live then. */
+static void begin_with_two(struct replaying *replaying, struct sql_stage *stage,
+                           uint16_t partitions, int commands)
+{
+    begin_live(replaying, stage, partitions, commands);
+    change(replaying, 2);
+    rebuild(replaying);
+}
+
 static void roll_back(struct replaying *replaying)
 {
     assert_ok(act(replaying, true), &replaying->err);
@@ -130,9 +145,7 @@ static void follow_live(struct replaying *replaying)
 static void a_first_build_keeps_nothing(void **state)
 {
     struct replaying replaying;
-    begin(&replaying, *state, 3);
-    add(&replaying, COMMANDS);
-    rebuild(&replaying);
+    begin_live(&replaying, *state, 3, COMMANDS);
     sums_are_all(&replaying);
     assert_int_equal(replaying.result.generation, 1);
     assert_int_equal(replaying.result.events, replaying.stage->world.appended);
@@ -146,9 +159,7 @@ static void a_first_build_keeps_nothing(void **state)
 static void rows_that_were_changed_by_hand_are_found_and_mended(void **state)
 {
     struct replaying replaying;
-    begin(&replaying, *state, 3);
-    add(&replaying, COMMANDS);
-    rebuild(&replaying);
+    begin_live(&replaying, *state, 3, COMMANDS);
     sql_stage_run(replaying.stage, "UPDATE test.sums SET sum = sum + 1 WHERE who = 'a'");
     add(&replaying, COMMANDS);
     rebuild(&replaying);
@@ -165,9 +176,7 @@ static void rows_that_were_changed_by_hand_are_found_and_mended(void **state)
 static void generations_that_are_equal_have_equal_sums(void **state)
 {
     struct replaying replaying;
-    begin(&replaying, *state, 3);
-    add(&replaying, COMMANDS);
-    rebuild(&replaying);
+    begin_live(&replaying, *state, 3, COMMANDS);
     add(&replaying, 1); /* which the live one does not have: both are held at its position */
     rebuild(&replaying);
     assert_true(replaying.result.compared);
@@ -202,9 +211,7 @@ static void a_rebuild_that_is_cancelled_is_gone_on_with(void **state)
 static void a_build_that_fails_is_dropped_and_told(void **state)
 {
     struct replaying replaying;
-    begin(&replaying, *state, 1);
-    add(&replaying, 10);
-    rebuild(&replaying);
+    begin_live(&replaying, *state, 1, 10);
     world_add(&replaying.stage->world, "1", -1, "refused", 1);
     assert_int_equal(act(&replaying, false), CAIRN_EINVAL);
     assert_non_null(strstr(replaying.err.text, "at 0:21"));
@@ -218,9 +225,7 @@ static void of_two_builders_one_is_told_of_the_other(void **state)
 {
     struct replaying replaying;
     struct cairn_pg *other = NULL;
-    begin(&replaying, *state, 1);
-    add(&replaying, 10);
-    rebuild(&replaying);
+    begin_live(&replaying, *state, 1, 10);
     const struct cairn_pg_options options = {.uri = replaying.stage->uri};
     assert_ok(cairn_pg_open(&options, &other, &replaying.err), &replaying.err);
     assert_ok(cairn_sql_generation_lock(other, CAIRN_SLICE_LIT("test"), SUMS, CAIRN_SIDE_NEXT,
@@ -233,8 +238,7 @@ static void of_two_builders_one_is_told_of_the_other(void **state)
                      CAIRN_ELOCKED);
     assert_int_equal(number(&replaying, "SELECT count(*) FROM _cairn_view"), 1);
     cairn_pg_close(other); /* with it goes its lock */
-    sql_stage_await(replaying.stage,
-                    "SELECT count(*) = 0 FROM pg_locks WHERE locktype = 'advisory'");
+    sql_stage_await_unlocked(replaying.stage);
     rebuild(&replaying);
 }
 
@@ -250,9 +254,7 @@ static void what_stands_on_live_tables_keeps_them_and_the_build(void **state)
          "DROP FUNCTION test.total()"},
     };
     struct replaying replaying;
-    begin(&replaying, *state, 1);
-    add(&replaying, 10);
-    rebuild(&replaying);
+    begin_live(&replaying, *state, 1, 10);
     for (size_t i = 0; i < sizeof(objects) / sizeof(objects[0]); i++) {
         uint64_t generation = replaying.result.generation;
         sql_stage_run(replaying.stage, "%s", objects[i][0]);
@@ -343,11 +345,7 @@ static void a_build_outlives_lost_connections(void **state)
 static void a_rollback_goes_on_from_where_the_old_one_stood(void **state)
 {
     struct replaying replaying;
-    begin(&replaying, *state, 3);
-    add(&replaying, COMMANDS);
-    rebuild(&replaying);
-    change(&replaying, 2);
-    rebuild(&replaying);
+    begin_with_two(&replaying, *state, 3, COMMANDS);
     assert_false(replaying.result.compared); /* two definitions are not held against each other */
     add(&replaying, COMMANDS);
     follow_live(&replaying);
@@ -393,11 +391,7 @@ static void without_a_kept_generation_there_is_no_way_back(void **state)
 static void a_rollback_that_comes_to_nothing_keeps_what_was_kept(void **state)
 {
     struct replaying replaying;
-    begin(&replaying, *state, 1);
-    add(&replaying, 10);
-    rebuild(&replaying);
-    change(&replaying, 2);
-    rebuild(&replaying);
+    begin_with_two(&replaying, *state, 1, 10);
     replaying.cancel_at = 0;
     assert_int_equal(act(&replaying, true), CAIRN_ESTOPPED);
     replaying.cancel_at = UINT64_MAX;
@@ -420,9 +414,7 @@ static void a_rollback_that_comes_to_nothing_keeps_what_was_kept(void **state)
 static void what_is_on_its_way_back_is_no_rebuild(void **state)
 {
     struct replaying replaying;
-    begin(&replaying, *state, 1);
-    add(&replaying, 10);
-    rebuild(&replaying);
+    begin_live(&replaying, *state, 1, 10);
     sql_stage_run(replaying.stage, "UPDATE test.sums SET sum = sum + 1");
     rebuild(&replaying);
     assert_ok(cairn_sql_generation_return(replaying.stage->pg, CAIRN_SLICE_LIT("test"), SUMS, 7,
@@ -436,11 +428,7 @@ static void what_is_on_its_way_back_is_no_rebuild(void **state)
 static void a_rollback_that_was_killed_is_gone_on_with(void **state)
 {
     struct replaying replaying;
-    begin(&replaying, *state, 1);
-    add(&replaying, 10);
-    rebuild(&replaying);
-    change(&replaying, 2);
-    rebuild(&replaying);
+    begin_with_two(&replaying, *state, 1, 10);
     add(&replaying, 10);
     for (int again = 0; again < 2; again++) {
         assert_ok(cairn_sql_generation_return(replaying.stage->pg, CAIRN_SLICE_LIT("test"), SUMS, 7,
@@ -462,25 +450,23 @@ static void a_rollback_that_was_killed_is_gone_on_with(void **state)
     assert_int_equal(number(&replaying, "SELECT version FROM _cairn_view WHERE side = 'live'"), 2);
 }
 
-#define staged(test) cmocka_unit_test_setup_teardown(test, sql_stage_setup, sql_stage_teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        staged(a_first_build_keeps_nothing),
-        staged(rows_that_were_changed_by_hand_are_found_and_mended),
-        staged(generations_that_are_equal_have_equal_sums),
-        staged(a_rebuild_that_is_cancelled_is_gone_on_with),
-        staged(a_build_that_fails_is_dropped_and_told),
-        staged(of_two_builders_one_is_told_of_the_other),
-        staged(a_build_outlives_lost_connections),
-        staged(what_stands_on_live_tables_keeps_them_and_the_build),
-        staged(tables_that_refer_to_each_other_move_together),
-        staged(a_rollback_goes_on_from_where_the_old_one_stood),
-        staged(without_a_kept_generation_there_is_no_way_back),
-        staged(a_rollback_that_comes_to_nothing_keeps_what_was_kept),
-        staged(what_is_on_its_way_back_is_no_rebuild),
-        staged(a_rollback_that_was_killed_is_gone_on_with),
+        SQL_STAGE_TEST(a_first_build_keeps_nothing),
+        SQL_STAGE_TEST(rows_that_were_changed_by_hand_are_found_and_mended),
+        SQL_STAGE_TEST(generations_that_are_equal_have_equal_sums),
+        SQL_STAGE_TEST(a_rebuild_that_is_cancelled_is_gone_on_with),
+        SQL_STAGE_TEST(a_build_that_fails_is_dropped_and_told),
+        SQL_STAGE_TEST(of_two_builders_one_is_told_of_the_other),
+        SQL_STAGE_TEST(a_build_outlives_lost_connections),
+        SQL_STAGE_TEST(what_stands_on_live_tables_keeps_them_and_the_build),
+        SQL_STAGE_TEST(tables_that_refer_to_each_other_move_together),
+        SQL_STAGE_TEST(a_rollback_goes_on_from_where_the_old_one_stood),
+        SQL_STAGE_TEST(without_a_kept_generation_there_is_no_way_back),
+        SQL_STAGE_TEST(a_rollback_that_comes_to_nothing_keeps_what_was_kept),
+        SQL_STAGE_TEST(what_is_on_its_way_back_is_no_rebuild),
+        SQL_STAGE_TEST(a_rollback_that_was_killed_is_gone_on_with),
     };
     return cmocka_run_group_tests(tests, sql_stage_group_setup, sql_stage_group_teardown);
 }

@@ -1,13 +1,13 @@
 /* Parked streams of a live view: listed, tried again and given up, beside projectors and without.
  */
 #include <pthread.h>
-#include <stdatomic.h>
 
 #include "platform/fault.h"
 #include "projector/sql/read.h"
 #include "projector/sql/retry.h"
 #include "projector/sql/runner.h"
 #include "tests/integration/projector/sql_parking.h"
+#include "tests/support/hand_clock.h"
 
 enum { WAITING = 300, ROUNDS = 6, LATER = 40 };
 
@@ -54,6 +54,16 @@ static void follow(struct retrying *retrying)
     sql_stage_catch_up(follower, 1000);
     assert_false(follower->failed);
     cairn_sql_follower_close(follower);
+}
+
+/* Of four events of stream 2 the second is refused. */
+static void begin_parked(struct retrying *retrying, struct sql_stage *stage)
+{
+    begin(retrying, stage, 1);
+    parking_add(&retrying->parking, 2, 1, 1);
+    parking_add(&retrying->parking, 2, -1, 1);
+    parking_add(&retrying->parking, 2, 1, 2);
+    follow(retrying);
 }
 
 static enum cairn_rc retry(struct retrying *retrying, const char *stream)
@@ -150,11 +160,7 @@ static void a_stream_that_is_tried_again_flows(void **state)
 static void a_stream_that_fails_again_stays_with_the_new_reason(void **state)
 {
     struct retrying retrying;
-    begin(&retrying, *state, 1);
-    parking_add(&retrying.parking, 2, 1, 1);
-    parking_add(&retrying.parking, 2, -1, 1);
-    parking_add(&retrying.parking, 2, 1, 2);
-    follow(&retrying);
+    begin_parked(&retrying, *state);
     mend(&retrying);
     sql_stage_run(retrying.stage, "ALTER TABLE test.journal ADD CONSTRAINT not_4 CHECK (version <> "
                                   "4)");
@@ -210,11 +216,7 @@ static void a_refused_commit_applies_nothing(void **state)
 static void what_is_given_up_is_left_out_for_good(void **state)
 {
     struct retrying retrying;
-    begin(&retrying, *state, 1);
-    parking_add(&retrying.parking, 2, 1, 1);
-    parking_add(&retrying.parking, 2, -1, 1);
-    parking_add(&retrying.parking, 2, 1, 2);
-    follow(&retrying);
+    begin_parked(&retrying, *state);
     assert_ok(drop(&retrying, "box-2"), &retrying.err);
     assert_int_equal(retrying.events, 3);
     assert_int_equal(drop(&retrying, "box-2"), CAIRN_ENOENT);
@@ -427,24 +429,18 @@ static void without_memory_a_stream_waits_or_flows(void **state)
     }
 }
 
-/* Time that passes by being asked for. */
-static int64_t hasten(void *self)
-{
-    atomic_llong *now_ns = self;
-    return atomic_fetch_add(now_ns, INT64_C(2000000000));
-}
-
 static void a_log_that_is_behind_the_view_is_waited_for_and_told(void **state)
 {
     struct retrying retrying;
-    atomic_llong now_ns = 0;
-    const struct cairn_clock clock = {.monotonic_ns = hasten, .self = &now_ns};
+    struct hand_clock hand;
+    hand_clock_init(&hand);
+    hand.step_ns = INT64_C(2000000000);
     begin(&retrying, *state, 1);
     parking_add(&retrying.parking, 2, -1, 1);
     follow(&retrying);
     mend(&retrying);
     sql_stage_run(retrying.stage, "UPDATE _cairn_view SET position = '0:100'");
-    retrying.options.clock = &clock;
+    retrying.options.clock = &hand.clock;
     assert_int_equal(retry(&retrying, "box-2"), CAIRN_EBEHIND);
     assert_int_equal(drop(&retrying, "box-2"), CAIRN_EBEHIND);
     sql_stage_run(retrying.stage, "UPDATE _cairn_view SET position = '0:1'");
@@ -524,7 +520,8 @@ static void streams_are_tried_again_beside_two_runners(void **state)
 
 static void await_gauge(struct retrying *retrying, const struct cairn_metric *gauge, uint64_t value)
 {
-    for (int i = 0; i < 6000 && cairn_metric_value(gauge) != value; i++) {
+    const struct deadline deadline = deadline_begin();
+    while (cairn_metric_value(gauge) != value && !deadline_passed(&deadline)) {
         sql_stage_run(retrying->stage, "SELECT pg_sleep(0.01)"); /* between looks */
     }
     assert_int_equal(cairn_metric_value(gauge), value);
@@ -636,8 +633,8 @@ static void what_is_parked_in_a_build_comes_and_goes_with_its_generation(void **
     assert_int_equal(rebuild(&retrying), 1);
     parking_check(&retrying.parking);
     (void)snprintf(text, sizeof(text), "%s", PARKING_JOURNAL(PARK));
-    memcpy(strstr(text, "version: 1"), "version: 2", 10);
-    memcpy(strstr(text, "n >= 0"), "n > -9", 6);
+    sql_stage_patch(text, "version: 1", "version: 2");
+    sql_stage_patch(text, "n >= 0", "n > -9");
     load_domain(&retrying, text);
     assert_int_equal(rebuild(&retrying), 0);
     flows(&retrying, 2);
@@ -655,26 +652,24 @@ static void what_is_parked_in_a_build_comes_and_goes_with_its_generation(void **
     parking_check(&retrying.parking);
 }
 
-#define staged(test) cmocka_unit_test_setup_teardown(test, sql_stage_setup, sql_stage_teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        staged(what_waits_is_listed),
-        staged(a_stream_that_is_tried_again_flows),
-        staged(a_stream_that_fails_again_stays_with_the_new_reason),
-        staged(a_refused_commit_applies_nothing),
-        staged(what_is_given_up_is_left_out_for_good),
-        staged(what_does_not_wait_is_neither_tried_nor_given_up),
-        staged(what_waits_and_what_was_given_up_is_no_difference),
-        staged(what_was_tried_again_with_success_is_no_difference),
-        staged(a_connection_lost_amid_a_retry_applies_nothing),
-        staged(without_memory_a_stream_waits_or_flows),
-        staged(a_log_that_is_behind_the_view_is_waited_for_and_told),
-        staged(streams_are_tried_again_beside_two_runners),
-        staged(metric_status_and_log_tell_what_waits),
-        staged(a_rebuild_tries_what_was_parked_and_given_up),
-        staged(what_is_parked_in_a_build_comes_and_goes_with_its_generation),
+        SQL_STAGE_TEST(what_waits_is_listed),
+        SQL_STAGE_TEST(a_stream_that_is_tried_again_flows),
+        SQL_STAGE_TEST(a_stream_that_fails_again_stays_with_the_new_reason),
+        SQL_STAGE_TEST(a_refused_commit_applies_nothing),
+        SQL_STAGE_TEST(what_is_given_up_is_left_out_for_good),
+        SQL_STAGE_TEST(what_does_not_wait_is_neither_tried_nor_given_up),
+        SQL_STAGE_TEST(what_waits_and_what_was_given_up_is_no_difference),
+        SQL_STAGE_TEST(what_was_tried_again_with_success_is_no_difference),
+        SQL_STAGE_TEST(a_connection_lost_amid_a_retry_applies_nothing),
+        SQL_STAGE_TEST(without_memory_a_stream_waits_or_flows),
+        SQL_STAGE_TEST(a_log_that_is_behind_the_view_is_waited_for_and_told),
+        SQL_STAGE_TEST(streams_are_tried_again_beside_two_runners),
+        SQL_STAGE_TEST(metric_status_and_log_tell_what_waits),
+        SQL_STAGE_TEST(a_rebuild_tries_what_was_parked_and_given_up),
+        SQL_STAGE_TEST(what_is_parked_in_a_build_comes_and_goes_with_its_generation),
     };
     return cmocka_run_group_tests(tests, sql_stage_group_setup, sql_stage_group_teardown);
 }

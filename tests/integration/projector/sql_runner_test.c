@@ -1,35 +1,23 @@
 /* The threads that feed SQL views, on a real log and a real server. */
-#include <stdatomic.h>
-
 #include "projector/replay.h"
 #include "projector/sql/runner.h"
 #include "tests/integration/projector/sql_stage.h"
+#include "tests/support/hand_clock.h"
 
-enum { COMMANDS = 120, STOP_MS_MAX = 5000 };
+/* A stop that waits for what it waited for takes longer than any machine stands still. */
+enum { COMMANDS = 120, STOP_MS_MAX = 30000 };
 
 /* A projector without views of its own lends its bell to the runners. Their clock can be put on. */
 struct running {
     struct sql_stage *stage;
     struct cairn_projector *projector;
-    struct cairn_clock clock;
-    atomic_llong ahead_ns;
+    struct hand_clock hand;
+    struct cairn_log *log; /* of its runners; NULL: none */
 };
-
-static int64_t now_us(void *self)
-{
-    (void)self;
-    return cairn_clock_now_us(cairn_clock_system());
-}
-
-static int64_t monotonic_ns(void *self)
-{
-    struct running *running = self;
-    return cairn_clock_monotonic_ns(cairn_clock_system()) + atomic_load(&running->ahead_ns);
-}
 
 static void let_pass(struct running *running, int seconds)
 {
-    atomic_fetch_add(&running->ahead_ns, seconds * INT64_C(1000000000));
+    hand_clock_pass(&running->hand, seconds * INT64_C(1000000000));
 }
 
 static void begin(struct running *running, struct sql_stage *stage)
@@ -37,9 +25,10 @@ static void begin(struct running *running, struct sql_stage *stage)
     sql_stage_view(stage, "sums", sql_stage_sums);
     world_begin(&stage->world, 2);
     running->stage = stage;
+    running->log = NULL;
     running->projector = world_projector(&stage->world);
-    running->clock = (struct cairn_clock){now_us, monotonic_ns, running};
-    atomic_init(&running->ahead_ns, 0);
+    hand_clock_init(&running->hand);
+    running->hand.runs = true;
 }
 
 static struct cairn_sql_runner *run_at(struct running *running, const char *uri)
@@ -47,7 +36,8 @@ static struct cairn_sql_runner *run_at(struct running *running, const char *uri)
     struct cairn_projector_options options = world_options(&running->stage->world);
     struct cairn_sql_runner *runner = NULL;
     options.postgres = uri;
-    options.clock = &running->clock;
+    options.clock = &running->hand.clock;
+    options.log = running->log;
     assert_ok(cairn_sql_runner_start(&options, cairn_projector_views(running->projector), &runner,
                                      &running->stage->err),
               &running->stage->err);
@@ -176,14 +166,20 @@ static void a_changed_definition_is_built_and_switched(void **state)
 
 /* ---- beside an operator ---- */
 
+/* What a runner builds is seen before it lets go of its lock; and it looks again now and then. */
 static enum cairn_rc try_replay(struct running *running, bool back)
 {
+    const struct deadline deadline = deadline_begin();
     const struct cairn_rebuild_request request = {.view = CAIRN_SLICE_LIT("sums")};
     struct cairn_projector_options options = world_options(&running->stage->world);
     struct cairn_rebuild_result result;
+    enum cairn_rc rc = CAIRN_ELOCKED;
     options.postgres = running->stage->uri;
-    return (back ? cairn_view_rollback : cairn_view_rebuild)(&options, &request, NULL, &result,
-                                                             &running->stage->err);
+    while (rc == CAIRN_ELOCKED && !deadline_passed(&deadline)) {
+        rc = (back ? cairn_view_rollback : cairn_view_rebuild)(&options, &request, NULL, &result,
+                                                               &running->stage->err);
+    }
+    return rc;
 }
 
 static void replay(struct running *running, bool back)
@@ -246,11 +242,90 @@ static void while_another_builds_a_runner_follows_and_waits(void **state)
     }
     sums_are(&running, sum);
     cairn_pg_close(other);
-    sql_stage_await(running.stage, "SELECT count(*) = 0 FROM pg_locks WHERE locktype = 'advisory'");
+    sql_stage_await_unlocked(running.stage);
     let_pass(&running, 5);
     await_generation(&running, 2);
     sums_are(&running, sum);
     cairn_sql_runner_stop(runner);
+    end(&running);
+}
+
+static bool is_built(struct running *running)
+{
+    struct sql_stage *stage = running->stage;
+    bool built = false;
+    assert_ok(cairn_sql_generation_is_locked(stage->pg, CAIRN_SLICE_LIT("test"),
+                                             CAIRN_SLICE_LIT("sums"), CAIRN_SIDE_NEXT, &built,
+                                             &stage->err),
+              &stage->err);
+    return built;
+}
+
+static void who_builds_by_hand_is_told_what_keeps_a_runner_from_its_switch(void **state)
+{
+    struct running running;
+    begin(&running, *state);
+    int64_t sum = add(&running, COMMANDS);
+    replay(&running, false);
+    assert_false(is_built(&running));
+    change(&running);
+    sql_stage_run(running.stage, "CREATE VIEW test.mine AS SELECT * FROM test.sums");
+    struct cairn_sql_runner *runner = run_at(&running, running.stage->uri);
+    sql_stage_await(running.stage, "SELECT count(*) = 1 FROM _cairn_view WHERE side = 'next' AND "
+                                   "error LIKE '%%view test.mine stands on the live tables%%'");
+    assert_true(is_built(&running));
+    assert_int_equal(try_replay(&running, false), CAIRN_ELOCKED);
+    assert_non_null(strstr(running.stage->err.text, "view test.mine stands on the live tables"));
+    assert_non_null(strstr(running.stage->err.text, "will switch it in by itself"));
+    sql_stage_run(running.stage, "DROP VIEW test.mine");
+    let_pass(&running, 5);
+    await_generation(&running, 2);
+    sums_are(&running, sum);
+    cairn_sql_runner_stop(runner);
+    sql_stage_await_unlocked(running.stage);
+    assert_false(is_built(&running));
+    end(&running);
+}
+
+static size_t count_lines_with(FILE *lines, const char *word)
+{
+    char line[CAIRN_LOG_LINE_MAX + 1];
+    size_t count = 0;
+    rewind(lines);
+    while (fgets(line, sizeof(line), lines) != NULL) {
+        count += strstr(line, word) != NULL;
+    }
+    return count;
+}
+
+/* The server says so from a trigger, and counts how often. */
+static void rows_that_others_hold_are_waited_for_and_told_once(void **state)
+{
+    struct running running;
+    FILE *lines = tmpfile();
+    assert_non_null(lines);
+    begin(&running, *state);
+    running.log = cairn_log_new(fileno(lines), CAIRN_LOG_INFO, cairn_clock_system());
+    assert_non_null(running.log);
+    int64_t sum = add(&running, COMMANDS / 4);
+    struct cairn_sql_runner *runner = run_at(&running, running.stage->uri);
+    await_generation(&running, 1);
+    sql_stage_run(running.stage,
+                  "CREATE SEQUENCE test.tries; CREATE FUNCTION test.held() RETURNS trigger "
+                  "LANGUAGE plpgsql AS 'BEGIN PERFORM nextval(''test.tries''); "
+                  "RAISE EXCEPTION ''canceling statement due to lock timeout'' USING ERRCODE = "
+                  "''lock_not_available''; END'; CREATE TRIGGER held BEFORE INSERT ON test.sums "
+                  "FOR EACH ROW EXECUTE FUNCTION test.held()");
+    sum += add(&running, COMMANDS / 4);
+    sql_stage_await(running.stage, "SELECT last_value >= 3 FROM test.tries");
+    sql_stage_run(running.stage, "DROP TRIGGER held ON test.sums");
+    await_generation(&running, 1);
+    sums_are(&running, sum);
+    cairn_sql_runner_stop(runner);
+    assert_int_equal(count_lines_with(lines, "waits for a lock"), 1);
+    assert_int_equal(count_lines_with(lines, "batch failed"), 0);
+    cairn_log_free(running.log);
+    (void)fclose(lines);
     end(&running);
 }
 
@@ -340,7 +415,7 @@ static void a_build_that_failed_holds_up_no_operator(void **state)
     struct cairn_sql_runner *runner = run_at(&running, running.stage->uri);
     sql_stage_await(running.stage, "SELECT to_regclass('test._cairn_view') IS NOT NULL");
     sql_stage_await(running.stage, "SELECT count(*) = 1 FROM _cairn_view WHERE error <> ''");
-    sql_stage_await(running.stage, "SELECT count(*) = 0 FROM pg_locks WHERE locktype = 'advisory'");
+    sql_stage_await_unlocked(running.stage);
     assert_int_equal(try_replay(&running, false), CAIRN_EINVAL);
     assert_non_null(strstr(running.stage->err.text, "23514"));
     cairn_sql_runner_stop(runner);
@@ -405,23 +480,23 @@ static void a_runner_stops_soon_with_and_without_a_server(void **state)
     end(&running);
 }
 
-#define staged(test) cmocka_unit_test_setup_teardown(test, sql_stage_setup, sql_stage_teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        staged(a_runner_builds_switches_and_follows),
-        staged(two_runners_on_one_log_double_nothing),
-        staged(a_changed_definition_is_built_and_switched),
-        staged(a_definition_that_was_rolled_back_from_is_left_alone),
-        staged(while_another_builds_a_runner_follows_and_waits),
-        staged(a_build_that_nobody_goes_on_with_is_dropped),
-        staged(a_view_that_stopped_goes_on_when_it_is_mended),
-        staged(a_first_build_that_failed_goes_on_when_it_is_mended),
-        staged(a_build_that_failed_holds_up_no_operator),
-        staged(a_live_generation_that_cannot_be_followed_is_replaced),
-        staged(a_database_that_is_not_there_yet_is_waited_for),
-        staged(a_runner_stops_soon_with_and_without_a_server),
+        SQL_STAGE_TEST(a_runner_builds_switches_and_follows),
+        SQL_STAGE_TEST(two_runners_on_one_log_double_nothing),
+        SQL_STAGE_TEST(a_changed_definition_is_built_and_switched),
+        SQL_STAGE_TEST(a_definition_that_was_rolled_back_from_is_left_alone),
+        SQL_STAGE_TEST(while_another_builds_a_runner_follows_and_waits),
+        SQL_STAGE_TEST(who_builds_by_hand_is_told_what_keeps_a_runner_from_its_switch),
+        SQL_STAGE_TEST(rows_that_others_hold_are_waited_for_and_told_once),
+        SQL_STAGE_TEST(a_build_that_nobody_goes_on_with_is_dropped),
+        SQL_STAGE_TEST(a_view_that_stopped_goes_on_when_it_is_mended),
+        SQL_STAGE_TEST(a_first_build_that_failed_goes_on_when_it_is_mended),
+        SQL_STAGE_TEST(a_build_that_failed_holds_up_no_operator),
+        SQL_STAGE_TEST(a_live_generation_that_cannot_be_followed_is_replaced),
+        SQL_STAGE_TEST(a_database_that_is_not_there_yet_is_waited_for),
+        SQL_STAGE_TEST(a_runner_stops_soon_with_and_without_a_server),
     };
     return cmocka_run_group_tests(tests, sql_stage_group_setup, sql_stage_group_teardown);
 }

@@ -129,19 +129,25 @@ void sql_stage_run(struct sql_stage *stage, const char *format, ...)
 
 void sql_stage_await(struct sql_stage *stage, const char *format, ...)
 {
-    const struct cairn_clock *clock = cairn_clock_system();
-    int64_t until_ns = cairn_clock_monotonic_ns(clock) + INT64_C(60000000000);
+    const struct deadline deadline = deadline_begin();
     char sql[SQL_STAGE_TEXT_MAX];
     va_list args;
     va_start(args, format);
     format_sql(sql, format, args);
     va_end(args);
     while (strcmp(pg_stage_value(stage->pg, sql), "t") != 0) {
-        if (cairn_clock_monotonic_ns(clock) > until_ns) {
+        if (deadline_passed(&deadline)) {
             fail_msg("never true: %s", sql);
         }
         pg_stage_run(stage->pg, "SELECT pg_sleep(0.005)"); /* between looks */
     }
+}
+
+void sql_stage_await_unlocked(struct sql_stage *stage)
+{
+    sql_stage_await(stage, "SELECT count(*) = 0 FROM pg_locks l JOIN pg_database d ON d.oid = "
+                           "l.database WHERE l.locktype = 'advisory' AND d.datname = "
+                           "current_database()");
 }
 
 /* ---- generations ---- */
@@ -151,6 +157,16 @@ void sql_stage_view(struct sql_stage *stage, const char *name, const char *text)
     char file[128];
     (void)snprintf(file, sizeof(file), "views/%s.sql", name);
     test_folder_write(stage->world.domain_folder, file, text);
+}
+
+void sql_stage_patch(char *text, const char *from, const char *to)
+{
+    char *at = strstr(text, from);
+    assert_non_null(at);
+    assert_int_equal(strlen(from), strlen(to));
+    for (size_t i = 0; to[i] != '\0'; i++) {
+        at[i] = to[i];
+    }
 }
 
 void sql_stage_build(struct sql_stage *stage, const char *view, struct cairn_arena *arena,

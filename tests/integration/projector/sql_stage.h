@@ -24,11 +24,15 @@ int sql_stage_group_teardown(void **state);
 /* Of a test: *state is a struct sql_stage, whose world is made and not begun. */
 int sql_stage_setup(void **state);
 int sql_stage_teardown(void **state);
+#define SQL_STAGE_TEST(name)                                                                       \
+    cmocka_unit_test_setup_teardown(name, sql_stage_setup, sql_stage_teardown)
 
 /* The URI of the server with another database's name. */
 void sql_stage_uri_of(const char *database, char uri[SQL_STAGE_URI_MAX]);
 /* Write views/NAME.sql. */
 void sql_stage_view(struct sql_stage *stage, const char *name, const char *text);
+/* In a view's text, turn what stands there into something else that is as long. */
+void sql_stage_patch(char *text, const char *from, const char *to);
 /* Of each `to`: the sum of n and how many. Refuses a sum below zero, and an n of which the text is
  * no bigint. */
 extern const char sql_stage_sums[];
@@ -37,8 +41,10 @@ extern const char sql_stage_sums[];
 const char *sql_stage_value(struct sql_stage *stage, const char *format, ...) CAIRN_PRINTF(2, 3);
 int64_t sql_stage_number(struct sql_stage *stage, const char *format, ...) CAIRN_PRINTF(2, 3);
 void sql_stage_run(struct sql_stage *stage, const char *format, ...) CAIRN_PRINTF(2, 3);
-/* Ask until the answer, a boolean, is true: at most a minute. */
+/* Ask until the answer, a boolean, is true, or the deadline has passed. */
 void sql_stage_await(struct sql_stage *stage, const char *format, ...) CAIRN_PRINTF(2, 3);
+/* Until nobody builds or compares a view in this database. */
+void sql_stage_await_unlocked(struct sql_stage *stage);
 
 /* Prepare the store and begin a build of the domain's view; ret_head: its row, texts in arena. */
 void sql_stage_build(struct sql_stage *stage, const char *view, struct cairn_arena *arena,

@@ -269,10 +269,60 @@ static void what_stands_on_a_table_keeps_it_and_is_named(void **state)
     assert_int_equal(switch_to(stage, 2), CAIRN_EINVAL);
     assert_non_null(strstr(stage->err.text, "sums"));
     assert_non_null(strstr(stage->err.text, "2BP01"));
+    assert_non_null(strstr(stage->err.text, ": view report stands on the live tables"));
     assert_string_equal(sql_stage_value(stage, "SELECT who FROM test.report"), "old");
     sql_stage_run(stage, "DROP VIEW test.report");
     assert_ok(switch_to(stage, 2), &stage->err);
     assert_int_equal(sql_stage_number(stage, "SELECT count(*) FROM test.sums"), 0);
+    cairn_arena_fini(&arena);
+}
+
+/* Foreign keys, columns of the table's type, and views on views are all somebody's; an index, a key
+ * and a table of the view's own are not. */
+static void all_that_stands_on_a_table_is_named(void **state)
+{
+    static const char *const names[] = {"constraint", "other_who_fkey", "column whole of table",
+                                        "view report"};
+    struct sql_stage *stage = *state;
+    struct cairn_arena arena = {.max = 1u << 20};
+    struct cairn_sql_head head;
+    begin(stage);
+    sql_stage_make_live(stage, "sums");
+    sql_stage_run(stage, "CREATE VIEW test.report AS SELECT who FROM test.sums; "
+                         "CREATE TABLE test.other (who text REFERENCES test.sums); "
+                         "CREATE TABLE test.third (whole test.sums)");
+    sql_stage_build(stage, "sums", &arena, &head);
+    assert_int_equal(switch_to(stage, 2), CAIRN_EINVAL);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        assert_non_null(strstr(stage->err.text, names[i]));
+    }
+    assert_null(strstr(stage->err.text, "index"));
+    cairn_arena_fini(&arena);
+}
+
+static void who_uses_the_live_tables_is_named(void **state)
+{
+    struct sql_stage *stage = *state;
+    struct cairn_arena arena = {.max = 1u << 20};
+    struct cairn_sql_head head;
+    struct cairn_pg *pg = NULL;
+    char process[32];
+    const struct cairn_pg_options options = {.uri = stage->uri, .lock_timeout_ms = 50};
+    begin(stage);
+    sql_stage_make_live(stage, "sums");
+    sql_stage_build(stage, "sums", &arena, &head);
+    assert_ok(cairn_pg_open(&options, &pg, &stage->err), &stage->err);
+    (void)snprintf(process, sizeof(process), "process %s (cairn",
+                   sql_stage_value(stage, "SELECT pg_backend_pid()"));
+    sql_stage_run(stage, "BEGIN; LOCK TABLE test.sums IN ACCESS SHARE MODE");
+    assert_int_equal(
+        cairn_sql_generation_switch(pg, DOMAIN, SUMS, 2, CAIRN_SLICE_LIT(""), &stage->err),
+        CAIRN_EBUSY);
+    assert_non_null(strstr(stage->err.text, process));
+    sql_stage_run(stage, "ROLLBACK");
+    assert_ok(cairn_sql_generation_switch(pg, DOMAIN, SUMS, 2, CAIRN_SLICE_LIT(""), &stage->err),
+              &stage->err);
+    cairn_pg_close(pg);
     cairn_arena_fini(&arena);
 }
 
@@ -387,28 +437,28 @@ static void what_a_generation_parked_goes_with_it(void **state)
     cairn_arena_fini(&arena);
 }
 
-#define staged(test) cmocka_unit_test_setup_teardown(test, sql_stage_setup, sql_stage_teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        staged(a_second_preparation_changes_nothing),
-        staged(a_table_of_an_earlier_version_takes_all_sides),
-        staged(a_build_that_is_behind_the_live_one_is_not_switched),
-        staged(a_control_table_without_parks_gets_them),
-        staged(preparing_waits_for_nobody_who_uses_the_table),
-        staged(several_prepare_at_the_same_time),
-        staged(without_a_store_or_a_row_there_is_no_head),
-        staged(a_build_begins_at_the_begin_of_the_log),
-        staged(a_new_build_throws_a_half_built_one_away),
-        staged(ddl_that_is_refused_leaves_what_was),
-        staged(a_switch_moves_tables_with_their_indexes),
-        staged(a_build_that_another_switched_is_stopped),
-        staged(what_stands_on_a_table_keeps_it_and_is_named),
-        staged(a_stop_is_written_only_where_the_row_still_stands),
-        staged(a_build_that_failed_is_still_a_build),
-        staged(only_views_of_the_domain_are_kept),
-        staged(what_a_generation_parked_goes_with_it),
+        SQL_STAGE_TEST(a_second_preparation_changes_nothing),
+        SQL_STAGE_TEST(a_table_of_an_earlier_version_takes_all_sides),
+        SQL_STAGE_TEST(a_build_that_is_behind_the_live_one_is_not_switched),
+        SQL_STAGE_TEST(a_control_table_without_parks_gets_them),
+        SQL_STAGE_TEST(preparing_waits_for_nobody_who_uses_the_table),
+        SQL_STAGE_TEST(several_prepare_at_the_same_time),
+        SQL_STAGE_TEST(without_a_store_or_a_row_there_is_no_head),
+        SQL_STAGE_TEST(a_build_begins_at_the_begin_of_the_log),
+        SQL_STAGE_TEST(a_new_build_throws_a_half_built_one_away),
+        SQL_STAGE_TEST(ddl_that_is_refused_leaves_what_was),
+        SQL_STAGE_TEST(a_switch_moves_tables_with_their_indexes),
+        SQL_STAGE_TEST(a_build_that_another_switched_is_stopped),
+        SQL_STAGE_TEST(what_stands_on_a_table_keeps_it_and_is_named),
+        SQL_STAGE_TEST(all_that_stands_on_a_table_is_named),
+        SQL_STAGE_TEST(who_uses_the_live_tables_is_named),
+        SQL_STAGE_TEST(a_stop_is_written_only_where_the_row_still_stands),
+        SQL_STAGE_TEST(a_build_that_failed_is_still_a_build),
+        SQL_STAGE_TEST(only_views_of_the_domain_are_kept),
+        SQL_STAGE_TEST(what_a_generation_parked_goes_with_it),
     };
     return cmocka_run_group_tests(tests, sql_stage_group_setup, sql_stage_group_teardown);
 }

@@ -13,7 +13,7 @@ struct fact {
     const char *says; /* local, checked, ordered, and the columns of the key */
 };
 
-static const struct fact FACTS[] = {
+static const struct fact facts[] = {
     {"plain", "CREATE TABLE plain (a text PRIMARY KEY, b integer DEFAULT -1, c text DEFAULT 'x''')",
      "local key 0"},
     {"heap", "CREATE TABLE heap (a text); CREATE INDEX ON heap (length(a))", "local checked"},
@@ -51,7 +51,7 @@ static const struct fact FACTS[] = {
      ""},
 };
 
-enum { FACT_COUNT = sizeof(FACTS) / sizeof(FACTS[0]) };
+enum { FACT_COUNT = sizeof(facts) / sizeof(facts[0]) };
 
 static void run(struct cairn_pg *pg, const char *sql)
 {
@@ -103,12 +103,12 @@ static void the_catalogue_says_what_forbids_a_fold(void **state)
             "CREATE SCHEMA trial_facts");
     run(pg, "CREATE TABLE ancestor (a text)");
     for (size_t i = 0; i < FACT_COUNT; i++) {
-        run(pg, FACTS[i].ddl);
+        run(pg, facts[i].ddl);
     }
     assert_ok(cairn_sql_tables_read(pg, schema, &arena, &tables, &count, &err), &err);
     assert_int_equal(count, FACT_COUNT + 1);
     for (size_t i = 0; i < FACT_COUNT; i++) {
-        check_fact(find_table(tables, count, FACTS[i].table), &FACTS[i]);
+        check_fact(find_table(tables, count, facts[i].table), &facts[i]);
     }
     run(pg, "CREATE FUNCTION lower(integer) RETURNS integer LANGUAGE sql AS 'SELECT 1'");
     assert_ok(cairn_sql_tables_read(pg, schema, &arena, &tables, &count, &err), &err);

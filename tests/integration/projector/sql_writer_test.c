@@ -3,7 +3,7 @@
 #include "tests/integration/projector/sql_stage.h"
 
 /* A view whose batches mix what travels as arrays with what goes by itself. */
-static const char MIXED[] =
+static const char mixed[] =
     "-- view: mixed\n"
     "-- version: 1\n"
     "-- table:\n"
@@ -28,7 +28,7 @@ struct writing {
     struct cairn_sql_view view;
     struct cairn_sql_head head;
     struct cairn_arena arena;
-    struct cairn_arena batch;
+    struct cairn_sql_parcel parcel;
     size_t events;
 };
 
@@ -44,8 +44,8 @@ static enum cairn_rc open_writer(struct writing *writing, struct cairn_err *err)
 
 static void begin(struct writing *writing, struct sql_stage *stage)
 {
-    *writing =
-        (struct writing){.stage = stage, .arena = {.max = 1u << 24}, .batch = {.max = 1u << 26}};
+    *writing = (struct writing){.stage = stage, .arena = {.max = 1u << 24}};
+    cairn_sql_parcel_init(&writing->parcel, (size_t)1 << 26);
     test_folder_write(stage->world.domain_folder, "schemas/events/Noted.json", "{}");
     test_folder_write(stage->world.domain_folder, "schemas/events/Divided.json", "{}");
     test_folder_write(stage->world.domain_folder, "box.lua",
@@ -54,12 +54,12 @@ static void begin(struct writing *writing, struct sql_stage *stage)
                       "function box.evolve.Added(state, data) end\n"
                       "function box.evolve.Noted(state, data) end\n"
                       "function box.evolve.Divided(state, data) end\n");
-    sql_stage_view(stage, "mixed", MIXED);
+    sql_stage_view(stage, "mixed", mixed);
     world_load_domain(&stage->world);
     sql_stage_build(stage, "mixed", &writing->arena, &writing->head);
     const struct cairn_pg_options options = {.uri = stage->uri, .schema = "test_build_mixed"};
     assert_ok(cairn_pg_open(&options, &writing->pg, &stage->err), &stage->err);
-    assert_ok(cairn_sql_view_read(CAIRN_SLICE_LIT("mixed"), CAIRN_SLICE_LIT(MIXED), &writing->arena,
+    assert_ok(cairn_sql_view_read(CAIRN_SLICE_LIT("mixed"), CAIRN_SLICE_LIT(mixed), &writing->arena,
                                   &writing->view, &stage->err),
               &stage->err);
     assert_ok(open_writer(writing, &stage->err), &stage->err);
@@ -70,13 +70,12 @@ static void end(struct writing *writing)
     cairn_sql_writer_close(writing->writer);
     cairn_pg_close(writing->pg);
     cairn_arena_fini(&writing->arena);
-    cairn_arena_fini(&writing->batch);
+    cairn_sql_parcel_fini(&writing->parcel);
 }
 
 static void begin_batch(struct writing *writing)
 {
-    cairn_arena_reset(&writing->batch);
-    cairn_sql_writer_begin(writing->writer, &writing->batch);
+    cairn_sql_parcel_begin(&writing->parcel);
     writing->events = 0;
 }
 
@@ -89,16 +88,25 @@ static void add(struct writing *writing, const char *type, const char *json)
     struct cairn_slice copy;
     struct cairn_err err;
     assert_true(cairn_sql_writer_handles(writing->writer, event.type));
-    assert_int_equal(cairn_arena_copy(&writing->batch, cairn_slice_str(json), &copy), CAIRN_OK);
-    assert_ok(cairn_json_read(copy, &writing->batch, &data, NULL, &err), &err);
-    assert_ok(cairn_sql_writer_add(writing->writer, &event, &data, writing->events++, &err), &err);
+    assert_int_equal(cairn_arena_copy(&writing->parcel.arena, cairn_slice_str(json), &copy),
+                     CAIRN_OK);
+    assert_ok(cairn_json_read(copy, &writing->parcel.arena, &data, NULL, &err), &err);
+    assert_ok(cairn_sql_writer_add(writing->writer, &event, &data, writing->events++,
+                                   &writing->parcel, &err),
+              &err);
 }
 
 static enum cairn_rc commit(struct writing *writing, const char *place, size_t *ret_tag)
 {
     const struct cairn_sql_step_to to = {
         .from = &writing->head, .place = cairn_slice_str(place), .events = writing->events};
-    return cairn_sql_writer_commit(writing->writer, &to, ret_tag, &writing->stage->err);
+    if (!writing->parcel.packed) { /* else it is sent again */
+        assert_ok(
+            cairn_sql_writer_pack(writing->writer, false, &writing->parcel, &writing->stage->err),
+            &writing->stage->err);
+    }
+    return cairn_sql_writer_commit(writing->writer, &writing->parcel, &to, ret_tag,
+                                   &writing->stage->err);
 }
 
 static void commit_well(struct writing *writing, const char *place)
@@ -143,7 +151,7 @@ static void a_batch_without_rows_moves_the_checkpoint(void **state)
     begin(&writing, *state);
     begin_batch(&writing);
     assert_false(cairn_sql_writer_handles(writing.writer, CAIRN_SLICE_LIT("Removed")));
-    assert_int_equal(cairn_sql_writer_rows(writing.writer), 0);
+    assert_int_equal(writing.parcel.row_count, 0);
     writing.events = 5;
     commit_well(&writing, "0:5");
     place_is(&writing, "0:5", 5);
@@ -163,7 +171,7 @@ static void arrays_and_single_rows_keep_their_order(void **state)
             add(&writing, "Noted", "{\"to\":\"a\",\"text\":\"it's \\\"so\\\", {NULL}\"}");
         }
     }
-    assert_int_equal(cairn_sql_writer_rows(writing.writer), 48);
+    assert_int_equal(writing.parcel.row_count, 48);
     commit_well(&writing, "0:44");
     /* a gets 0, 3 .. 39; the journal saw it after 9, 18, 27 and 39. */
     row_is(&writing, "a", 273);
@@ -290,20 +298,18 @@ static void a_statement_that_is_refused_is_told_with_its_line(void **state)
     end(&writing);
 }
 
-#define staged(test) cmocka_unit_test_setup_teardown(test, sql_stage_setup, sql_stage_teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        staged(rows_and_checkpoint_commit_together),
-        staged(a_batch_without_rows_moves_the_checkpoint),
-        staged(arrays_and_single_rows_keep_their_order),
-        staged(a_checkpoint_elsewhere_fences_and_writes_nothing),
-        staged(a_refused_row_names_its_event_and_writes_nothing),
-        staged(a_division_by_zero_of_a_statement_is_its_own),
-        staged(a_text_that_no_column_can_hold_names_its_event),
-        staged(a_checkpoint_that_moves_on_makes_a_stopped_view_live),
-        staged(a_statement_that_is_refused_is_told_with_its_line),
+        SQL_STAGE_TEST(rows_and_checkpoint_commit_together),
+        SQL_STAGE_TEST(a_batch_without_rows_moves_the_checkpoint),
+        SQL_STAGE_TEST(arrays_and_single_rows_keep_their_order),
+        SQL_STAGE_TEST(a_checkpoint_elsewhere_fences_and_writes_nothing),
+        SQL_STAGE_TEST(a_refused_row_names_its_event_and_writes_nothing),
+        SQL_STAGE_TEST(a_division_by_zero_of_a_statement_is_its_own),
+        SQL_STAGE_TEST(a_text_that_no_column_can_hold_names_its_event),
+        SQL_STAGE_TEST(a_checkpoint_that_moves_on_makes_a_stopped_view_live),
+        SQL_STAGE_TEST(a_statement_that_is_refused_is_told_with_its_line),
     };
     return cmocka_run_group_tests(tests, sql_stage_group_setup, sql_stage_group_teardown);
 }

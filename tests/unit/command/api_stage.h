@@ -27,7 +27,7 @@ static inline int open_stage(void **state)
     assert_ok(cairn_command_api_new(&options, &stage->api, &err), &err);
     size_t count = 0;
     const struct cairn_http_route *routes = cairn_command_api_routes(stage->api, &count);
-    stage->http = talk_serve(routes, count, 8);
+    stage->http = talk_serve(routes, count);
     stage->port = cairn_http_port(stage->http);
     *state = stage;
     return 0;

@@ -97,7 +97,7 @@ static void node_open(struct stage *stage, int number)
     assert_ok(cairn_command_api_new(&options, &node->api, &err), &err);
     size_t count = 0;
     const struct cairn_http_route *routes = cairn_command_api_routes(node->api, &count);
-    node->http = talk_serve(routes, count, 16);
+    node->http = talk_serve(routes, count);
     node->port = cairn_http_port(node->http);
     (void)snprintf(node->url, sizeof(node->url), "http://127.0.0.1:%d", node->port);
 }
@@ -134,6 +134,12 @@ static int open_patient(void **state)
 static int open_hasty(void **state)
 {
     return stage_open(state, 200);
+}
+
+/* For what is refused again and again, by somebody who must be reached for that. */
+static inline int open_firm(void **state)
+{
+    return stage_open(state, 3000);
 }
 
 static int close_stage(void **state)

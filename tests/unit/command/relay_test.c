@@ -311,7 +311,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_next_owner_is_waited_for, open_patient, close_stage),
         cmocka_unit_test_setup_teardown(a_refusal_of_the_owner_is_asked_again, open_patient,
                                         close_stage),
-        cmocka_unit_test_setup_teardown(a_refusal_that_stays_is_passed_on, open_hasty, close_stage),
+        cmocka_unit_test_setup_teardown(a_refusal_that_stays_is_passed_on, open_firm, close_stage),
         cmocka_unit_test_setup_teardown(there_is_no_second_hop, open_patient, close_stage),
         cmocka_unit_test_setup_teardown(an_answer_that_is_none_leaves_the_outcome_open,
                                         open_patient, close_stage),

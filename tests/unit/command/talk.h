@@ -8,16 +8,16 @@
 #define JSON   "Content-Type: application/json\r\n"
 #define NDJSON "Content-Type: application/x-ndjson\r\n"
 
-/* A server of these routes on a free port. */
-static inline struct cairn_http *talk_serve(const struct cairn_http_route *routes, size_t count,
-                                            unsigned connections_max)
+/* A server of these routes on a free port. It has room for connections that their clients have
+ * closed and of which it has not heard yet. */
+static inline struct cairn_http *talk_serve(const struct cairn_http_route *routes, size_t count)
 {
     struct cairn_err err;
     struct cairn_http *http = NULL;
     const struct cairn_http_options options = {.listen = "127.0.0.1:0",
                                                .routes = routes,
                                                .route_count = count,
-                                               .connections_max = connections_max,
+                                               .connections_max = 64,
                                                .clock = cairn_clock_system(),
                                                .random = cairn_random_system()};
     assert_ok(cairn_http_start(&options, &http, &err), &err);

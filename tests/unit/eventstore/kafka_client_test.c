@@ -12,7 +12,7 @@
 
 #include "tests/support/cm.h"
 
-enum { SEEN_MAX = 4096, LOG_MAX = 65536, WAIT_MS = 10000 };
+enum { SEEN_MAX = 4096, LOG_MAX = 65536, WAIT_MS = 60000 };
 
 /* What was handed over, "name=value;" each. */
 struct seen {

@@ -364,6 +364,7 @@ static void the_two_kinds_of_logs_refuse_each_other(void **state)
     close_replica(world);
     assert_int_equal(cairn_files_open(&world->options, &other, &err), CAIRN_EINVAL);
     assert_non_null(strstr(err.text, "cairn migrate"));
+    assert_non_null(strstr(err.text, "--log kafka:HOST:PORT"));
     assert_ok(cairn_file_remove_tree(world->folder, &err), &err);
     assert_ok(cairn_files_open(&world->options, &other, &err), &err);
     other->ops->close(other);

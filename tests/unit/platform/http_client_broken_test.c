@@ -6,7 +6,7 @@ static void no_listener_means_nothing_was_sent(void **state)
 {
     (void)state;
     int port = 0;
-    (void)close(host_listen(&port));
+    int fd = host_bind(&port); /* which keeps the port, and listens not */
     char url[HOST_URL_MAX];
     struct cairn_http_call call = host_call(port, "POST", "/", url);
     struct cairn_http_answer answer = {.status = 77};
@@ -20,6 +20,7 @@ static void no_listener_means_nothing_was_sent(void **state)
     rc = cairn_http_client_request(client, &call, &arena, &answer, &err);
     assert_int_equal(rc, CAIRN_EUNREACHABLE);
     assert_int_equal(ask("GET", "/hello", CAIRN_SLICE_NONE).status, 200);
+    (void)close(fd);
 }
 
 static void a_failed_handshake_means_nothing_was_sent(void **state)
@@ -50,11 +51,15 @@ static void a_connect_or_handshake_that_takes_too_long_has_sent_nothing(void **s
     (void)snprintf(url, sizeof(url), "https://127.0.0.1:%d/", port);
     struct cairn_http_call call = {.method = CAIRN_SLICE_LIT("POST"), .url = cairn_slice_str(url)};
     struct cairn_http_answer answer;
-    int64_t begin_ns = cairn_clock_monotonic_ns(cairn_clock_system());
-    assert_int_equal(cairn_http_client_request(fresh, &call, &arena, &answer, &err),
-                     CAIRN_EUNREACHABLE);
-    /* Where the option goes unheard, it takes the 5 s of its default at least. */
-    assert_true(cairn_clock_monotonic_ns(cairn_clock_system()) - begin_ns < INT64_C(4900000000));
+    /* Where the option goes unheard, it takes the 5 s of its default, each time. */
+    int64_t took_ns = INT64_MAX;
+    for (int i = 0; i < 3 && took_ns > INT64_C(4900000000); i++) {
+        int64_t begin_ns = cairn_clock_monotonic_ns(cairn_clock_system());
+        assert_int_equal(cairn_http_client_request(fresh, &call, &arena, &answer, &err),
+                         CAIRN_EUNREACHABLE);
+        took_ns = cairn_clock_monotonic_ns(cairn_clock_system()) - begin_ns;
+    }
+    assert_true(took_ns < INT64_C(4900000000));
     cairn_http_client_free(fresh);
     (void)close(fd);
 }

@@ -3,6 +3,7 @@
 
 #include "platform/fault.h"
 #include "platform/http_client.h"
+#include "tests/support/hand_clock.h"
 #include "tests/support/http_stage.h"
 
 enum { THREADS = 8, CALLS = 50, TARGET_MAX = 64 };
@@ -27,12 +28,6 @@ static int end(void **state)
     (void)state;
     stage_end(&stage);
     return 0;
-}
-
-/* A clock that a test sets. */
-static int64_t hand_ns(void *self)
-{
-    return *(int64_t *)self;
 }
 
 static struct cairn_http_pool *make_pool(const struct cairn_http_pool_options *options)
@@ -135,16 +130,17 @@ static void a_target_must_have_a_name_that_fits(void **state)
 static void clients_idle_too_long_are_closed(void **state)
 {
     (void)state;
-    int64_t now_ns = 5 * NS_PER_S;
-    struct cairn_clock clock = {.monotonic_ns = hand_ns, .self = &now_ns};
-    struct cairn_http_pool *pool = make_pool(&(struct cairn_http_pool_options){.clock = &clock});
+    struct hand_clock hand;
+    hand_clock_init(&hand);
+    struct cairn_http_pool *pool =
+        make_pool(&(struct cairn_http_pool_options){.clock = &hand.clock});
     struct cairn_http_client *first = acquire(pool, target);
     struct cairn_http_client *second = acquire(pool, target);
     cairn_http_pool_release(pool, first);
-    now_ns += CAIRN_HTTP_CLIENT_IDLE_S_MAX * NS_PER_S;
+    hand_clock_pass(&hand, CAIRN_HTTP_CLIENT_IDLE_S_MAX * NS_PER_S);
     cairn_http_pool_release(pool, second);
     assert_int_equal(cairn_http_pool_idle(pool, target), 2); /* not longer than the limit */
-    now_ns += 1;
+    hand_clock_pass(&hand, 1);
     struct cairn_http_client *other = acquire(pool, CAIRN_SLICE_LIT("http://other"));
     cairn_http_pool_release(pool, other);
     assert_int_equal(cairn_http_pool_idle(pool, target), 1);
@@ -156,15 +152,17 @@ static void clients_idle_too_long_are_closed(void **state)
 static void the_target_unused_for_longest_makes_room(void **state)
 {
     (void)state;
-    int64_t now_ns = 0;
-    struct cairn_clock clock = {.monotonic_ns = hand_ns, .self = &now_ns};
-    struct cairn_http_pool *pool = make_pool(&(struct cairn_http_pool_options){.clock = &clock});
+    struct hand_clock hand;
+    hand_clock_init(&hand);
+    struct cairn_http_pool *pool =
+        make_pool(&(struct cairn_http_pool_options){.clock = &hand.clock});
     char text[TARGET_MAX];
-    for (int i = 0; i < CAIRN_HTTP_POOL_TARGETS_MAX; i++, now_ns++) {
+    for (int i = 0; i < CAIRN_HTTP_POOL_TARGETS_MAX; i++) {
         cairn_http_pool_release(pool, acquire(pool, numbered(text, i)));
+        hand_clock_pass(&hand, 1);
     }
     cairn_http_pool_release(pool, acquire(pool, numbered(text, 0)));
-    now_ns++;
+    hand_clock_pass(&hand, 1);
     struct cairn_http_client *newcomer = acquire(pool, CAIRN_SLICE_LIT("http://newcomer"));
     assert_int_equal(cairn_http_pool_idle(pool, numbered(text, 0)), 1);
     assert_int_equal(cairn_http_pool_idle(pool, numbered(text, 1)), 0);

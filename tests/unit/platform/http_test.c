@@ -7,14 +7,16 @@
 #include "platform/fault.h"
 #include "tests/support/http_stage.h"
 
-enum { IDLE_CONNECTIONS = 1000 };
+/* SOON_MS: far less than the time-outs that an idle connection would be waited for, and far more
+ * than a machine takes that has other things to do. */
+enum { IDLE_CONNECTIONS = 1000, SOON_MS = 20000 };
 
 static struct stage stage;
 
 static int begin_stage(void **state)
 {
     (void)state;
-    stage_begin(&stage, (struct cairn_http_options){.connections_max = 8});
+    stage_begin(&stage, (struct cairn_http_options){.connections_max = 64});
     return 0;
 }
 
@@ -296,7 +298,7 @@ static void a_thousand_idle_connections_starve_nobody(void **state)
     limit.rlim_cur = limit.rlim_max;
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
     struct stage own;
-    stage_begin(&own, (struct cairn_http_options){.connections_max = 0});
+    stage_begin(&own, (struct cairn_http_options){.drain_timeout_ms = 2 * SOON_MS});
     static int fds[IDLE_CONNECTIONS];
     for (int i = 0; i < IDLE_CONNECTIONS; i++) {
         fds[i] = peer_connect(own.port);
@@ -308,11 +310,11 @@ static void a_thousand_idle_connections_starve_nobody(void **state)
     int64_t before = now_ms();
     struct peer_answer answer = peer_ask(own.port, "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
     assert_int_equal(answer.status, 200);
-    assert_true(now_ms() - before < 1000);
+    assert_true(now_ms() - before < SOON_MS);
     peer_answer_fini(&answer);
     before = now_ms();
     stage_end(&own); /* and idle connections do not delay a stop */
-    assert_true(now_ms() - before < 1500);
+    assert_true(now_ms() - before < SOON_MS);
     for (int i = 0; i < IDLE_CONNECTIONS; i++) {
         assert_true(peer_is_closed(fds[i]));
         (void)close(fds[i]);
@@ -384,7 +386,7 @@ static void a_request_that_stalls_delays_a_stop_by_the_drain_timeout(void **stat
     (void)state;
     struct stage own;
     stage_begin(&own, (struct cairn_http_options){.connections_max = 8,
-                                                  .header_timeout_ms = 60000,
+                                                  .header_timeout_ms = 3 * SOON_MS,
                                                   .drain_timeout_ms = 300});
     int fd = peer_connect(own.port);
     peer_say(fd, "POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n"
@@ -394,7 +396,7 @@ static void a_request_that_stalls_delays_a_stop_by_the_drain_timeout(void **stat
     int64_t before = now_ms();
     stage_end(&own);
     int64_t took = now_ms() - before;
-    assert_true(took >= 300 && took < 3000);
+    assert_true(took >= 300 && took < SOON_MS);
     (void)close(fd);
 }
 

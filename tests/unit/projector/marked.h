@@ -8,6 +8,32 @@
 
 #define MARKED CAIRN_SLICE_LIT("marked")
 
+/* What a test has: a world, and what the last call of an operator came to. */
+struct marked_scene {
+    struct world world;
+    struct cairn_rebuild_result result;
+    struct cairn_err err;
+};
+
+/* For cmocka: *state is a scene with a world that has not begun. */
+static inline int marked_setup(void **state)
+{
+    struct marked_scene *scene = test_calloc(1, sizeof *scene);
+    world_make(&scene->world);
+    *state = scene;
+    return 0;
+}
+
+static inline int marked_teardown(void **state)
+{
+    struct marked_scene *scene = *state;
+    world_end(&scene->world);
+    test_free(scene);
+    return 0;
+}
+
+#define MARKED_TEST(name) cmocka_unit_test_setup_teardown(name, marked_setup, marked_teardown)
+
 /* Write its script and load the domain. Events whose n is `fails_at` make it fail. */
 static inline void marked_write(struct world *world, int mark, int fails_at)
 {
@@ -57,6 +83,17 @@ static inline enum cairn_rc marked_rollback(const struct world *world,
     const struct cairn_projector_options options = world_options(world);
     const struct cairn_rebuild_request request = {.view = MARKED};
     return cairn_view_rollback(&options, &request, hooks, ret_result, err);
+}
+
+/* The same, which must succeed. */
+static inline void marked_must_rebuild(struct marked_scene *scene)
+{
+    assert_ok(marked_rebuild(&scene->world, NULL, &scene->result, &scene->err), &scene->err);
+}
+
+static inline void marked_must_roll_back(struct marked_scene *scene)
+{
+    assert_ok(marked_rollback(&scene->world, NULL, &scene->result, &scene->err), &scene->err);
 }
 
 static inline bool marked_drop(const struct world *world)

@@ -3,8 +3,6 @@
 #ifndef CAIRN_TESTS_UNIT_PROJECTOR_PICKY_H
 #define CAIRN_TESTS_UNIT_PROJECTOR_PICKY_H
 
-#include <sys/wait.h>
-
 #include "projector/lmdb/views_int.h"
 #include "projector/parked.h"
 #include "projector/replay.h"
@@ -38,9 +36,13 @@ static const char picky_stops[] = PICKY_BODY "picky.on_error = 'stop'\n";
 
 struct scene {
     struct world world;
-    struct cairn_projector *projector;
-    struct cairn_views *views;
+    struct cairn_projector *projector; /* NULL: none runs here */
+    struct cairn_views *views;         /* the projector's, or opened beside one */
+    pid_t child;                       /* has the projector then; 0: there is none */
     struct cairn_arena arena;
+    struct cairn_err err;      /* of the last call of an operator, and ... */
+    uint64_t events;           /* ... what it cared for */
+    struct cairn_parked *rows; /* what was listed last, in arena */
 };
 
 static inline void picky_start(struct scene *scene)
@@ -49,27 +51,70 @@ static inline void picky_start(struct scene *scene)
     scene->views = cairn_projector_views(scene->projector);
 }
 
+/* Look at the views of a projector that runs elsewhere. */
+static inline void picky_open_views(struct scene *scene)
+{
+    assert_null(scene->views);
+    assert_ok(cairn_views_open_writer(scene->world.data, true, &scene->views, &scene->err),
+              &scene->err);
+}
+
+/* Neither follows nor looks any more. */
 static inline void picky_stop(struct scene *scene)
 {
+    if (scene->projector == NULL) {
+        cairn_views_close(scene->views);
+    }
     cairn_projector_stop(scene->projector);
     scene->projector = NULL;
     scene->views = NULL;
 }
 
+static inline void picky_kill(struct scene *scene)
+{
+    world_kill(scene->child);
+    scene->child = 0;
+}
+
+/* For cmocka: *state is a scene with a world that has not begun. */
+static inline int picky_setup(void **state)
+{
+    struct scene *scene = test_calloc(1, sizeof *scene);
+    scene->arena.max = 1u << 24;
+    world_make(&scene->world);
+    *state = scene;
+    return 0;
+}
+
+static inline int picky_teardown(void **state)
+{
+    struct scene *scene = *state;
+    if (scene->child > 0) {
+        picky_kill(scene);
+    }
+    picky_stop(scene);
+    cairn_arena_fini(&scene->arena);
+    world_end(&scene->world);
+    test_free(scene);
+    return 0;
+}
+
+#define PICKY_TEST(name) cmocka_unit_test_setup_teardown(name, picky_setup, picky_teardown)
+
+/* A log with nothing in it, and a projector that follows. */
 static inline void picky_begin(struct scene *scene, const char *script, uint16_t partitions)
 {
-    *scene = (struct scene){.arena = {.max = 1u << 24}};
-    world_make(&scene->world);
     world_view(&scene->world, "picky", script);
     world_begin(&scene->world, partitions);
     picky_start(scene);
 }
 
-static inline void picky_end(struct scene *scene)
+/* The same with the projector in another process. */
+static inline void picky_begin_forked(struct scene *scene)
 {
-    picky_stop(scene);
-    cairn_arena_fini(&scene->arena);
-    world_end(&scene->world);
+    world_view(&scene->world, "picky", picky_parks);
+    world_begin(&scene->world, 2);
+    scene->child = world_hand_over(&scene->world);
 }
 
 static inline void picky_add(struct scene *scene, const char *id, int64_t n, const char *to)
@@ -120,31 +165,29 @@ static inline bool picky_contains(struct cairn_slice text, const char *part)
     return text.data != NULL && memmem(text.data, text.size, part, strlen(part)) != NULL;
 }
 
-static inline size_t picky_list(struct scene *scene, struct cairn_parked **ret_rows)
+/* Returns how many rows there are. */
+static inline size_t picky_list(struct scene *scene)
 {
     const struct cairn_projector_options options = picky_options(scene);
-    struct cairn_err err;
     size_t count = 0;
-    assert_ok(cairn_view_parked(&options, CAIRN_SLICE_LIT("picky"), &scene->arena, ret_rows, &count,
-                                &err),
-              &err);
+    assert_ok(cairn_view_parked(&options, CAIRN_SLICE_LIT("picky"), &scene->arena, &scene->rows,
+                                &count, &scene->err),
+              &scene->err);
     return count;
 }
 
-static inline enum cairn_rc picky_retry(struct scene *scene, const char *stream,
-                                        uint64_t *ret_events, struct cairn_err *err)
+static inline enum cairn_rc picky_retry(struct scene *scene, const char *stream)
 {
     const struct cairn_projector_options options = picky_options(scene);
     return cairn_view_parked_retry(&options, CAIRN_SLICE_LIT("picky"), cairn_slice_str(stream),
-                                   ret_events, err);
+                                   &scene->events, &scene->err);
 }
 
-static inline enum cairn_rc picky_drop(struct scene *scene, const char *stream,
-                                       uint64_t *ret_events, struct cairn_err *err)
+static inline enum cairn_rc picky_drop(struct scene *scene, const char *stream)
 {
     const struct cairn_projector_options options = picky_options(scene);
     return cairn_view_parked_drop(&options, CAIRN_SLICE_LIT("picky"), cairn_slice_str(stream),
-                                  ret_events, err);
+                                  &scene->events, &scene->err);
 }
 
 static inline uint64_t picky_parked(struct scene *scene)
@@ -162,32 +205,6 @@ static inline uint64_t picky_differences(struct scene *scene)
     assert_ok(cairn_view_compare(&options, &request, NULL, &report, &err), &err);
     assert_true(report.compared);
     return report.differences;
-}
-
-static inline void picky_end_child(pid_t child)
-{
-    assert_int_equal(kill(child, SIGKILL), 0);
-    assert_int_equal(waitpid(child, NULL, 0), child);
-}
-
-/* LMDB and the log forbid use across fork: the child is forked before anything is open. */
-static inline pid_t picky_begin_forked(struct scene *scene)
-{
-    *scene = (struct scene){.arena = {.max = 1u << 24}};
-    world_make(&scene->world);
-    world_view(&scene->world, "picky", picky_parks);
-    world_begin(&scene->world, 2);
-    cairn_store_close(scene->world.store);
-    scene->world.store = NULL;
-    pid_t child = world_fork_projector(&scene->world);
-    world_open_store(&scene->world, true, 0);
-    return child;
-}
-
-static inline void picky_open_views(struct scene *scene)
-{
-    struct cairn_err err;
-    assert_ok(cairn_views_open_writer(scene->world.data, true, &scene->views, &err), &err);
 }
 
 #endif

@@ -10,11 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "platform/file.h"
 #include "projector/projector.h"
 #include "schemas/msgpack.h"
+#include "tests/support/deadline.h"
 #include "tests/support/folder.h"
 
 #include "tests/support/cm.h"
@@ -56,6 +58,12 @@ static inline void world_open_store(struct world *world, bool writer, uint16_t p
                                                 .clock = cairn_clock_system()};
     struct cairn_err err;
     assert_ok(cairn_store_open(&options, &world->store, &err), &err);
+}
+
+static inline void world_close_store(struct world *world)
+{
+    cairn_store_close(world->store);
+    world->store = NULL;
 }
 
 /* A folder with the domain but for views; write them, then world_begin. */
@@ -132,7 +140,6 @@ static inline struct cairn_projector *world_projector(const struct world *world)
 /* In a process of its own: keep the views until killed. */
 static inline void world_run_projector(struct world *world, int started)
 {
-    world->store = NULL;
     world_open_store(world, false, 0);
     (void)world_projector(world);
     if (write(started, "x", 1) != 1) {
@@ -150,11 +157,10 @@ static inline pid_t world_fork_projector(struct world *world)
 {
     int ends[2];
     char byte = 0;
+    assert_null(world->store);
     assert_int_equal(pipe(ends), 0);
-    pid_t child = fork();
-    assert_true(child >= 0);
+    pid_t child = world_fork();
     if (child == 0) {
-        (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves nobody behind */
         world_run_projector(world, ends[1]);
         _exit(1);
     }
@@ -162,6 +168,22 @@ static inline pid_t world_fork_projector(struct world *world)
     assert_int_equal(read(ends[0], &byte, 1), 1);
     (void)close(ends[0]);
     return child;
+}
+
+/* From now on a projector of another process follows, and this one has the log open to write. */
+static inline pid_t world_hand_over(struct world *world)
+{
+    world_close_store(world);
+    pid_t child = world_fork_projector(world);
+    world_open_store(world, true, 0);
+    return child;
+}
+
+/* As a power cut would. */
+static inline void world_kill(pid_t child)
+{
+    assert_int_equal(kill(child, SIGKILL), 0);
+    assert_int_equal(waitpid(child, NULL, 0), child);
 }
 
 /* An Added event with n and to, everything in arena. */
@@ -248,22 +270,6 @@ static inline struct cairn_position world_log_end(const struct world *world)
     return end;
 }
 
-/* Wait until the view holds the whole log, or stops. */
-static inline void world_wait(const struct world *world, struct cairn_views *views,
-                              const char *view)
-{
-    struct cairn_position end = world_log_end(world);
-    struct cairn_position held;
-    struct cairn_err err;
-    for (int i = 0; i < 1200; i++) {
-        assert_ok(cairn_view_wait(views, cairn_slice_str(view), &end, 100, &held, &err), &err);
-        if (cairn_position_reached(&held, &end)) {
-            return;
-        }
-    }
-    fail_msg("view %s did not reach the end of the log", view);
-}
-
 /* The view's state, the strings in arena. */
 static inline struct cairn_view_status world_status(struct cairn_views *views, const char *view,
                                                     struct cairn_arena *arena)
@@ -272,6 +278,29 @@ static inline struct cairn_view_status world_status(struct cairn_views *views, c
     struct cairn_err err;
     assert_ok(cairn_view_status(views, cairn_slice_str(view), arena, &status, &err), &err);
     return status;
+}
+
+/* Wait until the view holds the whole log. One that stops does not get there. */
+static inline void world_wait(const struct world *world, struct cairn_views *views,
+                              const char *view)
+{
+    const struct deadline deadline = deadline_begin();
+    struct cairn_arena arena = {.max = 1u << 20};
+    struct cairn_position end = world_log_end(world);
+    struct cairn_position held;
+    struct cairn_err err;
+    bool reached = false;
+    bool stopped = false;
+    while (!reached && !stopped && !deadline_passed(&deadline)) {
+        assert_ok(cairn_view_wait(views, cairn_slice_str(view), &end, 100, &held, &err), &err);
+        reached = cairn_position_reached(&held, &end);
+        stopped = world_status(views, view, &arena).state == CAIRN_VIEW_STOPPED;
+        cairn_arena_reset(&arena);
+    }
+    cairn_arena_fini(&arena);
+    if (!reached) {
+        fail_msg("view %s did not reach the end of the log%s", view, stopped ? ": stopped" : "");
+    }
 }
 
 /* Wait for the next commit of the view store, at most 50 ms. */
@@ -291,10 +320,9 @@ static inline struct cairn_view_status world_wait_state(struct cairn_views *view
                                                         uint64_t generation,
                                                         struct cairn_arena *arena)
 {
-    const struct cairn_clock *clock = cairn_clock_system();
-    int64_t until_ns = cairn_clock_monotonic_ns(clock) + INT64_C(30000000000);
+    const struct deadline deadline = deadline_begin();
     struct cairn_view_status status = {.state = CAIRN_VIEW_BUILDING};
-    while (cairn_clock_monotonic_ns(clock) < until_ns) {
+    while (!deadline_passed(&deadline)) {
         cairn_arena_reset(arena);
         status = world_status(views, view, arena);
         if (status.state == state && status.generation >= generation && !status.rebuilding) {

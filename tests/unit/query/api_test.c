@@ -240,7 +240,7 @@ static void a_read_waits_for_the_position_it_carries(void **state)
     world_open_account(world, "account-1", "Ann");
     int fd = peer_connect(world->port);
     peer_say(fd, "GET /views/balances/1 HTTP/1.1\r\nHost: h\r\nCairn-Position: 0:2\r\n"
-                 "Prefer: wait=20\r\n\r\n");
+                 "Prefer: wait=50\r\n\r\n");
     world_deposit(world, "account-1", 5);
     struct peer_answer answer = peer_read(fd, false);
     assert_int_equal(answer.status, 200);
@@ -260,7 +260,7 @@ static void streams_and_events_wait_for_the_log(void **state)
         int fd = peer_connect(world->port);
         (void)snprintf(request, sizeof(request),
                        "GET %s HTTP/1.1\r\nHost: h\r\nCairn-Position: 0:%u\r\n"
-                       "Prefer: wait=20\r\n\r\n",
+                       "Prefer: wait=50\r\n\r\n",
                        paths[i], 2 + i);
         peer_say(fd, request);
         world_deposit(world, "account-1", 5);

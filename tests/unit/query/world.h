@@ -151,7 +151,7 @@ static inline void world_start_server(struct world *world)
     assert_ok(cairn_query_api_new(&options, &world->api, &err), &err);
     struct cairn_http_options http = {
         .listen = "127.0.0.1:0",
-        .connections_max = 32,
+        .connections_max = 64,
         .clock = cairn_clock_system(),
         .random = cairn_random_system(),
     };
@@ -299,7 +299,7 @@ static inline void world_settle(struct world *world, const char *view)
     char header[200];
     assert_ok(cairn_store_end(world->store, &end, &err), &err);
     (void)snprintf(path, sizeof(path), "/views/%s", view);
-    (void)snprintf(header, sizeof(header), "Cairn-Position: %s\r\nPrefer: wait=20\r\n",
+    (void)snprintf(header, sizeof(header), "Cairn-Position: %s\r\nPrefer: wait=50\r\n",
                    cairn_position_text(&end, &arena));
     world_expect(world, path, header, 200, NULL);
     cairn_arena_fini(&arena);

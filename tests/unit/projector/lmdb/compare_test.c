@@ -1,6 +1,3 @@
-#include <signal.h>
-#include <sys/wait.h>
-
 #include "tests/unit/projector/compared.h"
 
 #define SUMS CAIRN_SLICE_LIT("sums")
@@ -285,10 +282,7 @@ static void a_view_that_moves_is_compared_at_one_position(void **state)
     struct compared compared;
     (void)state;
     make_view(&world);
-    cairn_store_close(world.store);
-    world.store = NULL;
-    pid_t child = world_fork_projector(&world);
-    world_open_store(&world, true, 0);
+    pid_t child = world_hand_over(&world);
     for (int i = 0; i < 25; i++) {
         for (int j = 0; j < 20; j++) {
             world_add(&world, "a", i, j % 2 == 0 ? "one" : "two", 3);
@@ -296,8 +290,7 @@ static void a_view_that_moves_is_compared_at_one_position(void **state)
         verify(&world, 100, &compared);
         assert_int_equal(compared.report.differences, 0);
     }
-    assert_int_equal(kill(child, SIGKILL), 0);
-    assert_int_equal(waitpid(child, NULL, 0), child);
+    world_kill(child);
     world_end(&world);
 }
 

@@ -1,5 +1,6 @@
 #include "projector/lmdb/gate.h"
 
+#include <sched.h>
 #include <stdatomic.h>
 
 #include "tests/support/cm.h"
@@ -85,6 +86,7 @@ static void who_comes_later_does_not_pass_who_waits_to_be_alone(void **state)
     cairn_gate_enter(&crowd.gate, false);
     assert_int_equal(pthread_create(&threads[0], NULL, enter_alone, &crowd), 0);
     while (count_waiting(&crowd.gate) == 0) {
+        (void)sched_yield();
     }
     assert_int_equal(pthread_create(&threads[1], NULL, enter, &crowd), 0);
     assert_int_equal(atomic_load(&crowd.alone), 0);

@@ -1,9 +1,8 @@
 /* Readers of a view that is rebuilt and rolled back under load: what they read never goes back and
  * is never of a half-built view. */
 #include <pthread.h>
-#include <signal.h>
+#include <sched.h>
 #include <stdatomic.h>
-#include <sys/wait.h>
 
 #include "tests/unit/projector/marked.h"
 
@@ -16,8 +15,8 @@ struct reader {
     struct cairn_views *views;
     atomic_bool *stop;
     struct cairn_position last;
-    uint64_t looks;
-    uint64_t marks[3]; /* looks at rows by each script */
+    atomic_uint looks;
+    uint64_t marks[3]; /* looks at rows by each script; this and what follows until the join */
     char wrong[200];
 };
 
@@ -85,7 +84,7 @@ static void *read_on(void *argument)
         cairn_arena_reset(&arena);
         look_at_row(reader, &arena);
         look_at_page(reader, &arena);
-        reader->looks++;
+        atomic_fetch_add(&reader->looks, 1);
     }
     cairn_arena_fini(&arena);
     return NULL;
@@ -123,14 +122,19 @@ static pid_t fork_projector(struct world *world)
     return child;
 }
 
-/* Rebuild and roll back in a process of its own, in the order that the seed gives. */
-static pid_t fork_operator(struct world *world, unsigned seed)
+/* Rebuild and roll back in a process of its own, in the order that the seed gives, once a byte says
+ * that readers read. */
+static pid_t fork_operator(struct world *world, unsigned seed, int *ret_begin)
 {
+    int ends[2];
+    char byte = 0;
+    assert_int_equal(pipe(ends), 0);
     pid_t child = world_fork();
     if (child == 0) {
         struct cairn_rebuild_result result;
         struct cairn_err err;
-        enum cairn_rc rc = CAIRN_OK;
+        enum cairn_rc rc =
+            read(ends[0], &byte, 1) == 1 ? CAIRN_OK : CAIRN_FAIL(&err, CAIRN_EIO, "no byte");
         world_open_store(world, false, 0);
         for (int i = 0; i < SWITCHES && (rc == CAIRN_OK || rc == CAIRN_ELOCKED); i++) {
             rc = rand_r(&seed) % 2 == 0 ? marked_rebuild(world, NULL, &result, &err)
@@ -142,9 +146,12 @@ static pid_t fork_operator(struct world *world, unsigned seed)
         }
         _exit(rc == CAIRN_OK ? 0 : 1);
     }
+    (void)close(ends[0]);
+    *ret_begin = ends[1];
     return child;
 }
 
+/* Returns when each has looked. */
 static void start_readers(struct world *world, struct cairn_views **views, atomic_bool *stop,
                           struct reader readers[READERS], pthread_t threads[READERS])
 {
@@ -154,61 +161,64 @@ static void start_readers(struct world *world, struct cairn_views **views, atomi
         readers[i] = (struct reader){.views = *views, .stop = stop};
         assert_int_equal(pthread_create(&threads[i], NULL, read_on, &readers[i]), 0);
     }
+    for (int i = 0; i < READERS; i++) {
+        while (atomic_load(&readers[i].looks) == 0) {
+            (void)sched_yield();
+        }
+    }
 }
 
 static void readers_never_go_back_and_never_see_half_a_view(void **state)
 {
-    struct world world;
+    struct marked_scene *scene = *state;
+    struct world *world = &scene->world;
     struct reader readers[READERS];
     pthread_t threads[READERS];
     struct cairn_views *views = NULL;
     atomic_bool stop = false;
     int status = 0;
     unsigned seed = (unsigned)cairn_clock_now_us(cairn_clock_system());
-    (void)state;
+    int begin = -1;
     print_message("seed %u\n", seed);
-    world_make(&world);
-    write_view(&world, 1);
-    world_open_store(&world, true, 2);
+    write_view(world, 1);
+    world_open_store(world, true, 2);
     for (int i = 0; i < 40; i++) {
-        world_add(&world, i % 2 == 0 ? "a" : "b", 1, "x", 50);
+        world_add(world, i % 2 == 0 ? "a" : "b", 1, "x", 50);
     }
-    marked_project(&world, 1);
-    write_view(&world, 2);
-    marked_project(&world, 2);
-    cairn_store_close(world.store);
-    world.store = NULL;
-    pid_t projector = fork_projector(&world);
-    pid_t keeper = fork_operator(&world, seed);
-    world_open_store(&world, true, 0);
-    start_readers(&world, &views, &stop, readers, threads);
+    marked_project(world, 1);
+    write_view(world, 2);
+    marked_project(world, 2);
+    world_close_store(world);
+    pid_t projector = fork_projector(world);
+    pid_t keeper = fork_operator(world, seed, &begin);
+    world_open_store(world, true, 0);
+    start_readers(world, &views, &stop, readers, threads);
+    assert_int_equal(write(begin, "x", 1), 1);
     for (unsigned i = 0; waitpid(keeper, &status, WNOHANG) == 0; i++) {
-        world_add(&world, i % 3 == 0 ? "a" : i % 3 == 1 ? "b" : "c", 1, "x", (uint16_t)(1 + i % 7));
+        world_add(world, i % 3 == 0 ? "a" : i % 3 == 1 ? "b" : "c", 1, "x", (uint16_t)(1 + i % 7));
     }
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    world_wait(&world, views, "marked");
+    world_wait(world, views, "marked");
     atomic_store(&stop, true);
     for (int i = 0; i < READERS; i++) {
         assert_int_equal(pthread_join(threads[i], NULL), 0);
         assert_string_equal(readers[i].wrong, "");
-        assert_true(readers[i].looks > 1);
         assert_int_equal(readers[i].marks[0], 0);
         assert_true(readers[i].marks[2] > 0);
     }
     cairn_views_close(views);
-    assert_int_equal(kill(projector, SIGKILL), 0);
-    assert_int_equal(waitpid(projector, NULL, 0), projector);
-    struct marked marked = marked_look(&world);
+    world_kill(projector);
+    (void)close(begin);
+    struct marked marked = marked_look(world);
     assert_int_equal(marked.generation, 2 + SWITCHES);
-    assert_int_equal(marked.sum, world.appended);
-    marked_verify(&world);
-    world_end(&world);
+    assert_int_equal(marked.sum, world->appended);
+    marked_verify(world);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(readers_never_go_back_and_never_see_half_a_view),
+        MARKED_TEST(readers_never_go_back_and_never_see_half_a_view),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
