@@ -149,15 +149,6 @@ static enum cairn_rc replay_long(struct comparison *comparison, const struct cai
 /* ---- Comparing --------------------------------------------------------------------------------
  */
 
-static bool same_indexes(const struct cairn_view_code *a, const struct cairn_view_code *b)
-{
-    bool same = a->column_count == b->column_count;
-    for (size_t i = 0; i < a->column_count && same; i++) {
-        same = cairn_slice_equal(a->columns[i].name, b->columns[i].name);
-    }
-    return same;
-}
-
 static enum cairn_rc compare_snapshot(struct comparison *comparison,
                                       const struct cairn_view_snapshot *live, struct cairn_err *err)
 {
@@ -180,7 +171,7 @@ static enum cairn_rc compare_snapshot(struct comparison *comparison,
         .told_max = comparison->request->told_max,
         .compared = report->compared,
         .partial = cairn_replay_scope_is_partial(scope),
-        .indexed = same_indexes(&comparison->live_code, code)};
+        .indexed = comparison->request->stored};
     enum cairn_rc rc =
         cairn_kv_read_begin(cairn_views_kv(comparison->scratch.views), &rows.replayed.txn, err);
     if (rc == CAIRN_OK) {

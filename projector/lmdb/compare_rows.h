@@ -19,7 +19,8 @@ struct cairn_compare_rows {
     uint64_t told_max;
     bool compared; /* else the replayed rows are only told */
     bool partial;  /* rows that only the live side has are no differences */
-    bool indexed;  /* both have the same indexes, and their entries are to be compared */
+    bool indexed;  /* compare index entries, too, where the rows are the same: both are by one
+                      definition */
 };
 
 /* Tell rows and differences, and count them in report (rows, live_rows, differences). errors: EIO,

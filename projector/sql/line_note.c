@@ -99,7 +99,7 @@ void cairn_sql_line_show(struct cairn_sql_line *line)
     struct cairn_position end;
     struct cairn_err err;
     const struct cairn_sql_head *build = line->build == NULL ? NULL : &line->build->follower->head;
-    bool failed = line->live != NULL && line->live->failed;
+    bool stopped = line->live != NULL ? line->live->failed : line->hindered || line->build_failed;
     if (line->live != NULL || build != NULL) {
         line->held = line->live != NULL ? line->live->head.position : build->position;
     }
@@ -107,7 +107,7 @@ void cairn_sql_line_show(struct cairn_sql_line *line)
         cairn_metric_set(line->metrics.build_done, build == NULL ? 0 : (int64_t)build->events);
         cairn_metric_set(line->metrics.build_all, build == NULL ? 0 : (int64_t)build->all);
     }
-    cairn_metric_set(line->metrics.stopped, failed || line->hindered || line->build_failed ? 1 : 0);
+    cairn_metric_set(line->metrics.stopped, stopped ? 1 : 0);
     if (line->live != NULL) {
         cairn_metric_set(line->metrics.parked, (int64_t)line->live->parked.waiting);
     }

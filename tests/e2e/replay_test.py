@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """`cairn replay` of views in LMDB: switch, roll back, drop, go on, dry runs."""
+import shutil
 import unittest
 
 import harness
@@ -22,6 +23,9 @@ class Replay(ReplayCases, unittest.TestCase):
 
     def flags(self):
         return ()
+
+    def forget(self):
+        shutil.rmtree(self.home / "data/views")
 
     def scratch_places(self):
         return [path.name for path in (self.home / "data").rglob("*check*")]

@@ -143,7 +143,7 @@ class SqlRefused(unittest.TestCase):
             with self.serve(domain) as node:
                 state = self.wait_for_error(node, "vv", "line ", "no")
                 self.assertEqual((state["state"], state["generation"]), ("live", 1))
-                self.wait_for_metric(node, "cairn_view_stopped", "vv", 1)
+                self.wait_for_metric(node, "cairn_view_stopped", "vv", 0)
                 position = self.put(node, "b", str(change)[:8])
                 self.assertEqual(self.read(node, "/views/vv/b", position)["txt"], str(change)[:8])
                 self.wait_for_metric(node, "cairn_view_lag_events", "vv", 0)
