@@ -286,7 +286,7 @@ static void verify_finds(struct retrying *retrying, uint64_t differences)
     struct cairn_compare_report report;
     assert_ok(cairn_view_compare(&retrying->options, &request, NULL, &report, &retrying->err),
               &retrying->err);
-    assert_true(report.compared);
+    assert_true(report.level);
     assert_int_equal(report.differences, differences);
     assert_int_equal(sql_stage_number(retrying->stage, "SELECT count(*) FROM _cairn_parked p WHERE "
                                                        "generation NOT IN (SELECT generation FROM "
