@@ -46,8 +46,10 @@ struct cairn_rebuild_result {
     bool compared; /* both generations were by one definition, and were held against each other at
                       one position: */
     struct cairn_view_digest before, after; /* different: the old one was not what the log gives */
-    bool kept;        /* the generation before is kept for cairn_view_rollback */
-    uint64_t parked;  /* streams that the new generation has parked */
+    const char *not_compared; /* why they were not, in words; NULL: they were, or there was nothing
+                                 before */
+    bool kept;                /* the generation before is kept for cairn_view_rollback */
+    uint64_t parked;          /* streams that the new generation has parked */
     unsigned workers; /* that applied the log: 1, where the view or what was left to do has no use
                          for more */
 };

@@ -30,6 +30,11 @@ static inline bool cairn_compare_is_cancelled(const struct cairn_compare_hooks *
     return hooks != NULL && hooks->cancelled != NULL && hooks->cancelled(hooks->self);
 }
 
+/* Why two generations are not held against each other (cairn_rebuild_result.not_compared). */
+#define CAIRN_NOT_COMPARED_DEFINITION "they are by different definitions"
+#define CAIRN_NOT_COMPARED_POSITION   "the new ones were further than the rows before"
+#define CAIRN_NOT_COMPARED_PARKED     "each leaves out other events of parked streams"
+
 struct cairn_replay_store {
     enum cairn_rc (*rebuild)(const struct cairn_projector_options *options,
                              const struct cairn_domain_view *definition,

@@ -56,6 +56,9 @@ static void print_json(const struct replay *replay, const struct cairn_rebuild_r
                  CAIRN_SLICE_ARG(replay->view), result->generation, result->events, result->rows,
                  result->parked, result->workers, result->seconds, words[result->resumed],
                  words[result->kept], result->compared ? words[is_same(result)] : "null");
+    if (result->not_compared != NULL) {
+        (void)printf(",\"not_compared\":\"%s\"", result->not_compared);
+    }
     if (result->compared) {
         print_digest("before", &result->before);
         print_digest("after", &result->after);
@@ -86,6 +89,8 @@ static void print_text(const struct replay *replay, const struct cairn_rebuild_r
                      result->before.rows, result->before.sum);
     } else if (result->compared) {
         print_other_rows(replay, result);
+    } else if (result->not_compared != NULL) {
+        (void)printf("the rows before were not compared: %s\n", result->not_compared);
     }
     if (result->workers > 1) {
         (void)printf("the log was applied by %u workers, by partition\n", result->workers);

@@ -179,13 +179,13 @@ static enum cairn_rc follow(struct cairn_build *build, struct cairn_err *err)
     enum cairn_rc rc = cairn_build_compare(build, err);
     while (!switched && rc == CAIRN_OK) {
         size_t events = 0;
-        uint64_t lag = 0;
+        bool arrived = false;
         rc = cairn_drive_step(&build->drive, &events, err);
         if (rc == CAIRN_OK) {
-            rc = cairn_view_group_lag(&build->group, &lag, err);
+            rc = cairn_arrival_look(&build->arrival, build->group.store, &build->group.position,
+                                    &arrived, err);
         }
-        /* Near the end, though it may move on as fast as this reads: the live one moves, too. */
-        if (rc == CAIRN_OK && (events == 0 || lag < CAIRN_GROUP_LIVE_EVENTS)) {
+        if (rc == CAIRN_OK && (events == 0 || arrived)) {
             rc = cairn_build_switch(build, &switched, err);
         }
     }
@@ -200,6 +200,9 @@ static enum cairn_rc fill_result(struct cairn_build *build, struct cairn_err *er
     enum cairn_rc rc = cairn_kv_read_begin(cairn_views_kv(build->views), &txn, err);
     if (rc != CAIRN_OK) {
         return rc;
+    }
+    if (build->parallel != NULL && !cairn_parallel_has_helped(build->parallel)) {
+        build->result.workers = 1;
     }
     rc = cairn_kv_count(txn, build->tables.rows[head->slot], &build->result.rows, err);
     if (rc == CAIRN_OK) {

@@ -36,3 +36,27 @@ enum cairn_rc cairn_build_digest(struct cairn_kv_txn *txn, cairn_kv_table_id row
     *ret_digest = digest;
     return CAIRN_OK;
 }
+
+static enum cairn_rc add_parked(void *self, const struct cairn_parked *parked,
+                                struct cairn_err *err)
+{
+    struct cairn_view_digest *digest = self;
+    const uint64_t parts[] = {cairn_hash64(parked->stream), parked->version, parked->until_version};
+    (void)err;
+    digest->rows++;
+    digest->sum += cairn_hash64(cairn_slice_of((const char *)parts, sizeof parts));
+    return CAIRN_OK;
+}
+
+enum cairn_rc cairn_build_digest_parked(struct cairn_kv_txn *txn,
+                                        const struct cairn_parked_place *place,
+                                        struct cairn_view_digest *ret_digest, struct cairn_err *err)
+{
+    struct cairn_view_digest digest = {.rows = 0};
+    enum cairn_rc rc =
+        cairn_view_parked_each(txn, place, CAIRN_SLICE_NONE, add_parked, &digest, err);
+    if (rc == CAIRN_OK) {
+        *ret_digest = digest;
+    }
+    return rc;
+}

@@ -2,6 +2,7 @@
 #ifndef CAIRN_PROJECTOR_LMDB_BUILD_INT_H
 #define CAIRN_PROJECTOR_LMDB_BUILD_INT_H
 
+#include "projector/arrival.h"
 #include "projector/drive.h"
 #include "projector/lmdb/build.h"
 #include "projector/lmdb/parallel.h"
@@ -15,6 +16,7 @@ struct cairn_build {
     struct cairn_view_group group;   /* of one follower */
     struct cairn_parallel *parallel; /* owned; NULL: one thread applies */
     struct cairn_drive drive;
+    struct cairn_arrival arrival;
     const struct cairn_position *until; /* as far as this, between commands; NULL: to the end */
     struct cairn_rebuild_result result;
 };

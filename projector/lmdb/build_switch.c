@@ -3,6 +3,7 @@
 
 #include "projector/lmdb/build_digest.h"
 #include "projector/lmdb/build_int.h"
+#include "projector/replay_store.h"
 
 /* Memory for stored definitions. */
 #define STORED_BYTES_MAX (16u * 1024u * 1024u)
@@ -162,8 +163,8 @@ enum cairn_rc cairn_build_sweep(struct cairn_views *views, struct cairn_slice vi
 /* ---- The comparison ---------------------------------------------------------------------------
  */
 
-/* Where the live generation is, if the build's definition is that of it. Streams that one of them
- * has parked the other may have applied, so they are no twins then. */
+/* Where the live generation is, if the build's definition is that of it; else the result says why
+ * not. */
 static enum cairn_rc find_twin(struct cairn_build *build, bool *ret_same,
                                struct cairn_position *ret_position, struct cairn_err *err)
 {
@@ -181,68 +182,97 @@ static enum cairn_rc find_twin(struct cairn_build *build, bool *ret_same,
     }
     cairn_kv_end(txn);
     if (rc == CAIRN_OK) {
-        *ret_same = live.found && coming.found && live.head.state != CAIRN_VIEW_BUILDING &&
-                    live.head.parks == 0 && coming.head.parks == 0 &&
-                    cairn_slice_equal(live.code.hash, coming.code.hash);
+        bool before = live.found && live.head.state != CAIRN_VIEW_BUILDING;
+        *ret_same = before && coming.found && cairn_slice_equal(live.code.hash, coming.code.hash);
         *ret_position = live.head.position;
+        build->result.not_compared = before && !*ret_same ? CAIRN_NOT_COMPARED_DEFINITION : NULL;
     }
     cairn_arena_fini(&arena);
     return rc;
 }
 
-/* Of one side: its digest, and where it is. */
-static enum cairn_rc digest_side(struct cairn_build *build, enum cairn_view_side side,
-                                 struct cairn_view_digest *ret_digest,
-                                 struct cairn_position *ret_position, struct cairn_err *err)
+/* One side of a comparison. */
+struct summed {
+    struct cairn_view_digest rows;
+    struct cairn_view_digest parked; /* what it leaves out */
+    struct cairn_position position;
+};
+
+static enum cairn_rc sum_in(struct cairn_build *build, struct cairn_kv_txn *txn,
+                            enum cairn_view_side side, struct summed *ret_summed,
+                            struct cairn_err *err)
 {
-    struct cairn_kv_txn *txn = NULL;
     struct cairn_view_head head;
-    enum cairn_rc rc = cairn_kv_read_begin(cairn_views_kv(build->views), &txn, err);
-    if (rc != CAIRN_OK) {
-        return rc;
-    }
-    rc = cairn_view_head_get(txn, cairn_views_meta(build->views), side, build->view, &head, err);
+    cairn_kv_table_id meta = cairn_views_meta(build->views);
+    enum cairn_rc rc = cairn_view_head_get(txn, meta, side, build->view, &head, err);
     if (rc == CAIRN_ENOENT) {
-        rc = CAIRN_FAIL(err, CAIRN_ELOCKED, "another process has taken the build");
+        return CAIRN_FAIL(err, CAIRN_ELOCKED, "another process has taken the build");
     }
     if (rc == CAIRN_OK) {
-        rc = cairn_build_digest(txn, build->tables.rows[head.slot], ret_digest, err);
+        rc = cairn_build_digest(txn, build->tables.rows[head.slot], &ret_summed->rows, err);
     }
-    cairn_kv_end(txn);
     if (rc == CAIRN_OK) {
-        *ret_position = head.position;
+        const struct cairn_parked_place place = {meta, build->view, head.slot};
+        ret_summed->position = head.position;
+        rc = cairn_build_digest_parked(txn, &place, &ret_summed->parked, err);
     }
     return rc;
 }
 
+static enum cairn_rc sum_side(struct cairn_build *build, enum cairn_view_side side,
+                              struct summed *ret_summed, struct cairn_err *err)
+{
+    struct cairn_kv_txn *txn = NULL;
+    enum cairn_rc rc = cairn_kv_read_begin(cairn_views_kv(build->views), &txn, err);
+    if (rc == CAIRN_OK) {
+        rc = sum_in(build, txn, side, ret_summed, err);
+        cairn_kv_end(txn);
+    }
+    return rc;
+}
+
+static void compare_sums(struct cairn_rebuild_result *result, const struct summed *live,
+                         const struct summed *coming)
+{
+    if (memcmp(&live->position, &coming->position, sizeof live->position) != 0) {
+        result->not_compared = CAIRN_NOT_COMPARED_POSITION;
+    } else if (live->parked.rows != coming->parked.rows || live->parked.sum != coming->parked.sum) {
+        result->not_compared = CAIRN_NOT_COMPARED_PARKED;
+    } else {
+        result->compared = true;
+        result->before = live->rows;
+        result->after = coming->rows;
+    }
+}
+
 enum cairn_rc cairn_build_compare(struct cairn_build *build, struct cairn_err *err)
 {
-    struct cairn_view_digest before = {.rows = 0};
-    struct cairn_view_digest after = {.rows = 0};
-    struct cairn_position live;
-    struct cairn_position reached;
+    struct summed live;
+    struct summed coming;
+    struct cairn_position until;
     const struct cairn_view_head *head = &build->group.followers[0]->head;
     bool same = false;
-    enum cairn_rc rc = find_twin(build, &same, &live, err);
+    enum cairn_rc rc = find_twin(build, &same, &until, err);
     if (rc != CAIRN_OK || !same) {
         return rc;
     }
     /* The long way first, so that the live rows are walked near the end of the log. */
-    rc = cairn_build_reach(build, &live, err);
+    rc = cairn_build_reach(build, &until, err);
     if (rc == CAIRN_OK) {
-        rc = digest_side(build, CAIRN_SIDE_LIVE, &before, &live, err);
+        rc = sum_side(build, CAIRN_SIDE_LIVE, &live, err);
     }
-    if (rc != CAIRN_OK || !cairn_position_reached(&live, &head->position)) {
-        return rc;
+    if (rc == CAIRN_OK && !cairn_position_reached(&live.position, &head->position)) {
+        build->result.not_compared = CAIRN_NOT_COMPARED_POSITION;
+        return CAIRN_OK;
     }
-    rc = cairn_build_reach(build, &live, err);
     if (rc == CAIRN_OK) {
-        rc = digest_side(build, build->side, &after, &reached, err);
+        rc = cairn_build_reach(build, &live.position, err);
     }
-    if (rc == CAIRN_OK && head->parks == 0 && memcmp(&reached, &live, sizeof live) == 0) {
-        build->result.compared = true;
-        build->result.before = before;
-        build->result.after = after;
+    if (rc == CAIRN_OK) {
+        rc = sum_side(build, build->side, &coming, err);
+    }
+    if (rc == CAIRN_OK) {
+        compare_sums(&build->result, &live, &coming);
     }
     return rc;
 }

@@ -171,20 +171,28 @@ static enum cairn_rc walk_rows(struct walk *walk, struct cairn_err *err)
 /* ---- Index entries ----------------------------------------------------------------------------
  */
 
-/* An entry that only one side has: of which row, and in which index. */
-static enum cairn_rc compare_entry(struct walk *walk, int at, struct cairn_err *err)
+/* Does the row differ, too? Then that was counted, and its entries follow from it. */
+static enum cairn_rc row_differs(struct walk *walk, struct cairn_slice key, bool *ret_differs,
+                                 struct cairn_err *err)
 {
-    int side = at < 0 ? LIVE : REPLAYED;
-    struct cairn_row_difference difference = {.kind = CAIRN_INDEX_DIFFERS};
-    struct cairn_slice form;
+    const struct cairn_compare_side *sides[SIDES] = {&walk->rows->live, &walk->rows->replayed};
+    struct cairn_slice packed[SIDES] = {CAIRN_SLICE_NONE, CAIRN_SLICE_NONE};
+    for (int i = 0; i < SIDES; i++) {
+        enum cairn_rc rc = cairn_kv_get(sides[i]->txn, sides[i]->rows, key, &packed[i], err);
+        if (rc != CAIRN_OK && rc != CAIRN_ENOENT) {
+            return rc;
+        }
+    }
+    *ret_differs = !cairn_slice_equal(packed[LIVE], packed[REPLAYED]);
+    return CAIRN_OK;
+}
+
+/* An entry that only one side has: of which row, and in which index. */
+static enum cairn_rc tell_entry(struct walk *walk, int side,
+                                struct cairn_row_difference *difference, struct cairn_err *err)
+{
     struct cairn_buf *json = &walk->json[side];
-    if (at == 0 || !count_difference(walk)) {
-        return CAIRN_OK;
-    }
     unsigned number = (unsigned char)walk->keys[side].data[0];
-    if (cairn_view_entry_split(walk->keys[side], &form, &difference.key, err) != CAIRN_OK) {
-        difference.key = CAIRN_SLICE_LIT("(unreadable)");
-    }
     cairn_buf_truncate(json, 0);
     enum cairn_rc rc = cairn_buf_append(json, CAIRN_SLICE_LIT("{\"index\":"));
     if (rc == CAIRN_OK) {
@@ -199,9 +207,29 @@ static enum cairn_rc compare_entry(struct walk *walk, int at, struct cairn_err *
     if (rc != CAIRN_OK) {
         return CAIRN_FAIL(err, rc, "tell a difference");
     }
-    *(side == LIVE ? &difference.live : &difference.replayed) = cairn_buf_slice(json);
-    tell(walk, &difference);
+    *(side == LIVE ? &difference->live : &difference->replayed) = cairn_buf_slice(json);
+    tell(walk, difference);
     return CAIRN_OK;
+}
+
+static enum cairn_rc compare_entry(struct walk *walk, int at, struct cairn_err *err)
+{
+    int side = at < 0 ? LIVE : REPLAYED;
+    struct cairn_row_difference difference = {.kind = CAIRN_INDEX_DIFFERS};
+    struct cairn_slice form;
+    bool follows = false;
+    if (at == 0) {
+        return CAIRN_OK;
+    }
+    if (cairn_view_entry_split(walk->keys[side], &form, &difference.key, err) != CAIRN_OK) {
+        difference.key = CAIRN_SLICE_LIT("(unreadable)");
+    } else {
+        enum cairn_rc rc = row_differs(walk, difference.key, &follows, err);
+        if (rc != CAIRN_OK) {
+            return rc;
+        }
+    }
+    return follows || !count_difference(walk) ? CAIRN_OK : tell_entry(walk, side, &difference, err);
 }
 
 static enum cairn_rc walk_index(struct walk *walk, struct cairn_err *err)

@@ -18,7 +18,7 @@ struct cairn_compare_rows {
     const struct cairn_compare_hooks *hooks; /* may be NULL */
     uint64_t told_max;
     bool partial; /* rows that only the live side has are left out */
-    bool indexed; /* both have the same indexes, and their entries are to be compared */
+    bool indexed; /* compare index entries, too: both are by one definition and at one position */
 };
 
 /* Tell rows and differences, and count them in report (rows, live_rows, differences,

@@ -37,6 +37,14 @@ void cairn_follower_metrics_add(struct cairn_metrics *metrics, struct cairn_slic
                           "Events that the generation being built has to apply.");
 }
 
+/* Of the live generation alone, as its row says: one beside it may fail as it likes. */
+static void show_stopped(const struct cairn_follower *follower)
+{
+    if (follower->side == CAIRN_SIDE_LIVE) {
+        cairn_metric_set(follower->metrics.stopped, follower->head.state == CAIRN_VIEW_STOPPED);
+    }
+}
+
 enum cairn_rc cairn_follower_new(struct cairn_slice name, struct cairn_projection *projection,
                                  const struct cairn_view_tables *tables, enum cairn_view_side side,
                                  const struct cairn_view_head *head, struct cairn_metrics *metrics,
@@ -53,11 +61,12 @@ enum cairn_rc cairn_follower_new(struct cairn_slice name, struct cairn_projectio
     follower->tables = *tables;
     follower->side = side;
     follower->head = *head;
-    if (projection == NULL) {
-        follower->head.state = CAIRN_VIEW_STOPPED;
-    }
     if (metrics != NULL) {
         cairn_follower_metrics_add(metrics, cairn_follower_name(follower), &follower->metrics);
+        show_stopped(follower);
+    }
+    if (projection == NULL) {
+        follower->head.state = CAIRN_VIEW_STOPPED;
     }
     *ret_follower = follower;
     return CAIRN_OK;
@@ -405,8 +414,8 @@ void cairn_follower_done(struct cairn_follower *follower, struct cairn_log *log)
     }
     assert(follower->next.events >= follower->head.events);
     cairn_metric_inc(follower->metrics.events, follower->next.events - follower->head.events);
-    cairn_metric_set(follower->metrics.stopped, follower->failure.failed ? 1 : 0);
     follower->head = follower->next;
+    show_stopped(follower);
     if (follower->parking.note_count > 0) {
         cairn_parking_done(&follower->parking, cairn_follower_name(follower), log);
         show_parked(follower);

@@ -140,8 +140,9 @@ static enum cairn_rc reopen(struct cairn_live *live, struct cairn_follower **pla
     return rc;
 }
 
-/* One round of joining. *ret_again: the view was switched meanwhile, and *place is a new follower,
- * or NULL. On failure *place is as before. */
+/* One round of joining. A first build, which is read from now on, goes to the end of the log, which
+ * may be ahead of the group. *ret_again: the view was switched meanwhile, and *place is a new
+ * follower, or NULL. On failure *place is as before. */
 static enum cairn_rc join_once(struct cairn_live *live, struct cairn_follower **place,
                                bool *ret_again, struct cairn_err *err)
 {
@@ -149,7 +150,7 @@ static enum cairn_rc join_once(struct cairn_live *live, struct cairn_follower **
     struct cairn_position until = live->group.position;
     enum cairn_rc rc = CAIRN_OK;
     *ret_again = false;
-    if (live->group.count == 0) {
+    if (live->group.count == 0 || follower->head.state == CAIRN_VIEW_BUILDING) {
         rc = cairn_store_end(live->options->store, &until, err);
     }
     if (rc == CAIRN_OK) {

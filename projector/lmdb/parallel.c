@@ -31,6 +31,7 @@ struct cairn_parallel {
     unsigned skip;    /* batches that are left to one worker */
     unsigned penalty; /* so many, when they meet the next time */
     bool fresh;       /* nothing of the batch was applied yet */
+    bool helped;      /* a batch was sealed */
     const struct cairn_chunks *chunks;
 
     pthread_mutex_t lock; /* guards what follows */
@@ -441,8 +442,14 @@ enum cairn_rc cairn_parallel_seal(struct cairn_parallel *parallel, struct cairn_
     }
     if (rc == CAIRN_OK) {
         parallel->penalty = 1;
+        parallel->helped = true;
     }
     return rc;
+}
+
+bool cairn_parallel_has_helped(const struct cairn_parallel *parallel)
+{
+    return parallel->helped;
 }
 
 void cairn_parallel_end(struct cairn_parallel *parallel)

@@ -43,5 +43,7 @@ CAIRN_MUST_CHECK enum cairn_rc cairn_parallel_seal(struct cairn_parallel *parall
                                                    struct cairn_arena *arena, bool *ret_met,
                                                    struct cairn_err *err);
 void cairn_parallel_end(struct cairn_parallel *parallel);
+/* Was a batch ever theirs? Not where they met in each. */
+bool cairn_parallel_has_helped(const struct cairn_parallel *parallel);
 
 #endif

@@ -44,6 +44,7 @@ static enum cairn_rc apply_event(struct work *work, const struct cairn_event *ev
         work->outcome.event = event->id;
         work->outcome.partition = event->partition;
         work->outcome.offset = event->offset;
+        work->outcome.cause = *err;
         rc = cairn_err_wrap(err, CAIRN_EINVAL, "event at %u:%llu", event->partition,
                             (unsigned long long)event->offset);
     }

@@ -12,6 +12,7 @@ struct cairn_parked_outcome {
     struct cairn_uuid event;
     uint16_t partition;
     uint64_t offset;
+    struct cairn_err cause;
 };
 
 /* Apply the stream's events from parked->version on, in order, up to where the follower is, but for

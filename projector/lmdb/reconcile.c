@@ -49,9 +49,9 @@ static bool same_shape(const struct cairn_view_code *a, const struct cairn_view_
 enum fate {
     FATE_BEGIN,  /* from the beginning of the log, with the new definition */
     FATE_GO_ON,  /* from its checkpoint, with the same definition */
-    FATE_FIXED,  /* from its checkpoint, with the new definition */
     FATE_LEAVE,  /* from its checkpoint, with the stored definition; the other is refused */
-    FATE_REPLACE /* from its checkpoint, with the stored definition, while another is built */
+    FATE_REPLACE /* with the stored definition, while another is built: from its checkpoint, or,
+                    where it has stopped, left there */
 };
 
 static enum fate decide_fate(const struct stored *stored, const struct cairn_view_code *code)
@@ -65,11 +65,7 @@ static enum fate decide_fate(const struct stored *stored, const struct cairn_vie
     if (stored->head.state == CAIRN_VIEW_BUILDING) {
         return FATE_BEGIN;
     }
-    if (stored->refused) {
-        return FATE_LEAVE;
-    }
-    bool stopped = stored->head.state == CAIRN_VIEW_STOPPED;
-    return stopped && same_shape(&stored->code, code) ? FATE_FIXED : FATE_REPLACE;
+    return stored->refused ? FATE_LEAVE : FATE_REPLACE;
 }
 
 /* All of its rows, and what is known of it. A builder of another process that is at it finds its
@@ -115,7 +111,7 @@ static enum cairn_rc settle(struct cairn_views *views, struct cairn_kv_txn *txn,
     if (rc == CAIRN_OK && head->state != CAIRN_VIEW_STOPPED) {
         rc = cairn_view_stop_delete(txn, meta, view, err);
     }
-    if (rc == CAIRN_OK && (fate == FATE_BEGIN || fate == FATE_FIXED)) {
+    if (rc == CAIRN_OK && fate == FATE_BEGIN) {
         rc = cairn_view_code_put(txn, meta, CAIRN_SIDE_LIVE, view, code, err);
     }
     if (rc == CAIRN_OK) {
@@ -145,24 +141,23 @@ static enum cairn_rc read_and_settle(struct cairn_views *views,
     return cairn_views_end_write(views, txn, rc, err);
 }
 
-/* A half-built generation of a process that died: one of the domain's definition is gone on with,
- * another is dropped. One whose builder lives is left alone. */
+/* A half-built generation of a process that died: one of the domain's definition is left to who
+ * builds that, another is dropped. One whose builder lives is left alone. */
 static enum cairn_rc settle_half_built(const struct cairn_projector_options *options,
                                        struct cairn_views *views, struct cairn_slice view,
-                                       struct cairn_slice hash, bool *ret_found,
-                                       struct cairn_err *err)
+                                       struct cairn_slice hash, struct cairn_err *err)
 {
     struct cairn_file_lock lock = {-1};
+    bool found = false;
     bool dropped = false;
-    *ret_found = false;
     enum cairn_rc rc = cairn_build_lock(options->data_folder, view, &lock, err);
     if (rc == CAIRN_ELOCKED) {
         return CAIRN_OK;
     }
     if (rc == CAIRN_OK) {
-        rc = cairn_build_find(views, view, hash, ret_found, err);
+        rc = cairn_build_find(views, view, hash, &found, err);
     }
-    if (rc == CAIRN_OK && !*ret_found) {
+    if (rc == CAIRN_OK && !found) {
         rc = cairn_build_drop(views, view, CAIRN_SIDE_NEXT, &dropped, err);
     }
     if (rc == CAIRN_OK) {
@@ -224,12 +219,11 @@ static enum cairn_rc make_follower(const struct cairn_projector_options *options
                               options->metrics, ret_follower, err);
 }
 
-/* With the new script open. half_built: the domain's definition has a
- * build that was interrupted. */
+/* With the new script open. */
 static enum cairn_rc reconcile_one(const struct cairn_projector_options *options,
                                    struct cairn_views *views,
                                    const struct cairn_domain_view *definition,
-                                   struct cairn_slice hash, bool half_built, struct stored *stored,
+                                   struct cairn_slice hash, struct stored *stored,
                                    struct cairn_projection **take_projection,
                                    struct cairn_reconciled *ret_reconciled, struct cairn_err *err)
 {
@@ -251,11 +245,9 @@ static enum cairn_rc reconcile_one(const struct cairn_projector_options *options
                            err);
     }
     if (rc == CAIRN_OK) {
-        *ret_reconciled = (struct cairn_reconciled){.definition = definition,
-                                                    .follower = follower,
-                                                    .build = fate == FATE_REPLACE ||
-                                                             (half_built && fate != FATE_BEGIN)};
-        if (fate == FATE_LEAVE && !half_built) {
+        *ret_reconciled = (struct cairn_reconciled){
+            .definition = definition, .follower = follower, .build = fate == FATE_REPLACE};
+        if (fate == FATE_LEAVE) {
             cairn_log_event(options->log, CAIRN_LOG_WARN, "projector", "view left as it is",
                             CAIRN_F_SLICE("view", definition->name),
                             CAIRN_F_STR("detail", "its definition was rolled back; cairn replay "
@@ -273,17 +265,16 @@ enum cairn_rc cairn_reconcile(const struct cairn_projector_options *options,
     struct stored stored = {.arena = {.max = STORED_BYTES_MAX}};
     struct cairn_projection *projection = NULL;
     char text[33];
-    bool half_built = false;
     enum cairn_rc rc = cairn_projection_new(definition->name, definition->script_name,
                                             definition->script, &options->lua, &projection, err);
     cairn_view_hash_text(definition->code_hash, text);
     struct cairn_slice hash = cairn_slice_str(text);
     if (rc == CAIRN_OK) {
-        rc = settle_half_built(options, views, definition->name, hash, &half_built, err);
+        rc = settle_half_built(options, views, definition->name, hash, err);
     }
     if (rc == CAIRN_OK) {
-        rc = reconcile_one(options, views, definition, hash, half_built, &stored, &projection,
-                           ret_reconciled, err);
+        rc = reconcile_one(options, views, definition, hash, &stored, &projection, ret_reconciled,
+                           err);
     }
     cairn_projection_free(projection);
     cairn_arena_fini(&stored.arena);

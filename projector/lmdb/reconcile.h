@@ -9,11 +9,11 @@
  *   live                another         go on by the stored script; build beside, switch
  *   rolled back         refused         go on by the stored script
  *   stopped             the same        go on: try the event again
- *   stopped             another script  go on with the new script: that is a fix
- *   stopped             other shape     build beside, switch
+ *   stopped             another         stay there; build beside, switch
  *   in its first build  the same        go on
  *   in its first build  another         begin again
- *   half-built beside   the same        go on with that build
+ *   half-built beside   the same        go on with that build, where the live one is another; else
+ *                                       leave it to cairn_view_rebuild, which an operator began
  *   half-built beside   another         drop it
  *   not in the domain   -               rows and all are deleted
  *

@@ -236,8 +236,7 @@ static enum cairn_rc apply_and_remove(struct mending *mending, struct cairn_err 
 
 /* Keep why it failed this time, unless somebody has done something else with it meanwhile. */
 static enum cairn_rc note_failure(struct mending *mending, struct cairn_slice view,
-                                  struct cairn_slice stream, const struct cairn_err *cause,
-                                  struct cairn_err *err)
+                                  struct cairn_slice stream, struct cairn_err *err)
 {
     const struct cairn_parked_outcome *outcome = &mending->outcome;
     const uint64_t generation = mending->head.generation;
@@ -255,7 +254,7 @@ static enum cairn_rc note_failure(struct mending *mending, struct cairn_slice vi
     parked.event = cairn_slice_of(id, sizeof id);
     parked.partition = outcome->partition;
     parked.offset = outcome->offset;
-    parked.error = cairn_slice_str(cause->text);
+    parked.error = cairn_slice_str(outcome->cause.text);
     rc = cairn_view_parked_put(mending->txn, &mending->place, &parked, err);
     struct cairn_kv_txn *txn = mending->txn;
     mending->txn = NULL;
@@ -273,7 +272,7 @@ enum cairn_rc cairn_parked_lmdb_retry(const struct cairn_projector_options *opti
         rc = apply_and_remove(&mending, err);
         if (mending.outcome.refused) {
             const struct cairn_err cause = *err;
-            enum cairn_rc noted = note_failure(&mending, view, stream, &cause, err);
+            enum cairn_rc noted = note_failure(&mending, view, stream, err);
             rc = noted == CAIRN_OK ? rc : noted;
             if (noted == CAIRN_OK) {
                 *err = cause;

@@ -7,6 +7,7 @@
 #ifndef CAIRN_PROJECTOR_SQL_BUILD_H
 #define CAIRN_PROJECTOR_SQL_BUILD_H
 
+#include "projector/arrival.h"
 #include "projector/replay.h"
 #include "projector/sql/follower.h"
 #include "projector/sql/generation.h"
@@ -16,6 +17,7 @@ struct cairn_sql_build {
     const struct cairn_domain_view *view;          /* borrowed */
     struct cairn_slice domain;
     struct cairn_sql_follower *follower; /* of the next generation; its connection has the lock */
+    struct cairn_arrival arrival;        /* of it */
     bool resumed;                        /* an unfinished one is gone on with */
     bool back;                           /* it is the old generation on its way back */
     bool refused_in_lanes;               /* an event could not be applied while several lanes fed

@@ -1,6 +1,7 @@
 /* A build from its beginning to the switch, for who waits for it. */
 #include <assert.h>
 #include <stdatomic.h>
+#include <stdio.h>
 
 #include "projector/drive.h"
 #include "projector/lmdb/group.h"
@@ -63,19 +64,19 @@ static enum cairn_rc follow_until(struct run *run, const struct cairn_position *
     return cairn_drive_run(&run->drive, err);
 }
 
-/* Near the end of the log, which may move on as fast as this reads. */
+/* To the end of the log, which may move on as fast as this reads. */
 static enum cairn_rc follow_to_end(struct run *run, struct cairn_err *err)
 {
-    struct cairn_position end;
-    uint64_t lag = CAIRN_GROUP_LIVE_EVENTS;
+    bool arrived = false;
     enum cairn_rc rc = CAIRN_OK;
-    while (rc == CAIRN_OK && lag >= CAIRN_GROUP_LIVE_EVENTS) {
+    while (rc == CAIRN_OK && !arrived) {
         size_t events = 0;
         rc = cairn_drive_step(&run->drive, &events, err);
-        rc = rc == CAIRN_OK ? cairn_store_end(run->build->options->store, &end, err) : rc;
         if (rc == CAIRN_OK) {
-            lag = events == 0 ? 0 : cairn_position_lag(&run->follower->head.position, &end);
+            rc = cairn_arrival_look(&run->build->arrival, run->build->options->store,
+                                    &run->follower->head.position, &arrived, err);
         }
+        arrived = arrived || events == 0;
     }
     return rc;
 }
@@ -83,12 +84,51 @@ static enum cairn_rc follow_to_end(struct run *run, struct cairn_err *err)
 /* ---- comparing ---- */
 
 /* Are both generations by one definition, and can the new one be brought to where the live one is?
- * What one has parked the other may have applied, so they are no twins then. */
-static bool can_compare(const struct run *run)
+ * Else the result says why not. */
+static bool can_compare(struct run *run)
 {
-    return run->has_live && cairn_slice_equal(run->live.hash, run->follower->head.hash) &&
-           run->live.parks == 0 && run->follower->head.parks == 0 &&
-           cairn_position_reached(&run->live.position, &run->follower->head.position);
+    bool same = run->has_live && cairn_slice_equal(run->live.hash, run->follower->head.hash);
+    bool behind =
+        same && cairn_position_reached(&run->live.position, &run->follower->head.position);
+    run->result.not_compared = !run->has_live ? NULL
+                               : !same        ? CAIRN_NOT_COMPARED_DEFINITION
+                               : !behind      ? CAIRN_NOT_COMPARED_POSITION
+                                              : NULL;
+    return behind;
+}
+
+/* What a generation leaves out, in a word. */
+static enum cairn_rc sum_parked(const struct run *run, struct cairn_pg *pg, uint64_t generation,
+                                struct cairn_pg_result **ret_sum, struct cairn_err *err)
+{
+    char number[24];
+    (void)snprintf(number, sizeof(number), "%llu", (unsigned long long)generation);
+    const struct cairn_slice values[] = {run->build->view->name, cairn_slice_str(number)};
+    return cairn_sql_query_in(
+        pg, run->build->domain,
+        "SELECT coalesce(md5(string_agg(stream || ' ' || version || ' ' || until_version, ',' "
+        "ORDER BY stream COLLATE \"C\", version)), '') FROM %s._cairn_parked WHERE view = $1 AND "
+        "generation = $2::bigint",
+        values, 2, ret_sum, err);
+}
+
+/* Does the new generation leave out what the live one of the snapshot does? */
+static enum cairn_rc leave_out_the_same(const struct run *run, struct cairn_pg *snapshot,
+                                        bool *ret_same, struct cairn_err *err)
+{
+    struct cairn_pg_result *before = NULL;
+    struct cairn_pg_result *after = NULL;
+    enum cairn_rc rc = sum_parked(run, snapshot, run->live.generation, &before, err);
+    rc = rc == CAIRN_OK
+             ? sum_parked(run, run->follower->pg, run->follower->head.generation, &after, err)
+             : rc;
+    if (rc == CAIRN_OK) {
+        *ret_same = cairn_slice_equal(cairn_pg_result_value(before, 0, 0),
+                                      cairn_pg_result_value(after, 0, 0));
+    }
+    cairn_pg_result_free(before);
+    cairn_pg_result_free(after);
+    return rc;
 }
 
 /* Near the live generation, which moves, without passing it. */
@@ -115,8 +155,11 @@ static enum cairn_rc compare_in(struct run *run, struct cairn_pg *snapshot, stru
     if (rc != CAIRN_OK || !can_compare(run)) {
         return rc;
     }
+    bool same = false;
     rc = follow_until(run, &run->live.position, err);
-    if (rc != CAIRN_OK || run->follower->head.parks > 0) {
+    rc = rc == CAIRN_OK ? leave_out_the_same(run, snapshot, &same, err) : rc;
+    if (rc != CAIRN_OK || !same) {
+        result->not_compared = CAIRN_NOT_COMPARED_PARKED;
         return rc;
     }
     rc = cairn_sql_digest(snapshot, build->domain, build->view->name, CAIRN_SIDE_LIVE,

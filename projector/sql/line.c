@@ -50,27 +50,21 @@ static enum cairn_rc step(struct cairn_sql_line *line, struct cairn_sql_follower
     return rc;
 }
 
-/* Is the build as far as what it is to replace, or, without that, near the end of the log? Not
- * right after a switch that came to nothing. */
-static enum cairn_rc is_ready(const struct cairn_sql_line *line, bool *ret_ready,
-                              struct cairn_err *err)
+/* Does the build hold the log, and is it as far as what it is to replace? Not right after a switch
+ * that came to nothing. */
+static enum cairn_rc is_ready(struct cairn_sql_line *line, bool *ret_ready, struct cairn_err *err)
 {
-    struct cairn_position end;
-    enum cairn_rc rc = CAIRN_OK;
+    bool arrived = false;
     int64_t now_ns = cairn_clock_monotonic_ns(line->options->clock);
     *ret_ready = false;
     if (line->denied_ns != 0 && now_ns - line->denied_ns < LOOK_MS * MS_NS) {
         return CAIRN_OK;
     }
     const struct cairn_position *at = &line->build->follower->head.position;
-    if (line->live != NULL) {
-        *ret_ready = cairn_position_reached(at, &line->live->head.position);
-        return CAIRN_OK;
-    }
-    rc = cairn_store_end(line->options->store, &end, err);
-    if (rc == CAIRN_OK) {
-        *ret_ready = cairn_position_lag(at, &end) < CAIRN_GROUP_LIVE_EVENTS;
-    }
+    enum cairn_rc rc =
+        cairn_arrival_look(&line->build->arrival, line->options->store, at, &arrived, err);
+    *ret_ready = rc == CAIRN_OK && arrived &&
+                 (line->live == NULL || cairn_position_reached(at, &line->live->head.position));
     return rc;
 }
 

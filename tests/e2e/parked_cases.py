@@ -17,6 +17,8 @@ class ParkedCases:
     file, text: a view `counted` that has a row for each customer with the count of `lines` and the `last` quantity, and that
                 cannot apply a quantity of BAD in processes that were started before open_gate()
     flags():    what each process needs beside --data
+    parks:      what makes it park, in text; without that it stops
+    edits:      changes of the text, (old, new) each, that let it apply every quantity and count each line as ten
     """
 
     def begin(self):
@@ -53,10 +55,22 @@ class ParkedCases:
         done = harness.run("verify", self.domain, "--data", self.home / "data", *self.flags(), "--view", "counted")
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
-    def metric(self, node):
+    def metric(self, node, name="cairn_view_parked_streams"):
         lines = node.get("/metrics").body.decode().splitlines()
-        found = [line for line in lines if line.startswith("cairn_view_parked_streams") and '"counted"' in line]
+        found = [line for line in lines if line.startswith(name) and '"counted"' in line]
         return float(found[0].split()[-1]) if found else None
+
+    def write(self, edits):
+        text = self.text
+        for old, new in edits:
+            self.assertIn(old, text)
+            text = text.replace(old, new)
+        (self.domain / self.file).write_text(text)
+
+    def replay(self):
+        done = sql_shop.replay("counted", self.domain, "--data", self.home / "data", *self.flags(), "--json")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return json.loads(done.stdout)
 
     def test_a_stream_waits_in_order_and_the_rest_flows(self):
         self.begin()
@@ -83,6 +97,7 @@ class ParkedCases:
             self.assertRegex(told["error"], rf"event (at {one['position']}|{one['event']}): ")
             self.list_beside_an_unbuilt_view()
             self.assertEqual(self.rows(node, at), {"a": (1, 1), "b": (2, 5)})
+            self.assertEqual([row["error"] for row in self.listed()], [one["error"]])
             self.open_gate()
             self.assertIn("2 events applied", self.parked("retry", "--view", "counted").stdout)
             self.assertEqual(self.rows(node, at), {"a": (3, 3), "b": (2, 5)})
@@ -116,8 +131,9 @@ class ParkedCases:
             self.assertEqual(self.listed(), [])
             self.verify()
             self.open_gate()
-            done = sql_shop.replay("counted", self.domain, "--data", self.home / "data", *self.flags())
-            self.assertEqual(done.returncode, 0, done.stderr)
+            done = self.replay()
+            self.assertIsNone(done["same"])
+            self.assertIn("leaves out other events", done["not_compared"])
             self.assertEqual(self.listed(), [])
             self.assertEqual(self.rows(node, at), {"a": (4, 8)})
             self.verify()
@@ -183,6 +199,40 @@ class ParkedCases:
             wait_until(lambda: view_state(node, "counted")["state"] == "live", "it is built")
             self.assertEqual(self.rows(node, at), {"a": (1, 1), "b": (1, 4)})
             self.assertEqual([one["stream"] for one in self.listed()], ["invoice-a"])
+            done = self.replay()
+            self.assertEqual((done["parked"], done["same"], done.get("not_compared")), (1, True, None))
+            wait_until(lambda: view_state(node, "counted")["generation"] == done["generation"], "it is switched")
             self.open_gate()
             self.parked("retry", "--view", "counted", "--stream", "invoice-a")
             self.assertEqual(self.rows(node, at), {"a": (3, 3), "b": (1, 4)})
+
+    def test_a_stopped_view_whose_definition_changes_is_built_anew(self):
+        self.begin()
+        self.write([(self.parks, "")])
+        with self.serve() as node:
+            wait_until(lambda: view_state(node, "counted")["state"] == "live", "its first build is done")
+            at = self.add(node, "a", 1, BAD, 3)
+            wait_until(lambda: view_state(node, "counted")["state"] == "stopped", "it stops")
+            wait_until(lambda: self.metric(node, "cairn_view_stopped") == 1, "the metric says so")
+        self.write([(self.parks, ""), *self.edits])
+        with self.serve() as node:
+            wait_until(lambda: view_state(node, "counted")["state"] == "live", "the changed one is live")
+            self.assertEqual(self.rows(node, at), {"a": (30, 3)})
+            self.assertEqual(view_state(node, "counted")["generation"], 2)
+            wait_until(lambda: self.metric(node, "cairn_view_stopped") == 0, "the metric says so")
+            self.verify()
+
+    def test_a_build_that_fails_stops_nothing(self):
+        self.begin()
+        self.write([(self.parks, ""), *self.edits])
+        with self.serve() as node:
+            at = self.add(node, "a", 1, BAD, 3)
+            self.assertEqual(self.rows(node, at), {"a": (30, 3)})
+        self.write([(self.parks, "")])
+        with self.serve() as node:
+            wait_until(lambda: view_state(node, "counted").get("error"), "the build has failed")
+            at = self.add(node, "b", 4)
+            self.assertEqual(self.rows(node, at), {"a": (30, 3), "b": (10, 4)})
+            state = view_state(node, "counted")
+            self.assertEqual((state["state"], state["generation"]), ("live", 1))
+            self.assertEqual(self.metric(node, "cairn_view_stopped"), 0)

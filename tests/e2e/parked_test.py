@@ -27,6 +27,8 @@ end
 class Parked(ParkedCases, unittest.TestCase):
     file = "views/counted.lua"
     text = COUNTED
+    parks = 'counted.on_error = "park"'
+    edits = (("row.lines + 1", "row.lines + 10"), (f"{FEW} or 0", "0 or 0"))
 
     @classmethod
     def setUpClass(cls):

@@ -21,6 +21,7 @@ class ReplayCases:
     edits:      changes of that file, (old, new) each, that add 1,000 to `lines` of every customer, and no more
     flags():    what each process needs beside --data
     scratch_places():  names of what dry runs have left behind
+    forget():   deletes the views, as if nobody had ever built them
     """
 
     @classmethod
@@ -157,9 +158,23 @@ class ReplayCases:
             build.terminate()
             out, err = build.communicate(timeout=PATIENCE_S)
             self.assertEqual((build.returncode, out), (1, ""), err)
+        with self.serve() as node:  # leaves it to the next replay: its own definition is live
+            self.check_rows(node)
+            self.add_a_line(node)
             done = json.loads(self.replay("--json").stdout)
+            self.assertEqual(done["generation"], 2)
             self.assertTrue(done["resumed"])
             self.assertTrue(done["same"])
+            self.check_rows(node)
+
+    def test_a_first_build_holds_the_whole_log(self):
+        self.begin()
+        events = len(self.events_of())
+        self.forget()
+        done = json.loads(self.replay("--throttle", "5000", "--json").stdout)  # in small batches
+        self.assertEqual((done["generation"], done["events"]), (1, events))
+        self.assertEqual((done["same"], done.get("not_compared")), (None, None))
+        with self.serve() as node:
             self.check_rows(node)
 
     def test_readers_never_see_a_step_back_or_half_a_view(self):
@@ -224,6 +239,7 @@ class ReplayCases:
         self.assertEqual(json.loads(done.stderr)["differences"], len(found))
         for one in found:
             self.assertEqual(one["replayed"]["lines"], one["live"]["lines"] + 1000)
+        self.assertEqual(json.loads(done.stderr.splitlines()[-1])["differences"], len(found))
         signs = [line[:2] for line in self.replay("--dry-run", "--diff").stdout.splitlines()]
         self.assertEqual(sorted(signs), ["+ "] * len(found) + ["- "] * len(found))
         (self.domain / self.file).write_text((sql_shop.SHOP / self.file).read_text())

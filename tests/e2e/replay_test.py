@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """`cairn replay` of views in LMDB: switch, roll back, drop, go on, dry runs."""
 import json
+import shutil
 import unittest
 
 import harness
@@ -23,6 +24,9 @@ class Replay(ReplayCases, unittest.TestCase):
 
     def flags(self):
         return ()
+
+    def forget(self):
+        shutil.rmtree(self.home / "data/views")
 
     def scratch_places(self):
         return [path.name for path in (self.home / "data").rglob("*check*")]

@@ -22,6 +22,8 @@ ON CONFLICT (key) DO UPDATE SET lines = counted.lines + excluded.lines, last = e
 class SqlParked(ParkedCases, sql_shop.Databases):
     file = "views/counted.sql"
     text = COUNTED
+    parks = "-- on_error: park\n"
+    edits = ((":customer, 1,", ":customer, 10,"), (f"last <> {BAD} OR", "true OR"))
 
     def flags(self):
         return ("--postgres", self.uri)

@@ -21,6 +21,9 @@ class SqlReplay(ReplayCases, sql_shop.Databases):
     def flags(self):
         return ("--postgres", self.uri)
 
+    def forget(self):
+        self.sql("DROP SCHEMA shop CASCADE")
+
     def scratch_places(self):
         return self.sql("SELECT nspname FROM pg_namespace WHERE nspname LIKE '%check%' UNION ALL "
                         "SELECT view FROM shop._cairn_view WHERE side = 'check'").split()

@@ -44,7 +44,7 @@ static void a_sound_view_equals_its_replay(void **state)
     world_end(&world);
 }
 
-/* One row changed, one gone, one added, and an index entry that no row has. */
+/* One row changed, one gone, one added, and an index entry that a right row does not have. */
 static void damage(const struct world *world)
 {
     struct cairn_views *views = NULL;
@@ -61,7 +61,7 @@ static void damage(const struct world *world)
     assert_ok(
         cairn_kv_put(txn, tables.rows[0], CAIRN_SLICE_LIT("six"), CAIRN_SLICE_LIT("\xC1"), &err),
         &err);
-    assert_ok(cairn_kv_put(txn, tables.index[0], CAIRN_SLICE_LIT("\x01\x50six"),
+    assert_ok(cairn_kv_put(txn, tables.index[0], CAIRN_SLICE_LIT("\x01\x50zero"),
                            CAIRN_SLICE_LIT(""), &err),
               &err);
     assert_ok(cairn_kv_commit(txn, &err), &err);
@@ -74,7 +74,7 @@ static void every_kind_of_damage_is_told(void **state)
         {CAIRN_ROW_DIFFERS, "one", "{\"sum\":5}", "{\"count\":10,\"sum\":145}"},
         {CAIRN_ROW_EXTRA, "six", "\"unreadable\"", ""},
         {CAIRN_ROW_MISSING, "two", "", "{\"count\":10,\"sum\":155}"},
-        {CAIRN_INDEX_DIFFERS, "six", "{\"index\":\"count\"}", ""},
+        {CAIRN_INDEX_DIFFERS, "zero", "{\"index\":\"count\"}", ""},
     };
     struct world world;
     struct compared compared;
@@ -108,6 +108,27 @@ static void all_differences_are_counted_and_some_told(void **state)
     verify(&world, 0, &compared);
     assert_int_equal(compared.count, 0);
     assert_int_equal(compared.report.differences, 4);
+    world_end(&world);
+}
+
+/* Each of the three rows, not its index entries, of which it has two. */
+static void differences_of_rows_are_counted_by_rows(void **state)
+{
+    static const char other[] = "local sums = view 'sums'\n"
+                                "sums.indexes = { 'sum', 'count' }\n"
+                                "function sums.on.Added(view, event)\n"
+                                "  view:put(event.data.to, { sum = -1, count = -1 })\n"
+                                "end\n";
+    const struct cairn_compare_request request = {.view = SUMS, .told_max = 100};
+    struct world world;
+    struct compared compared = {.patience = -1};
+    (void)state;
+    make_view(&world);
+    world_view(&world, "sums", other);
+    world_load_domain(&world);
+    assert_ok(compared_run(&world, &request, &compared), &compared.err);
+    assert_int_equal(compared.report.differences, 3);
+    assert_int_equal(compared.count, 3);
     world_end(&world);
 }
 
@@ -279,6 +300,7 @@ int main(void)
         cmocka_unit_test(a_sound_view_equals_its_replay),
         cmocka_unit_test(every_kind_of_damage_is_told),
         cmocka_unit_test(all_differences_are_counted_and_some_told),
+        cmocka_unit_test(differences_of_rows_are_counted_by_rows),
         cmocka_unit_test(a_changed_definition_is_a_dry_run_and_no_fault),
         cmocka_unit_test(a_cancelled_comparison_leaves_nothing),
         cmocka_unit_test(what_a_killed_comparison_left_is_removed),

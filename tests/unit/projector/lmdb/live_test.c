@@ -75,24 +75,138 @@ static void a_failing_view_stops_at_its_event_alone(void **state)
     world_end(&world);
 }
 
-static void a_fixed_script_goes_on_where_it_stopped(void **state)
+/* Start with the mended script; the projector is stopped again. */
+static void project_mended(struct world *world, struct cairn_arena *arena)
+{
+    world_view(world, "touchy", mended);
+    world_load_domain(world);
+    struct cairn_projector *projector = world_projector(world);
+    struct cairn_views *views = cairn_projector_views(projector);
+    (void)world_wait_state(views, "touchy", CAIRN_VIEW_LIVE, 2, arena);
+    world_wait(world, views, "touchy");
+    cairn_projector_stop(projector);
+}
+
+static void a_mended_script_makes_all_rows(void **state)
 {
     struct world world;
     struct cairn_arena arena = {.max = 1u << 20};
     (void)state;
     make_stopped(&world, &arena);
-    world_view(&world, "touchy", mended);
+    project_mended(&world, &arena);
+    struct cairn_projector *projector = world_projector(&world);
+    struct cairn_views *views = cairn_projector_views(projector);
+    struct cairn_view_status status = world_status(views, "touchy", &arena);
+    assert_int_equal(status.state, CAIRN_VIEW_LIVE);
+    assert_int_equal(status.generation, 2);
+    assert_int_equal(status.error.size, 0);
+    assert_int_equal(world_number(views, "touchy", "all", "sum"), 210);
+    assert_int_equal(world_number(views, "touchy", "n12", "seen"), 2);
+    assert_int_equal(world_number(views, "touchy", "n13", "seen"), 2);
+    cairn_projector_stop(projector);
+    cairn_arena_fini(&arena);
+    world_end(&world);
+}
+
+/* The build of the changed script fails at the same event: what stopped is read on. */
+static void a_stopped_view_stays_as_it_is_when_its_change_fails_too(void **state)
+{
+    struct world world;
+    struct cairn_arena arena = {.max = 1u << 20};
+    char script[1024];
+    (void)state;
+    make_stopped(&world, &arena);
+    (void)snprintf(script, sizeof script, "%s-- changed, and no better\n", touchy);
+    world_view(&world, "touchy", script);
     world_load_domain(&world);
     struct cairn_projector *projector = world_projector(&world);
     struct cairn_views *views = cairn_projector_views(projector);
-    world_wait(&world, views, "touchy");
-    struct cairn_view_status status = world_wait_state(views, "touchy", CAIRN_VIEW_LIVE, 1, &arena);
+    add_numbers(&world, 21, 22);
+    world_wait(&world, views, "sums");
+    struct cairn_view_status status =
+        world_wait_state(views, "touchy", CAIRN_VIEW_STOPPED, 1, &arena);
     assert_int_equal(status.generation, 1);
-    assert_int_equal(status.error.size, 0);
-    assert_int_equal(world_number(views, "touchy", "all", "sum"), 210);
-    assert_int_equal(world_number(views, "touchy", "n12", "seen"), 1);
-    assert_int_equal(world_number(views, "touchy", "n13", "seen"), 2);
+    assert_non_null(strstr(status.error.data, "thirteen"));
+    assert_int_equal(world_number(views, "touchy", "all", "sum"), 78);
     cairn_projector_stop(projector);
+    project_mended(&world, &arena);
+    cairn_arena_fini(&arena);
+    world_end(&world);
+}
+
+static struct cairn_projector *start_measured(const struct world *world,
+                                              struct cairn_metrics **ret_metrics)
+{
+    struct cairn_projector_options options = world_options(world);
+    struct cairn_projector *projector = NULL;
+    struct cairn_err err;
+    *ret_metrics = cairn_metrics_new();
+    assert_non_null(*ret_metrics);
+    options.metrics = *ret_metrics;
+    assert_ok(cairn_projector_start(&options, &projector, &err), &err);
+    return projector;
+}
+
+static uint64_t stopped_gauge(struct cairn_metrics *metrics)
+{
+    return cairn_metric_value(
+        cairn_metrics_add(metrics, CAIRN_GAUGE, "cairn_view_stopped", "view=\"touchy\"", ""));
+}
+
+static void the_gauge_tells_that_the_live_generation_stands(void **state)
+{
+    struct world world;
+    struct cairn_metrics *metrics = NULL;
+    struct cairn_arena arena = {.max = 1u << 20};
+    (void)state;
+    make_stopped(&world, &arena);
+    struct cairn_projector *projector = start_measured(&world, &metrics);
+    (void)world_wait_state(cairn_projector_views(projector), "touchy", CAIRN_VIEW_STOPPED, 1,
+                           &arena);
+    cairn_projector_stop(projector);
+    assert_int_equal(stopped_gauge(metrics), 1);
+    cairn_metrics_free(metrics);
+    project_mended(&world, &arena);
+    /* A build that fails stops nothing. */
+    world_view(&world, "touchy", touchy);
+    world_load_domain(&world);
+    projector = start_measured(&world, &metrics);
+    struct cairn_views *views = cairn_projector_views(projector);
+    struct cairn_view_status status = {.name = CAIRN_SLICE_NONE};
+    for (int i = 0; i < 1000 && (status.error.size == 0 || status.rebuilding); i++) {
+        world_wait_commit(views, "touchy");
+        status = world_status(views, "touchy", &arena);
+    }
+    assert_int_equal(status.state, CAIRN_VIEW_LIVE);
+    assert_true(status.error.size > 0);
+    cairn_projector_stop(projector);
+    assert_int_equal(stopped_gauge(metrics), 0);
+    cairn_metrics_free(metrics);
+    cairn_arena_fini(&arena);
+    world_end(&world);
+}
+
+/* What stood is replaced by another: the gauge follows with no event. */
+static void the_gauge_falls_when_another_generation_takes_the_place(void **state)
+{
+    struct world world;
+    struct cairn_metrics *metrics = NULL;
+    struct cairn_arena arena = {.max = 1u << 20};
+    (void)state;
+    make_stopped(&world, &arena);
+    world_view(&world, "touchy", mended);
+    world_load_domain(&world);
+    struct cairn_projector *projector = start_measured(&world, &metrics);
+    struct cairn_views *views = cairn_projector_views(projector);
+    (void)world_wait_state(views, "touchy", CAIRN_VIEW_LIVE, 2, &arena);
+    const struct cairn_clock *clock = cairn_clock_system();
+    int64_t until_ns = cairn_clock_monotonic_ns(clock) + INT64_C(30000000000);
+    while (stopped_gauge(metrics) != 0 && cairn_clock_monotonic_ns(clock) < until_ns) {
+        (void)sched_yield();
+    }
+    assert_int_equal(stopped_gauge(metrics), 0);
+    cairn_projector_stop(projector);
+    cairn_metrics_free(metrics);
     cairn_arena_fini(&arena);
     world_end(&world);
 }
@@ -237,7 +351,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_failing_view_stops_at_its_event_alone),
-        cmocka_unit_test(a_fixed_script_goes_on_where_it_stopped),
+        cmocka_unit_test(a_mended_script_makes_all_rows),
+        cmocka_unit_test(a_stopped_view_stays_as_it_is_when_its_change_fails_too),
+        cmocka_unit_test(the_gauge_tells_that_the_live_generation_stands),
+        cmocka_unit_test(the_gauge_falls_when_another_generation_takes_the_place),
         cmocka_unit_test(a_raised_version_is_built_from_the_beginning),
         cmocka_unit_test(a_bad_row_stops_the_view_and_says_why),
         cmocka_unit_test(a_command_is_seen_whole_or_not_at_all),

@@ -109,6 +109,26 @@ static void a_view_of_totals_is_the_same(void **state)
     expect_same(totals);
 }
 
+/* One batch, in which all partitions meet. */
+static void workers_that_met_in_every_batch_are_told_as_one(void **state)
+{
+    struct world world;
+    struct cairn_rebuild_result result;
+    struct cairn_err err;
+    unsigned seed = begin_world(&world, totals);
+    (void)state;
+    fill(&world, &seed, 500);
+    assert_ok(rebuild(&world, 4, 0, &result, &err), &err);
+    assert_int_equal(result.events, world.appended);
+    assert_int_equal(result.workers, 1);
+    world_end(&world);
+    seed = begin_world(&world, keyed);
+    fill(&world, &seed, 500);
+    assert_ok(rebuild(&world, 4, 0, &result, &err), &err);
+    assert_int_equal(result.workers, 4);
+    world_end(&world);
+}
+
 static void a_view_whose_streams_meet_now_and_then_is_the_same(void **state)
 {
     (void)state;
@@ -191,6 +211,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_view_keyed_by_streams_is_the_same),
         cmocka_unit_test(a_view_of_totals_is_the_same),
+        cmocka_unit_test(workers_that_met_in_every_batch_are_told_as_one),
         cmocka_unit_test(a_view_whose_streams_meet_now_and_then_is_the_same),
         cmocka_unit_test(what_is_parked_is_the_same),
         cmocka_unit_test(an_event_that_fails_is_named_as_by_one),

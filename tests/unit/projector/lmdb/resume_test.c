@@ -48,18 +48,53 @@ static void a_build_of_another_definition_begins_anew(void **state)
     marked_verify(world);
 }
 
-static void a_projector_goes_on_with_a_build_of_its_definition(void **state)
+/* In batches of 1,000, so that the log's end is near long before it is reached. */
+static void a_first_build_holds_the_whole_log(void **state)
+{
+    struct marked_scene *scene = *state;
+    struct world *world = &scene->world;
+    const struct cairn_rebuild_request request = {.view = MARKED, .throttle = 10000};
+    marked_write(world, 1, -1);
+    world_open_store(world, true, 2);
+    for (int i = 0; i < 17; i++) {
+        world_add(world, i % 2 == 0 ? "a" : "b", 1, "x", 200);
+    }
+    const struct cairn_projector_options options = world_options(world);
+    assert_ok(cairn_view_rebuild(&options, &request, NULL, &scene->result, &scene->err),
+              &scene->err);
+    assert_int_equal(scene->result.events, 3400);
+    assert_null(scene->result.not_compared);
+    assert_int_equal(marked_look(world).sum, 3400);
+}
+
+static void a_projector_goes_on_with_a_build_of_its_changed_definition(void **state)
+{
+    struct marked_scene *scene = *state;
+    struct world *world = &scene->world;
+    make_long(world, 20);
+    marked_write(world, 2, -1);
+    marked_interrupt(world, 1);
+    marked_project(world, 2);
+    assert_int_equal(marked_look(world).mark, 2);
+    marked_verify(world);
+}
+
+static void a_projector_leaves_a_build_of_its_live_definition_to_who_began_it(void **state)
 {
     struct marked_scene *scene = *state;
     struct world *world = &scene->world;
     make_long(world, 20);
     marked_interrupt(world, 1);
-    marked_project(world, 2);
-    assert_int_equal(marked_look(world).generation, 2);
-    marked_write(world, 2, -1);
-    marked_interrupt(world, 1);
-    marked_project(world, 3);
-    assert_int_equal(marked_look(world).mark, 2);
+    world_add(world, "s1", 1, "x", 100);
+    struct cairn_projector *projector = world_projector(world);
+    world_wait(world, cairn_projector_views(projector), "marked");
+    cairn_projector_stop(projector);
+    assert_int_equal(marked_look(world).generation, 1);
+    assert_true(marked_look(world).rebuilding);
+    marked_must_rebuild(scene);
+    assert_true(scene->result.resumed);
+    assert_int_equal(scene->result.generation, 2);
+    assert_int_equal(scene->result.events, 4100);
     marked_verify(world);
 }
 
@@ -291,6 +326,7 @@ static void a_rebuild_tells_that_the_live_rows_were_wrong(void **state)
     marked_write(world, 2, -1);
     marked_must_rebuild(scene);
     assert_false(scene->result.compared);
+    assert_string_equal(scene->result.not_compared, "they are by different definitions");
 }
 
 static void slots_go_round_and_two_hold_rows(void **state)
@@ -371,7 +407,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         MARKED_TEST(a_cancelled_build_is_gone_on_with),
         MARKED_TEST(a_build_of_another_definition_begins_anew),
-        MARKED_TEST(a_projector_goes_on_with_a_build_of_its_definition),
+        MARKED_TEST(a_first_build_holds_the_whole_log),
+        MARKED_TEST(a_projector_goes_on_with_a_build_of_its_changed_definition),
+        MARKED_TEST(a_projector_leaves_a_build_of_its_live_definition_to_who_began_it),
         MARKED_TEST(a_projector_drops_a_build_of_another_definition),
         MARKED_TEST(a_build_that_fails_is_dropped),
         MARKED_TEST(a_killed_build_is_gone_on_with),
