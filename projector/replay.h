@@ -100,7 +100,8 @@ struct cairn_compare_request {
     bool stored; /* by the definition that made the live generation, parked streams left out as
                     there: any difference is a fault. Else by the domain's: what it would change */
     struct cairn_replay_scope scope; /* where it is partial, rows that only the live view has are
-                                        no differences */
+                                        left out; without an end it goes to that of the log, and on
+                                        to where the live view is; stored: only to there */
     uint64_t throttle;               /* events/s; 0: as fast as it goes */
     uint64_t told_max;               /* differences that are told one by one; all are counted */
 };
@@ -117,10 +118,12 @@ struct cairn_compare_report {
     uint64_t events; /* applied */
     uint64_t rows;   /* replayed */
     uint64_t live_rows;
-    uint64_t differences; /* 0: nobody asked, or equal */
-    bool compared; /* the replay reached the live view's position or has a partial scope; false:
-                      `until` lies elsewhere, and the rows are only told */
+    uint64_t differences;
+    uint64_t left_out; /* rows that only the live view has, of a partial scope */
+    uint64_t parked;   /* streams that the replay has parked */
+    bool level;        /* both are at one position; false: rows differ by what came between, too */
     struct cairn_position position; /* of the replayed rows */
+    struct cairn_position live;     /* of the live ones */
 };
 
 /* Replay into a scratch place, which is gone afterwards, and hold it against the live rows at the

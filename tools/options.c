@@ -90,13 +90,18 @@ static const struct cairn_config_row rows[] = {
      "The service to send to; of migrate, the log to move to: files:DIR or kafka:HOST:PORT."},
     {"from", CAIRN_CONFIG_TEXT, "WHERE", NULL, 0, 0, NULL, MIGRATE | REPLAY,
      "Of migrate, the log to move: files:DIR or kafka:HOST:PORT. Of a dry run, where to begin: "
-     "behind a position, such as 0:1042, or at a time, such as 2026-01-31T09:30:00Z."},
+     "behind a position, such as 0:1042, or at a time, such as 2026-01-31T09:30:00Z. Rows that "
+     "only "
+     "the live view has are left out of the comparison then."},
     {"until", CAIRN_CONFIG_TEXT, "WHERE", NULL, 0, 0, NULL, REPLAY,
-     "Of a dry run, where to end: a position or a time, which is still applied."},
+     "Of a dry run, where to end: a position or a time, which is still applied. A position inside "
+     "of "
+     "a command is rounded down to the command before. Without it the end of the log."},
     {"dry-run", CAIRN_CONFIG_BOOL, NULL, "false", 0, 0, NULL, REPLAY,
      "Replay into a scratch place that is gone afterwards, and switch nothing."},
     {"diff", CAIRN_CONFIG_BOOL, NULL, "false", 0, 0, NULL, REPLAY,
-     "Of a dry run, print the rows in which it differs from the live view."},
+     "Of a dry run, print the rows in which it differs from the live view as it is now, also where "
+     "the dry run ends earlier (--until)."},
     {"rows", CAIRN_CONFIG_BOOL, NULL, "false", 0, 0, NULL, REPLAY,
      "Of a dry run, print every row, one JSON object a line."},
     {"rollback", CAIRN_CONFIG_BOOL, NULL, "false", 0, 0, NULL, REPLAY,
@@ -107,7 +112,7 @@ static const struct cairn_config_row rows[] = {
      "Apply at most N events a second; 0 is as fast as it goes."},
     {"workers", CAIRN_CONFIG_UINT, "N", "1", 1, CAIRN_REBUILD_WORKERS_MAX, NULL, REPLAY,
      "Threads that apply the partitions of a log that has several; in PostgreSQL with a connection "
-     "each, where the view's statements allow it."},
+     "each, where the view's statements allow it. A dry run has one."},
     {"view", CAIRN_CONFIG_TEXT, "VIEW", NULL, 0, 0, NULL, PARKED | VERIFY, "Only this view."},
     {"connections", CAIRN_CONFIG_UINT, "N", "4", 1, 256, NULL, CAIRN_VERB_BIT(send),
      "Connections to send over. The commands of one aggregate always share one, in order."},
@@ -125,7 +130,9 @@ static const struct cairn_config_row rows[] = {
      "Only events of this type."},
     {"stream", CAIRN_CONFIG_TEXT, "STREAM", NULL, 0, 0, NULL,
      CAIRN_VERB_BIT(events) | REPLAY | PARKED,
-     "Only events of this stream; of replay, in a dry run."},
+     "Only events of this stream; of replay, in a dry run, where rows that only the live view has "
+     "are "
+     "left out of the comparison."},
     {"limit", CAIRN_CONFIG_UINT, "N", "0", 0, UINT64_MAX, NULL, CAIRN_VERB_BIT(events),
      "Stop after N events; 0 is no limit."},
     {"follow", CAIRN_CONFIG_BOOL, NULL, "false", 0, 0, NULL, CAIRN_VERB_BIT(events),

@@ -133,14 +133,14 @@ static enum cairn_rc replay(struct comparison *comparison, const struct cairn_po
     return rc;
 }
 
-/* Where the long part ends: at the live view's position, or at the end of the log, where the scope
- * may end behind that. */
+/* Where the long part ends: by the stored definition at the live view's position, else at the end
+ * of the log, which a live view that has stopped may be far behind of. */
 static enum cairn_rc replay_long(struct comparison *comparison, const struct cairn_position *live,
                                  struct cairn_err *err)
 {
     struct cairn_position until = *live;
     enum cairn_rc rc = CAIRN_OK;
-    if (comparison->request->scope.has_until) {
+    if (!comparison->request->stored || comparison->request->scope.has_until) {
         rc = cairn_store_end(comparison->options->store, &until, err);
     }
     return rc == CAIRN_OK ? replay(comparison, &until, err) : rc;
@@ -153,25 +153,24 @@ static enum cairn_rc compare_snapshot(struct comparison *comparison,
                                       const struct cairn_view_snapshot *live, struct cairn_err *err)
 {
     const struct cairn_follower *follower = comparison->group.followers[0];
-    const struct cairn_replay_scope *scope = &comparison->request->scope;
+    bool partial = cairn_replay_scope_is_partial(&comparison->request->scope);
     const struct cairn_view_code *code = cairn_projection_code(follower->projection);
     struct cairn_compare_report *report = &comparison->report;
     unsigned slot = live->head.slot;
     report->position =
         cairn_replay_scope_cut(&comparison->request->scope, &comparison->group.position);
     report->events = follower->head.events;
-    report->compared =
-        cairn_replay_scope_is_partial(scope) ||
-        memcmp(&report->position, &live->head.position, sizeof report->position) == 0;
+    report->parked = follower->parking.set.waiting;
+    report->live = live->head.position;
+    report->level = memcmp(&report->position, &report->live, sizeof report->position) == 0;
     struct cairn_compare_rows rows = {
         .live = {live->txn, live->tables.rows[slot], live->tables.index[slot]},
         .replayed = {NULL, comparison->scratch.tables.rows[0], comparison->scratch.tables.index[0]},
         .code = code,
         .hooks = comparison->hooks,
         .told_max = comparison->request->told_max,
-        .compared = report->compared,
-        .partial = cairn_replay_scope_is_partial(scope),
-        .indexed = comparison->request->stored};
+        .partial = partial,
+        .indexed = comparison->request->stored && report->level && !partial};
     enum cairn_rc rc =
         cairn_kv_read_begin(cairn_views_kv(comparison->scratch.views), &rows.replayed.txn, err);
     if (rc == CAIRN_OK) {
@@ -263,7 +262,8 @@ static enum cairn_rc run(struct comparison *comparison, struct cairn_err *err)
     if (rc != CAIRN_OK) {
         return rc;
     }
-    if (!comparison->request->scope.has_until) {
+    if (!comparison->request->scope.has_until &&
+        cairn_position_reached(&live.head.position, &comparison->group.position)) {
         rc = replay_rest(comparison, &live, err);
     }
     if (rc == CAIRN_OK) {

@@ -131,8 +131,12 @@ static enum cairn_rc compare_row(struct walk *walk, int at, struct cairn_err *er
 {
     enum cairn_rc rc = CAIRN_OK;
     struct cairn_row_difference difference = {.key = walk->keys[at > 0 ? REPLAYED : LIVE]};
+    if (at < 0 && walk->rows->partial) {
+        walk->report->left_out++;
+        return CAIRN_OK;
+    }
     if ((at == 0 && cairn_slice_equal(walk->values[LIVE], walk->values[REPLAYED])) ||
-        (at < 0 && walk->rows->partial) || !walk->rows->compared || !count_difference(walk)) {
+        !count_difference(walk)) {
         return CAIRN_OK;
     }
     difference.kind = at == 0 ? CAIRN_ROW_DIFFERS : at < 0 ? CAIRN_ROW_EXTRA : CAIRN_ROW_MISSING;
@@ -157,10 +161,8 @@ static enum cairn_rc walk_rows(struct walk *walk, struct cairn_err *err)
     while (rc == CAIRN_OK && !(walk->ended[LIVE] && walk->ended[REPLAYED])) {
         int at = order(walk);
         walk->report->live_rows += at <= 0;
-        rc = compare_row(walk, at, err);
-        if (rc == CAIRN_OK && at >= 0) {
-            rc = tell_row(walk, err);
-        }
+        rc = at >= 0 ? tell_row(walk, err) : CAIRN_OK;
+        rc = rc == CAIRN_OK ? compare_row(walk, at, err) : rc;
         rc = rc == CAIRN_OK ? advance(walk, at, err) : rc;
     }
     return rc;
@@ -251,7 +253,7 @@ enum cairn_rc cairn_compare_rows(const struct cairn_compare_rows *rows,
     struct walk walk = {.rows = rows, .report = report, .arena = {.max = ROW_ARENA_MAX}};
     enum cairn_rc rc = walk_rows(&walk, err);
     close_walk(&walk);
-    if (rc == CAIRN_OK && rows->compared && rows->indexed && !rows->partial) {
+    if (rc == CAIRN_OK && rows->indexed) {
         walk = (struct walk){.rows = rows, .report = report, .arena = {.max = ROW_ARENA_MAX}};
         rc = walk_index(&walk, err);
         close_walk(&walk);

@@ -17,13 +17,12 @@ struct cairn_compare_rows {
     const struct cairn_view_code *code;      /* that both were made by, for the indexes' names */
     const struct cairn_compare_hooks *hooks; /* may be NULL */
     uint64_t told_max;
-    bool compared; /* else the replayed rows are only told */
-    bool partial;  /* rows that only the live side has are no differences */
-    bool indexed;  /* compare index entries, too, where the rows are the same: both are by one
-                      definition */
+    bool partial; /* rows that only the live side has are left out */
+    bool indexed; /* compare index entries, too: both are by one definition and at one position */
 };
 
-/* Tell rows and differences, and count them in report (rows, live_rows, differences). errors: EIO,
+/* Tell rows and differences, and count them in report (rows, live_rows, differences,
+ * left_out). errors: EIO,
  * ENOMEM. thread: owner of both snapshots. */
 CAIRN_MUST_CHECK enum cairn_rc cairn_compare_rows(const struct cairn_compare_rows *rows,
                                                   struct cairn_compare_report *report,

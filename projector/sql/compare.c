@@ -184,13 +184,13 @@ static enum cairn_rc replay(struct comparison *comparison, const struct cairn_po
     return rc;
 }
 
-/* The long part, with no snapshot open: to the live view's position, or to the end of the log,
- * where the scope may end behind that. */
+/* The long part, with no snapshot open: by the stored definition to the live view's position, else
+ * to the end of the log, which a live view that has stopped may be far behind of. */
 static enum cairn_rc replay_long(struct comparison *comparison, struct cairn_err *err)
 {
     struct cairn_position until = comparison->head.position;
     enum cairn_rc rc = CAIRN_OK;
-    if (comparison->request->scope.has_until) {
+    if (!comparison->request->stored || comparison->request->scope.has_until) {
         rc = cairn_store_end(comparison->options->store, &until, err);
     }
     return rc == CAIRN_OK ? replay(comparison, &until, err) : rc;
@@ -206,15 +206,15 @@ static enum cairn_rc compare_snapshot(struct comparison *comparison,
     report->position =
         cairn_replay_scope_cut(&comparison->request->scope, &comparison->follower->head.position);
     report->events = comparison->follower->taken;
-    report->compared =
-        partial || memcmp(&report->position, &live->position, sizeof(report->position)) == 0;
+    report->parked = comparison->follower->parked.waiting;
+    report->live = live->position;
+    report->level = memcmp(&report->position, &report->live, sizeof(report->position)) == 0;
     const struct cairn_sql_compare_rows rows = {.domain = comparison->domain,
                                                 .view = comparison->view->name,
                                                 .live = comparison->live,
                                                 .replayed = comparison->follower->pg,
                                                 .hooks = comparison->hooks,
                                                 .told_max = comparison->request->told_max,
-                                                .compared = report->compared,
                                                 .partial = partial};
     enum cairn_rc rc = cairn_pg_run(rows.replayed, "BEGIN READ ONLY", err);
     return rc == CAIRN_OK ? cairn_sql_compare_rows(&rows, report, err) : rc;
@@ -227,7 +227,8 @@ static enum cairn_rc run(struct comparison *comparison, struct cairn_err *err)
     rc = rc == CAIRN_OK ? open_scratch(comparison, err) : rc;
     rc = rc == CAIRN_OK ? replay_long(comparison, err) : rc;
     rc = rc == CAIRN_OK ? begin_snapshot(comparison, &live, err) : rc;
-    if (rc == CAIRN_OK && !comparison->request->scope.has_until) {
+    if (rc == CAIRN_OK && !comparison->request->scope.has_until &&
+        cairn_position_reached(&live.position, &comparison->follower->head.position)) {
         rc = replay(comparison, &live.position, err);
     }
     if (rc == CAIRN_OK && comparison->request->stored &&

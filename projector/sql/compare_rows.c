@@ -155,8 +155,11 @@ static void tell_pair(const struct cairn_sql_compare_rows *rows, struct cairn_sl
     if (order >= 0 && rows->hooks != NULL && rows->hooks->row != NULL) {
         rows->hooks->row(rows->hooks->self, table, replayed->key, replayed->json);
     }
-    if (!rows->compared || (order < 0 && rows->partial) ||
-        (order == 0 && cairn_slice_equal(live->json, replayed->json))) {
+    if (order < 0 && rows->partial) {
+        report->left_out++;
+        return;
+    }
+    if (order == 0 && cairn_slice_equal(live->json, replayed->json)) {
         return;
     }
     difference.kind = order < 0   ? CAIRN_ROW_EXTRA

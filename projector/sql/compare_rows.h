@@ -12,11 +12,11 @@ struct cairn_sql_compare_rows {
     struct cairn_pg *replayed; /* generation of side check */
     const struct cairn_compare_hooks *hooks; /* may be NULL */
     uint64_t told_max;
-    bool compared; /* else the replayed rows are only told */
-    bool partial;  /* rows that only the live side has are no differences */
+    bool partial; /* rows that only the live side has are left out */
 };
 
-/* Tell rows and differences, and count them in report (rows, live_rows, differences). A row's key
+/* Tell rows and differences, and count them in report (rows, live_rows, differences,
+ * left_out). A row's key
  * is its primary key as a JSON array, or the whole row where a table has none or not the same on
  * both sides. Holds some hundred rows at a time; the server sorts. errors: ESTOPPED (cancelled);
  * those of platform/pg.h. thread: owner of both connections. */

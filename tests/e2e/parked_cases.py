@@ -160,6 +160,34 @@ class ParkedCases:
                 self.assertEqual(rows, {f"c{n}": (9, 2 if n % 4 == 0 else 3) for n in range(streams)})
         self.verify()
 
+    def dry_run(self, *flags, status=0):
+        done = harness.run("replay", "counted", self.domain, "--data", self.home / "data", *self.flags(), "--dry-run", *flags)
+        self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+        return done
+
+    def test_a_dry_run_goes_on_behind_where_the_live_view_stopped(self):
+        self.begin()
+        stops = "".join(line for line in self.text.splitlines(True) if "on_error" not in line)
+        (self.domain / self.file).write_text(stops)
+        with self.serve() as node:
+            self.assertEqual(self.rows(node, self.add(node, "a", 1)), {"a": (1, 1)})
+            self.add(node, "a", BAD, 3)
+            wait_until(lambda: view_state(node, "counted")["state"] == "stopped", "it stops")
+            event = [json.loads(line) for line in node.get("/streams/invoice-a").body.splitlines()][0]["items"][1]["id"]
+        self.assertRegex(self.dry_run(status=1).stderr, rf"event ({event} )?at 0:2: ")
+        (self.domain / self.file).write_text(self.text)
+        parks = json.loads(self.dry_run("--json").stdout)
+        self.assertEqual((parks["position"], parks["live_position"], parks["rows"], parks["parked"]), ("0:3", "0:1", 1, 1))
+        self.assertIn("1 streams were parked", self.dry_run().stdout)
+        (self.domain / self.file).write_text(stops)
+        self.open_gate()
+        mended = self.dry_run("--rows", "--diff")
+        row, live, replayed = mended.stdout.splitlines()
+        self.assertEqual(json.loads(row)["row"]["lines"], 3)
+        self.assertEqual((live[0], replayed[0]), ("-", "+"))
+        self.assertIn("1 rows from 3 events up to 0:3, 1 differ from the live ones", mended.stderr)
+        self.assertIn("the live rows are as of 0:1", mended.stderr)
+
     def test_a_build_parks_too(self):
         self.begin()
         (self.domain / self.file).unlink()

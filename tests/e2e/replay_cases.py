@@ -236,6 +236,7 @@ class ReplayCases:
         done = self.replay("--dry-run", "--diff", "--json")
         found = [json.loads(line) for line in done.stdout.splitlines()]
         self.assertEqual(len(found), len(self.customers))
+        self.assertEqual(json.loads(done.stderr)["differences"], len(found))
         for one in found:
             self.assertEqual(one["replayed"]["lines"], one["live"]["lines"] + 1000)
         self.assertEqual(json.loads(done.stderr.splitlines()[-1])["differences"], len(found))
@@ -296,13 +297,50 @@ class ReplayCases:
         self.assertEqual({key: row["lines"] for key, row in one.items()}, self.lines_of(mine))
         self.assertIn(f"{len(one)} rows", done.stderr)
 
+    def told(self, *flags):
+        """Differences and the numbers of a dry run."""
+        done = self.replay("--dry-run", "--diff", "--json", *flags)
+        return [json.loads(line) for line in done.stdout.splitlines()], json.loads(done.stderr)
+
+    def test_the_past_is_held_against_the_live_rows_of_now_by_time_as_by_position(self):
+        self.begin()
+        events = self.events_of()
+        by_time, told = self.told("--until", events[len(events) // 4]["time"])
+        place = int(told["position"].partition(":")[2])
+        self.assertEqual([event["time"] <= events[len(events) // 4]["time"] for event in events],
+                         [number < place for number in range(len(events))])
+        by_position, same = self.told("--until", told["position"])
+        self.assertEqual((by_time, told), (by_position, same))
+        self.assertEqual((len(by_time), told["left_out"]), (told["differences"], 0))
+        held, live = self.lines_of(events[:place]), self.lines_of(events)
+        self.assertEqual(told["differences"], sum(held.get(key) != lines for key, lines in live.items()))
+        self.assertEqual(sum("replayed" not in one for one in by_time), len(live) - len(held))
+        self.assertEqual(told["live_position"], f"0:{len(events)}")
+        self.assertIn(f"the live rows are as of 0:{len(events)}", told["notes"][0])
+        none, told = self.told("--until", "2020-01-01T00:00:00Z")
+        self.assertEqual((told["position"], told["events"], len(none)), ("0:0", 0, len(live)))
+
+    def test_what_a_part_of_the_log_leaves_out_is_said(self):
+        self.begin()
+        stream = self.events_of("--limit", "1")[0]["subject"]
+        for flags in (("--stream", stream), ("--from", self.events_of()[-2]["position"])):
+            _, told = self.told(*flags)
+            self.assertGreater(told["left_out"], 0)
+            self.assertEqual(told["left_out"], told["live_rows"] - told["rows"])
+            self.assertIn(f"left out of the comparison are {told['left_out']} rows", told["notes"][0])
+            text = self.replay("--dry-run", "--workers", "4", *flags).stdout
+            self.assertIn(told["notes"][0], text)
+            self.assertIn("a dry run is done by one worker", text)
+
     def test_what_makes_no_sense_is_refused_with_a_reason(self):
         self.begin()
         for flags, word in ((("--diff",), "--dry-run"), (("--rows",), "--dry-run"), (("--from", "0:1"), "--dry-run"),
                             (("--stream", "invoice-1"), "--dry-run"), (("--rollback", "--drop"), "two different"),
                             (("--dry-run", "--rollback"), "two different")):
             self.assertIn(word, self.replay(*flags, status=2).stderr, flags)
-        for flags, word in ((("--from", "yesterday"), "neither a position"), (("--stream", "x"), "no stream")):
+        for flags, word in ((("--from", "yesterday"), "neither a position"), (("--stream", "x"), "no stream"),
+                            (("--until", "1:3"), "--until names partition 1; the log has 1"),
+                            (("--from", "0:1,7:3"), "--from names partition 7; the log has 1")):
             self.assertIn(word, self.replay("--dry-run", *flags, status=1).stderr, flags)
         none = harness.run("replay", "none", self.domain, "--data", self.home / "data", *self.flags())
         self.assertEqual(none.returncode, 1)

@@ -46,7 +46,7 @@ static void all_is_whole(struct trial *trial)
     struct cairn_compare_report report;
     assert_ok(cairn_view_compare(&trial->options, &request, NULL, &report, &trial->err),
               &trial->err);
-    assert_true(report.compared);
+    assert_true(report.level);
     assert_int_equal(report.differences, 0);
     assert_int_equal(sql_stage_number(trial->stage, "SELECT count(*) FROM _cairn_view WHERE side "
                                                     "NOT IN ('live', 'old')"),

@@ -25,7 +25,7 @@ static void run(const struct world *world, const struct cairn_replay_scope *scop
     assert_false(compared_left_something(world));
 }
 
-static void rows_of_an_earlier_position_are_only_told(void **state)
+static void rows_of_an_earlier_position_are_held_against_those_of_now(void **state)
 {
     struct world world;
     struct compared compared;
@@ -33,8 +33,12 @@ static void rows_of_an_earlier_position_are_only_told(void **state)
     (void)state;
     make_view(&world);
     run(&world, &scope, &compared);
-    assert_false(compared.report.compared);
-    assert_int_equal(compared.report.differences, 0);
+    assert_false(compared.report.level);
+    assert_int_equal(compared.report.differences, 3);
+    assert_int_equal(compared.told[1].kind, CAIRN_ROW_EXTRA);
+    assert_string_equal(compared.told[1].key, "five");
+    assert_int_equal(compared.report.left_out, 0);
+    assert_int_equal(compared.report.live.offsets[0], 25);
     assert_int_equal(compared.report.events, 7);
     assert_int_equal(compared.report.position.offsets[0], 7);
     assert_int_equal(compared.row_count, 2);
@@ -52,7 +56,7 @@ static void a_position_inside_a_command_is_one_like_any_other(void **state)
     (void)state;
     make_view(&world);
     run(&world, &scope, &compared);
-    assert_false(compared.report.compared);
+    assert_false(compared.report.level);
     assert_int_equal(compared.report.events, 23);
     assert_string_equal(compared.rows[1].key, "five");
     assert_string_equal(compared.rows[1].replayed, "{\"count\":3,\"sum\":3}");
@@ -67,18 +71,18 @@ static void the_live_position_and_one_behind_the_log_are_compared(void **state)
     (void)state;
     make_view(&world);
     run(&world, &scope, &compared);
-    assert_true(compared.report.compared);
+    assert_true(compared.report.level);
     assert_int_equal(compared.report.rows, 3);
     scope.until.offsets[0] = 1000;
     run(&world, &scope, &compared);
-    assert_true(compared.report.compared);
+    assert_true(compared.report.level);
     assert_int_equal(compared.report.position.offsets[0], 25);
-    /* The log is ahead of the view: what the view does not hold yet is no difference. */
+    /* The log is ahead of the view: said, and a difference. */
     world_add(&world, "a", 1, "more", 1);
     run(&world, &scope, &compared);
-    assert_false(compared.report.compared);
+    assert_false(compared.report.level);
     assert_int_equal(compared.report.rows, 4);
-    assert_int_equal(compared.report.differences, 0);
+    assert_int_equal(compared.report.differences, 1);
     world_end(&world);
 }
 
@@ -90,10 +94,11 @@ static void of_one_stream_only_its_rows_are_differences(void **state)
     (void)state;
     make_view(&world);
     run(&world, &scope, &compared);
-    assert_true(compared.report.compared);
+    assert_true(compared.report.level);
     assert_int_equal(compared.report.events, 10);
     assert_int_equal(compared.report.rows, 1);
     assert_int_equal(compared.report.differences, 0);
+    assert_int_equal(compared.report.left_out, 2);
     assert_int_equal(compared.report.position.offsets[0], 25);
     world_end(&world);
 }
@@ -106,7 +111,7 @@ static void what_a_part_of_the_log_gives_otherwise_is_told(void **state)
     (void)state;
     make_view(&world);
     run(&world, &scope, &compared);
-    assert_true(compared.report.compared);
+    assert_true(compared.report.level);
     assert_int_equal(compared.report.events, 7);
     assert_int_equal(compared.report.rows, 3);
     assert_int_equal(compared.report.differences, 2);
@@ -147,7 +152,7 @@ static void a_time_is_a_border_too(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rows_of_an_earlier_position_are_only_told),
+        cmocka_unit_test(rows_of_an_earlier_position_are_held_against_those_of_now),
         cmocka_unit_test(a_position_inside_a_command_is_one_like_any_other),
         cmocka_unit_test(the_live_position_and_one_behind_the_log_are_compared),
         cmocka_unit_test(of_one_stream_only_its_rows_are_differences),
