@@ -113,6 +113,10 @@ static void failed_append_fails_what_leans_on_it(void **state)
     assert_true(cairn_fault_fired(CAIRN_FAULT_SYNC));
     cairn_fault_disarm();
     assert_int_equal(calls[0].answers[0].rc, CAIRN_EREJECTED);
+    if (calls[1].answers[0].rc == CAIRN_EIO) {
+        print_message("the index's thread met the fault first: nothing was appended\n");
+        skip();
+    }
     assert_int_equal(calls[1].answers[0].rc, CAIRN_EUNKNOWN);
     assert_int_equal(calls[1].answers[1].rc, CAIRN_EUNKNOWN);
     assert_int_equal(calls[2].answers[0].rc, CAIRN_EUNKNOWN);
