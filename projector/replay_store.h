@@ -9,15 +9,18 @@
 static inline struct cairn_rebuild_hooks
 cairn_rebuild_hooks_of(const struct cairn_rebuild_hooks *hooks)
 {
-    return hooks == NULL ? (struct cairn_rebuild_hooks){.self = NULL} : *hooks;
+    static const struct cairn_rebuild_hooks none = {.self = NULL};
+    return hooks == NULL ? none : *hooks;
 }
 static inline struct cairn_rebuild_hooks
 cairn_compare_hooks_of(const struct cairn_compare_hooks *hooks)
 {
-    return hooks == NULL ? (struct cairn_rebuild_hooks){.self = NULL}
-                         : (struct cairn_rebuild_hooks){.progress = hooks->progress,
-                                                        .cancelled = hooks->cancelled,
-                                                        .self = hooks->self};
+    struct cairn_rebuild_hooks shared = {.self = NULL};
+    if (hooks != NULL) {
+        shared = (struct cairn_rebuild_hooks){
+            .progress = hooks->progress, .cancelled = hooks->cancelled, .self = hooks->self};
+    }
+    return shared;
 }
 
 /* Has who called had enough? hooks: may be NULL. */

@@ -3,7 +3,6 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
-#include <unistd.h>
 
 #include "tests/unit/projector/marked.h"
 
@@ -205,7 +204,7 @@ static void readers_never_go_back_and_never_see_half_a_view(void **state)
                                    : "c",
                       1, "x", (uint16_t)(1 + i % 7));
         } else {
-            (void)usleep(1000);
+            (void)sched_yield();
         }
     }
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
